@@ -1,0 +1,1 @@
+"""What every layer may use: errors, codes, limits, headers, entropy. Imports nothing above it."""
