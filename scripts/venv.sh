@@ -1,0 +1,51 @@
+#!/bin/sh
+# venv.sh DIRECTORY run|dev PYTHON
+#
+# Make DIRECTORY a virtual environment with this source tree installed in editable mode: `run` with
+# what the server needs, `dev` with the development tools too. Does nothing when nothing changed:
+# stamps inside the environment hold a digest of what it was made from. A changed source of a
+# compiled module is compiled again, since a stale extension would hide the edited file.
+set -eu
+directory=${1:?} kind=${2:?} python=${3-}
+mode=${LONGWIRE_EXTENSIONS:-auto}
+if [ -z "$python" ]; then
+    echo "make: Python 3.11 or later is needed and none was found on PATH" >&2
+    exit 1
+fi
+
+if [ -e "$directory/bin/python" ] && ! "$directory/bin/python" -c '' 2>/dev/null; then
+    echo "make: $directory no longer runs (its Python is gone); making it anew"
+    rm -rf "$directory"
+fi
+if [ ! -x "$directory/bin/pip" ]; then
+    "$python" -m venv "$directory"
+fi
+bin=$directory/bin
+
+digest() { "$bin/python" scripts/digest.py "$@"; }
+setup_digest=$("$bin/python" -V)-$(pwd)-$mode-$(digest pyproject.toml setup.py)
+source_digest=$setup_digest-$(digest --compiled-sources)
+stamp_run=$directory/.longwire-run
+stamp_dev=$directory/.longwire-dev
+stamp_source=$directory/.longwire-source
+
+same() { [ -e "$1" ] && [ "$(cat "$1")" = "$2" ]; }
+install() { "$bin/python" -m pip install --disable-pip-version-check -qq "$@"; }
+
+if [ "$kind" = dev ] && ! same "$stamp_dev" "$setup_digest"; then
+    echo "make: installing longwire and the development tools into $directory"
+    [ "$mode" = off ] && find src -name '*.so' -delete
+    install --editable '.[dev]'
+    echo "$setup_digest" >"$stamp_dev"
+    echo "$setup_digest" >"$stamp_run"
+    echo "$source_digest" >"$stamp_source"
+elif [ "$kind" = run ] && ! same "$stamp_run" "$setup_digest"; then
+    echo "make: installing longwire into $directory"
+    install --editable .
+    echo "$setup_digest" >"$stamp_run"
+    echo "$source_digest" >"$stamp_source"
+elif ! same "$stamp_source" "$source_digest"; then
+    echo "make: a compiled module's source changed; building again"
+    install --no-deps --editable .
+    echo "$source_digest" >"$stamp_source"
+fi

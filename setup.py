@@ -1,0 +1,71 @@
+"""Build steering for the optional compiled modules; everything else stands in pyproject.toml.
+
+The modules named below are plain Python files that run as they are. Where Cython and a C compiler
+work they are compiled, from the same file, into extensions of the same name. LONGWIRE_EXTENSIONS
+says what to do:
+
+    auto     (default) compile; what fails is warned about and stays plain Python
+    require  compile; if anything fails, the build fails
+    off      compile nothing
+"""
+
+import os
+import sys
+from pathlib import Path
+
+from setuptools import Extension, setup
+
+# Leaf modules on the hot path, as dotted names. A name without a file fails mode `require`.
+COMPILED_MODULES: tuple[str, ...] = ()
+
+MODES = ("auto", "require", "off")
+DIRECTIVES = {"language_level": 3, "freethreading_compatible": True}
+
+
+def mode_from_environment() -> str:
+    mode = os.environ.get("LONGWIRE_EXTENSIONS", "").strip().lower() or "auto"
+    if mode not in MODES:
+        sys.exit(f"LONGWIRE_EXTENSIONS={mode!r} is unknown; it is one of {', '.join(MODES)}")
+    return mode
+
+
+def source_path(module: str) -> str:
+    """The module's file, relative to this one as setuptools wants it."""
+    base = Path("src", *module.split("."))
+    for suffix in (".pyx", ".py"):
+        if base.with_suffix(suffix).exists():
+            return base.with_suffix(suffix).as_posix()
+    raise FileNotFoundError(f"compiled module {module} has no source file")
+
+
+def find_extensions(mode: str) -> list[Extension]:
+    if mode == "off" or not COMPILED_MODULES:
+        return []
+    try:
+        from Cython.Build import cythonize
+
+        extensions = cythonize(
+            [
+                Extension(name, [source_path(name)], extra_compile_args=["-O3"])
+                for name in COMPILED_MODULES
+            ],
+            build_dir="build/cython",
+            compiler_directives=DIRECTIVES,
+            quiet=True,
+        )
+    except Exception as problem:
+        if mode == "require":
+            raise
+        print(
+            f"longwire: extensions not compiled ({problem}); the plain Python modules are "
+            "installed, slower. LONGWIRE_EXTENSIONS=require makes this an error.",
+            file=sys.stderr,
+        )
+        return []
+    for extension in extensions:
+        # setuptools warns, and goes on, when an optional extension fails to compile.
+        extension.optional = mode != "require"
+    return extensions
+
+
+setup(ext_modules=find_extensions(mode_from_environment()))
