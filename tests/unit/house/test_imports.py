@@ -1,0 +1,98 @@
+"""Layers import downwards, and the plain client needs nothing but the standard library."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from tests.needs import ROOT
+
+# Printed by the child: files of modules that do not belong to Python itself or to longwire.
+REPORT = """
+import json, sys, sysconfig
+from pathlib import Path
+folders = {Path(sysconfig.get_path(key)).resolve() for key in ("purelib", "platlib")}
+foreign = []
+for name, module in sorted(sys.modules.items()):
+    file = getattr(module, "__file__", None)
+    if not file or name.split(".")[0] == "longwire" or name in STARTED_WITH:
+        continue
+    if any(Path(file).resolve().is_relative_to(folder) for folder in folders):
+        foreign.append(name)
+print(json.dumps(foreign))
+"""
+
+
+def third_party_modules_after(program: str) -> list[str]:
+    """Run ``program`` in a fresh interpreter; return the third-party modules it loaded."""
+    source = f"import sys\nSTARTED_WITH = set(sys.modules)\n{program}\n{REPORT}"
+    finished = subprocess.run(
+        [sys.executable, "-c", source], capture_output=True, text=True, timeout=50, check=False
+    )
+    assert finished.returncode == 0, finished.stderr
+    modules: list[str] = json.loads(finished.stdout)
+    return modules
+
+
+def test_imports_point_down_only() -> None:
+    finished = subprocess.run(
+        [sys.executable, "-c", "from importlinter.cli import lint_imports_command as f; f()"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert finished.returncode == 0, finished.stdout + finished.stderr
+
+
+def test_report_names_a_third_party_module() -> None:
+    assert "h11" in third_party_modules_after("import h11")
+
+
+def test_importing_longwire_loads_no_third_party_package() -> None:
+    assert third_party_modules_after("import longwire") == []
+
+
+PLAIN_ECHO = """
+import asyncio
+import longwire
+
+async def main():
+    async def echo(connection):
+        async for message in connection:
+            await connection.send(message)
+
+    async with longwire.serve(echo, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        async with longwire.connect(f"ws://127.0.0.1:{port}/") as connection:
+            await connection.send("hello")
+            assert await connection.recv() == "hello"
+
+asyncio.run(main())
+"""
+
+
+def test_plain_client_and_server_load_no_third_party_package() -> None:
+    assert third_party_modules_after(PLAIN_ECHO) == []
+
+
+@pytest.mark.parametrize("package", ["websocket", "http", "streams"])
+def test_protocols_load_no_socket_and_no_event_loop(package: str) -> None:
+    if not (ROOT / "src" / "longwire" / package).exists():
+        pytest.skip(f"there is no longwire.{package} yet")
+    source = (
+        "import sys, importlib, pkgutil\n"
+        "import base64, hashlib, typing\n"
+        f"package = importlib.import_module('longwire.{package}')\n"
+        "for module in pkgutil.walk_packages(package.__path__, package.__name__ + '.'):\n"
+        "    importlib.import_module(module.name)\n"
+        "print(sorted(set(sys.modules) & {'socket', 'asyncio', 'selectors', 'random', 'secrets'}))"
+    )
+    finished = subprocess.run(
+        [sys.executable, "-c", source], capture_output=True, text=True, timeout=50, check=False
+    )
+    assert finished.returncode == 0, finished.stderr
+    assert finished.stdout.strip() == "[]"
