@@ -5,6 +5,7 @@
 
 import ast
 import dataclasses
+import itertools
 import sys
 from pathlib import Path
 
@@ -32,7 +33,7 @@ def one_line(text: str) -> str:
 def field_docstrings(class_body: list[ast.stmt]) -> dict[str, str]:
     """The string that follows each annotated field."""
     found = {}
-    for field, after in zip(class_body, class_body[1:], strict=False):
+    for field, after in itertools.pairwise(class_body):
         if (
             isinstance(field, ast.AnnAssign)
             and isinstance(field.target, ast.Name)

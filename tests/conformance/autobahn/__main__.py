@@ -68,12 +68,12 @@ def main() -> int:
 
     judgements = [judge(side, outcomes.get(side, {}), patterns or ["*"]) for side in sides]
     today = datetime.datetime.now(datetime.UTC).date().isoformat()
+    machine = f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores"
+    interpreter = f"{platform.python_implementation()} {platform.python_version()}"
     text = "\n".join(
         [
             f"Autobahn|Testsuite 25.10.1, cases {arguments.cases or 'all'}, {today}",
-            f"longwire {longwire.__version__}, {build_name()} build, "
-            f"{platform.python_implementation()} {platform.python_version()}, "
-            f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
+            f"longwire {longwire.__version__}, {build_name()} build, {interpreter}, {machine}",
             f"{seconds:.0f} s with {arguments.workers} wstest processes at a time",
             *map(describe, judgements),
         ]
