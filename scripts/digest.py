@@ -1,4 +1,7 @@
-"""Print one digest of the named files, or of the compiled modules' sources (--compiled-sources)."""
+"""Print one digest of the named files, or of the compiled modules' sources (--compiled-sources).
+
+`--compiled-modules` prints the modules' names instead.
+"""
 
 import ast
 import hashlib
@@ -37,5 +40,8 @@ def digest(paths: list[Path]) -> str:
 if __name__ == "__main__":
     if sys.argv[1:] == ["--compiled-sources"]:
         print(digest(compiled_sources()))
+    elif sys.argv[1:] == ["--compiled-modules"]:
+        for module in compiled_modules():
+            print(module)
     else:
         print(digest([ROOT / name for name in sys.argv[1:]]))

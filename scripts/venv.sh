@@ -30,11 +30,22 @@ stamp_dev=$directory/.longwire-dev
 stamp_source=$directory/.longwire-source
 
 same() { [ -e "$1" ] && [ "$(cat "$1")" = "$2" ]; }
-install() { "$bin/python" -m pip install --disable-pip-version-check -qq "$@"; }
+pip_install() { "$bin/python" -m pip install --disable-pip-version-check -qq "$@"; }
+
+install() { # install ARGUMENT...: pip install, starting from no compiled module of this Python
+    ending=$("$bin/python" -c 'import sysconfig; print(sysconfig.get_config_var("EXT_SUFFIX"))')
+    find src -name "*$ending" -delete
+    pip_install "$@"
+    wanted=$("$bin/python" scripts/digest.py --compiled-modules | wc -l)
+    built=$(find src -name "*$ending" | wc -l)
+    if [ "$mode" != off ] && [ "$built" -lt "$wanted" ]; then
+        echo "make: $built of $wanted extensions compiled; the rest runs as plain Python, slower"
+        echo "make: (LONGWIRE_EXTENSIONS=require make venv says why)"
+    fi
+}
 
 if [ "$kind" = dev ] && ! same "$stamp_dev" "$setup_digest"; then
     echo "make: installing longwire and the development tools into $directory"
-    [ "$mode" = off ] && find src -name '*.so' -delete
     install --editable '.[dev]'
     echo "$setup_digest" >"$stamp_dev"
     echo "$setup_digest" >"$stamp_run"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sysconfig
 from pathlib import Path
 
 import hypothesis
@@ -12,6 +13,7 @@ import longwire
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCE = ROOT / "src"
+EXTENSION_SUFFIX = sysconfig.get_config_var("EXT_SUFFIX")
 
 hypothesis.settings.register_profile(
     "default",
@@ -26,10 +28,10 @@ hypothesis.settings.load_profile(os.environ.get("LONGWIRE_HYPOTHESIS", "default"
 
 
 def stale_extensions() -> list[Path]:
-    """Compiled modules in src/ that are older than their source: they would hide an edit."""
+    """Sources in src/ newer than the compiled module, which would hide the edit."""
     stale = []
-    for extension in SOURCE.rglob("*.so"):
-        base = extension.with_name(extension.name.partition(".")[0])
+    for extension in SOURCE.rglob(f"*{EXTENSION_SUFFIX}"):
+        base = extension.with_name(extension.name.removesuffix(EXTENSION_SUFFIX))
         for suffix in (".py", ".pyx", ".pxd"):
             source = base.with_suffix(suffix)
             if source.exists() and source.stat().st_mtime > extension.stat().st_mtime:
@@ -40,7 +42,7 @@ def stale_extensions() -> list[Path]:
 def loaded_build() -> tuple[Path, bool]:
     """The folder that ``longwire`` came from, and whether it holds compiled modules."""
     folder = Path(longwire.__file__).resolve().parent
-    return folder, any(folder.rglob("*.so"))
+    return folder, any(folder.rglob(f"*{EXTENSION_SUFFIX}"))
 
 
 def pytest_configure(config: pytest.Config) -> None:
