@@ -1,0 +1,1 @@
+"""The application: routes, settings, operations, and what ``longwire serve`` runs."""

@@ -1,0 +1,140 @@
+"""A request as handlers of an :class:`~longwire.server.app.App` see it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+from urllib.parse import parse_qsl
+
+from longwire.base.headers import Headers
+from longwire.server.errors import HttpError
+
+__all__ = ["Query", "Request"]
+
+_QUERY_FIELDS_MAX = 1000
+
+
+class Query:
+    """The query of a URL: names and values in order, names may repeat."""
+
+    __slots__ = ("_pairs", "text")
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        try:
+            self._pairs = parse_qsl(
+                text, keep_blank_values=True, errors="replace", max_num_fields=_QUERY_FIELDS_MAX
+            )
+        except ValueError:
+            message = f"The query has more than {_QUERY_FIELDS_MAX} fields."
+            raise HttpError(400, message) from None
+
+    def get(self, name: str, default: str | None = None) -> str | None:
+        """Return the first value of ``name``."""
+        return next((value for key, value in self._pairs if key == name), default)
+
+    def get_all(self, name: str) -> list[str]:
+        """Return every value of ``name`` in order."""
+        return [value for key, value in self._pairs if key == name]
+
+    def items(self) -> list[tuple[str, str]]:
+        """Return all pairs in order."""
+        return list(self._pairs)
+
+    def __contains__(self, name: object) -> bool:
+        return any(key == name for key, _ in self._pairs)
+
+    def __repr__(self) -> str:
+        return f"Query({self._pairs!r})"
+
+
+class Request:
+    """One request.
+
+    ``path`` is as it stood in the request, ``path_parameters`` are decoded. ``id`` names the
+    request in the log. ``remote_address`` is ``(host, port)``, a path, or ``None``. The body is
+    read on demand and kept; it is at most ``http.body_bytes_max`` long.
+    """
+
+    __slots__ = (
+        "_body",
+        "_query",
+        "_read_body",
+        "headers",
+        "id",
+        "method",
+        "path",
+        "path_parameters",
+        "query_text",
+        "remote_address",
+        "root_path",
+        "scheme",
+    )
+
+    def __init__(
+        self,
+        *,
+        method: str,
+        path: str,
+        query_text: str,
+        headers: Headers,
+        scheme: str,
+        request_id: str,
+        remote_address: Any,
+        path_parameters: Mapping[str, str],
+        read_body: Callable[[], Awaitable[bytes]],
+        root_path: str = "",
+    ) -> None:
+        self.method = method
+        self.path = path
+        self.query_text = query_text
+        self.headers = headers
+        self.scheme = scheme
+        self.id = request_id
+        self.remote_address = remote_address
+        self.path_parameters = path_parameters
+        self.root_path = root_path
+        self._read_body = read_body
+        self._body: bytes | None = None
+        self._query: Query | None = None
+
+    @property
+    def query(self) -> Query:
+        """The query, parsed."""
+        if self._query is None:
+            self._query = Query(self.query_text)
+        return self._query
+
+    async def body(self) -> bytes:
+        """Return the whole body.
+
+        Raises an error that answers 413 when it is too long. Not cancel-safe: a body whose
+        reading was cancelled is lost.
+        """
+        if self._body is None:
+            self._body = await self._read_body()
+        return self._body
+
+    async def text(self) -> str:
+        """Return the body as UTF-8 text; answers 400 when it is none. Cancellation as ``body``."""
+        try:
+            return (await self.body()).decode("utf-8")
+        except UnicodeDecodeError as error:
+            message = f"The body is not UTF-8 text: byte {error.start} is wrong."
+            raise HttpError(400, message) from None
+
+    async def json(self) -> Any:
+        """Return the body as JSON; answers 400 when it is none. Cancellation as ``body``."""
+        try:
+            return json.loads(await self.text())
+        except json.JSONDecodeError as error:
+            message = (
+                f"The body is not JSON: {error.msg}, line {error.lineno} column {error.colno}."
+            )
+            raise HttpError(400, message) from None
+        except RecursionError:
+            raise HttpError(400, "The body is JSON that is nested too deep.") from None
+
+    def __repr__(self) -> str:
+        return f"<Request {self.id} {self.method} {self.path}>"

@@ -1,0 +1,145 @@
+"""Every setting of a server: its section, type, default, range and reason.
+
+A section is a frozen dataclass; a field's docstring says what it does, in which unit and why the
+default is what it is. docs/configuration.md is made from these. Limits come from
+``longwire.base.limits`` as they are.
+
+``None`` is written ``"none"`` in a file, a variable or a flag and means "no limit" or "not set".
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from longwire.base.limits import HttpLimits, KeepaliveSettings, WebSocketLimits
+
+__all__ = [
+    "AnonymousSettings",
+    "CompressionSettings",
+    "LogSettings",
+    "OriginSettings",
+    "ServerSettings",
+    "Settings",
+    "StoreSettings",
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerSettings:
+    """Where the server listens and how it stops."""
+
+    host: str = "127.0.0.1"
+    """Address or host name to listen on. ``0.0.0.0`` is every IPv4 address, ``::`` every address.
+    The default is this machine only."""
+
+    port: int = field(default=8080, metadata={"minimum": 0, "maximum": 65535})
+    """TCP port; 0 takes a free one, which the line at start names."""
+
+    unix: str | None = None
+    """Path of a Unix socket to listen on instead of host and port."""
+
+    reuse_port: bool = False
+    """Let several processes listen on one port (SO_REUSEPORT)."""
+
+    workers: int = field(default=1, metadata={"minimum": 1, "maximum": 1})
+    """Processes that serve. More than one is not built yet."""
+
+    tls_cert: str | None = None
+    """Path of the certificate chain in PEM; with it the server speaks https and wss. Read again
+    on SIGHUP."""
+
+    tls_key: str | None = None
+    """Path of the private key in PEM; needed unless the certificate's file holds it too."""
+
+    tls_keylog: str | None = None
+    """Path of a file that TLS secrets are appended to, for Wireshark. Whoever reads it can read
+    the traffic."""
+
+    drain_timeout_s: float = field(default=8.0, metadata={"minimum": 0.0})
+    """From SIGTERM or SIGINT to the end, seconds: what is still open then is cut. Below the ten
+    seconds after which ``docker stop`` kills."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreSettings:
+    """Where streams are kept."""
+
+    url: str = "memory"
+    """``memory``: gone when the process ends. Durable stores are not built yet."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OriginSettings:
+    """Which web pages may use this server (the Origin header of browsers)."""
+
+    allowed: tuple[str, ...] = ("same",)
+    """Origins, each ``https://example.com``, ``https://*.example.com``, ``http://localhost:*``,
+    ``same`` (pages of this server), ``null`` or ``*`` (any page). A request without an Origin
+    header comes from no browser and is allowed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnonymousSettings:
+    """What a client without a token may do. Nothing, unless it is said here (or with --dev)."""
+
+    read: tuple[str, ...] = ()
+    """Patterns of stream names that anyone may read: ``*`` stands for one part between slashes,
+    ``**`` for one or more. Example: ``["public/**"]``."""
+
+    publish: tuple[str, ...] = ()
+    """Patterns of stream names that anyone may publish to."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CompressionSettings:
+    """permessage-deflate (RFC 7692) for WebSocket clients that offer it."""
+
+    enabled: bool = True
+    """Whether to accept a client's offer."""
+
+    context_takeover: bool = False
+    """Keep the compression window between messages: smaller messages, but up to 300 KiB of memory
+    for every connection. Off by default, for large fleets."""
+
+    server_max_window_bits: int = field(default=12, metadata={"minimum": 9, "maximum": 15})
+    """Size of the window that the server compresses with, as a power of two."""
+
+    client_max_window_bits: int = field(default=12, metadata={"minimum": 9, "maximum": 15})
+    """Size of the window asked of clients that let it be chosen, as a power of two."""
+
+    level: int = field(default=1, metadata={"minimum": 0, "maximum": 9})
+    """zlib's level: 0 stores, 1 is fast, 9 is small."""
+
+    memory_level: int = field(default=5, metadata={"minimum": 1, "maximum": 9})
+    """zlib's memory level: memory for compressing is 2 to the power of this plus 9, bytes."""
+
+    threshold_bytes: int = field(default=256, metadata={"minimum": 0})
+    """Messages below this size are sent as they are: compressing them costs more than it saves."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogSettings:
+    """What the server writes to standard error."""
+
+    level: str = field(
+        default="info", metadata={"choices": ("debug", "info", "warning", "error", "critical")}
+    )
+    """The least important lines that are written."""
+
+    access: bool = False
+    """One line for every request and connection. Never holds tokens or query values."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """All sections; a field's name is the section's name in ``longwire.toml``."""
+
+    server: ServerSettings = field(default_factory=ServerSettings)
+    store: StoreSettings = field(default_factory=StoreSettings)
+    origins: OriginSettings = field(default_factory=OriginSettings)
+    anonymous: AnonymousSettings = field(default_factory=AnonymousSettings)
+    websocket: WebSocketLimits = field(default_factory=WebSocketLimits)
+    keepalive: KeepaliveSettings = field(default_factory=KeepaliveSettings)
+    compression: CompressionSettings = field(default_factory=CompressionSettings)
+    http: HttpLimits = field(default_factory=HttpLimits)
+    log: LogSettings = field(default_factory=LogSettings)
