@@ -14,6 +14,15 @@ missing_programs() { # packages on one line
     for need in $needs; do
         command -v "${need%%:*}" >/dev/null 2>&1 || printf '%s ' "${need#*:}"
     done
+    # Debian's own Python comes without the headers that compiling the extensions needs.
+    if [ -x .venv/bin/python ]; then
+        .venv/bin/python -c '
+import os, sys, sysconfig
+has_headers = os.path.exists(os.path.join(sysconfig.get_path("include"), "Python.h"))
+if not has_headers and sys.base_prefix == "/usr":
+    print(f"python{sys.version_info.major}.{sys.version_info.minor}-dev", end=" ")
+'
+    fi
 }
 
 missing=$(missing_programs)

@@ -23,7 +23,11 @@ fi
 bin=$directory/bin
 
 digest() { "$bin/python" scripts/digest.py "$@"; }
-setup_digest=$("$bin/python" -V)-$(pwd)-$mode-$(digest pyproject.toml setup.py)
+# Whether modules can be compiled at all is part of it, so that headers installed later count.
+header=$("$bin/python" -c 'import sysconfig; print(sysconfig.get_path("include"))')/Python.h
+can_compile=no
+[ -e "$header" ] && command -v "${CC:-cc}" >/dev/null 2>&1 && can_compile=yes
+setup_digest=$("$bin/python" -V)-$(pwd)-$mode-$can_compile-$(digest pyproject.toml setup.py)
 source_digest=$setup_digest-$(digest --compiled-sources)
 stamp_run=$directory/.longwire-run
 stamp_dev=$directory/.longwire-dev
