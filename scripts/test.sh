@@ -42,7 +42,7 @@ expect_compiled() { # the environment in question must be compiled, or it is sai
 
 expect_compiled .venv
 run main 900 .venv/bin/python -n 2 --dist worksteal -m 'not alone and not long'
-run alone 300 .venv/bin/python -m 'alone and not long'
+run alone 480 .venv/bin/python -m 'alone and not long'
 
 protocols=()
 for folder in tests/unit/house/test_build.py tests/unit/websocket tests/unit/http tests/properties; do
