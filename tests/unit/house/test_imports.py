@@ -18,7 +18,10 @@ folders = {Path(sysconfig.get_path(key)).resolve() for key in ("purelib", "platl
 foreign = []
 for name, module in sorted(sys.modules.items()):
     file = getattr(module, "__file__", None)
-    if not file or name.split(".")[0] == "longwire" or name in STARTED_WITH:
+    # A plain module that could be compiled asks Cython, where a developer has it, whether it is.
+    if name.split(".")[0] in ("longwire", "cython", "Cython"):
+        continue
+    if not file or name in STARTED_WITH:
         continue
     if any(Path(file).resolve().is_relative_to(folder) for folder in folders):
         foreign.append(name)
