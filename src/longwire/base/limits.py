@@ -82,6 +82,10 @@ class HttpLimits:
     body_bytes_max: int | None = 16 * MIB
     """Body of one request, bytes; past it 413."""
 
+    chunk_extension_bytes_max: int = 4 * KIB
+    """Chunk extensions of one body together, bytes; past it 400. They are read and dropped, so
+    they cost time only; RFC 9112 section 7.1.1 asks for a limit."""
+
     pipelined_requests_max: int = 16
     """Requests read ahead of the one being answered; past it reading pauses."""
 

@@ -1,0 +1,217 @@
+"""What the head of an HTTP/1.x request says: target, framing, persistence, expectations.
+
+The head has passed ``h1_scan``; llhttp (httptools) splits it into its parts; what the parts mean
+together is decided here (RFC 9112 sections 3, 6 and 9, RFC 9110 sections 7 and 10).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+import httptools
+
+from longwire.base.errors import LimitError, ProtocolError
+from longwire.base.headers import Headers
+from longwire.base.limits import HttpLimits
+from longwire.http.field_values import is_host, split_list, tokens
+
+__all__ = ["CHUNKED", "RequestHead", "parse_head"]
+
+CHUNKED: Final = -1
+"""The body's length is told by its chunks."""
+
+# Codings that RFC 9112 section 7 registers; we are asked to understand "chunked" only.
+_OTHER_CODINGS = frozenset({"gzip", "x-gzip", "deflate", "compress", "x-compress"})
+
+_ABSOLUTE_FORM = re.compile(r"([A-Za-z][A-Za-z0-9+\-.]*)://([^/?]*)(.*)")
+
+# Enough for 2^63; also keeps the conversion of absurdly long digit strings away.
+_CONTENT_LENGTH_DIGITS_MAX = 19
+
+
+@dataclass(frozen=True, slots=True)
+class RequestHead:
+    """A request head whose parts agree with each other."""
+
+    method: str
+    target: str
+    version: str
+    headers: Headers
+    authority: str
+    content_length: int
+    """Bytes of the body, or ``CHUNKED``."""
+    keep_alive: bool
+    expects_continue: bool
+    protocol: str | None
+
+
+class _Collector:
+    """The callbacks of httptools; it may cut the target into pieces, headers come whole."""
+
+    __slots__ = ("fields", "target")
+
+    def __init__(self) -> None:
+        self.target = b""
+        self.fields: list[tuple[str, str]] = []
+
+    def on_url(self, piece: bytes) -> None:
+        self.target += piece
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        # llhttp leaves the white space after a value where it is.
+        self.fields.append((name.decode("ascii"), value.decode("latin-1").strip(" \t")))
+
+
+def parse_head(head: bytes, limits: HttpLimits) -> RequestHead:
+    """Read a complete head that ``HeadScanner`` has let pass.
+
+    Raises ProtocolError with 400, 413, 417 or 501: what a server must refuse before the body.
+    """
+    # RFC 9110 section 2.5: a higher minor version is processed as the highest we know.
+    line_end = head.index(b"\r\n")
+    version = "1.0" if head[line_end - 1] == 0x30 else "1.1"
+    if head[line_end - 1] not in b"01":
+        head = head[: line_end - 1] + b"1" + head[line_end:]
+    method, target, fields = _tokenise(head)
+    headers = Headers(fields)
+    if method == "CONNECT":
+        # RFC 9110 section 9.3.6: CONNECT is for proxies; 501 for a method that is not implemented.
+        raise ProtocolError(501, "CONNECT is not implemented: this server is no proxy")
+    content_length = _body_length(headers, version)
+    target, authority = _target_uri(method, target, version, headers)
+    connection = tokens(headers.get_all("connection"))
+    maximum = limits.body_bytes_max
+    expects_continue = _expects_continue(headers, version) and content_length != 0
+    if maximum is not None and content_length > maximum:
+        raise LimitError(413, "body_bytes_max", content_length, maximum)
+    return RequestHead(
+        method=method,
+        target=target,
+        version=version,
+        headers=headers,
+        authority=authority,
+        content_length=content_length,
+        keep_alive=_is_kept_alive(version, connection),
+        expects_continue=expects_continue,
+        protocol=_wanted_protocol(method, version, content_length, connection, headers),
+    )
+
+
+def _tokenise(head: bytes) -> tuple[str, str, list[tuple[str, str]]]:
+    collector = _Collector()
+    parser = httptools.HttpRequestParser(collector)
+    try:
+        parser.feed_data(head)
+    except httptools.HttpParserUpgrade:
+        pass  # Whether another protocol is spoken is decided by the answer, not by the parser.
+    except httptools.HttpParserError as error:
+        message = str(error)
+        if message.startswith("Invalid method"):
+            # RFC 9110 section 9.1: 501 for a method that is unrecognised or not implemented.
+            raise ProtocolError(501, "this method is not implemented here") from None
+        raise ProtocolError(400, f"the request is malformed: {message}") from None
+    return parser.get_method().decode("ascii"), collector.target.decode("ascii"), collector.fields
+
+
+def _body_length(headers: Headers, version: str) -> int:
+    """Decide where the body ends (RFC 9112 section 6.3); whatever could be read twice is 400."""
+    lengths = headers.get_all("content-length")
+    codings = headers.get_all("transfer-encoding")
+    if codings:
+        return _check_codings(codings, version, bool(lengths))
+    if not lengths:
+        # RFC 9112 section 6.3 item 7: a request without either has no body.
+        return 0
+    # RFC 9112 section 6.3 item 5: more than one value is an unrecoverable error; equal ones may
+    # be merged, and are refused here, for another reader may take the last or the first.
+    if len(lengths) > 1:
+        raise ProtocolError(400, "Content-Length stands there more than once")
+    # RFC 9110 section 8.6: Content-Length = 1*DIGIT
+    value = lengths[0]
+    if not (value.isascii() and value.isdigit() and len(value) <= _CONTENT_LENGTH_DIGITS_MAX):
+        raise ProtocolError(400, "Content-Length is not a decimal number of bytes")
+    return int(value)
+
+
+def _check_codings(values: list[str], version: str, has_length: bool) -> int:
+    if has_length:
+        # RFC 9112 section 6.1: a server may reject a request with both; it is how requests are
+        # smuggled.
+        raise ProtocolError(400, "Content-Length and Transfer-Encoding contradict each other")
+    if version == "1.0":
+        # RFC 9112 section 6.1: such a message is treated as if its framing were faulty.
+        raise ProtocolError(400, "HTTP/1.0 has no Transfer-Encoding")
+    codings = [coding.lower() for value in values for coding in split_list(value)]
+    if codings == ["chunked"] and len(values) == 1 and values[0].lower() == "chunked":
+        return CHUNKED
+    if len(codings) > 1 and codings[-1] == "chunked" and _OTHER_CODINGS.issuperset(codings[:-1]):
+        # RFC 9112 section 6.1: 501 for a coding that is not understood.
+        raise ProtocolError(501, "of the transfer codings only chunked is implemented")
+    # RFC 9112 section 6.3 item 4: without chunked last the length cannot be known: 400, close.
+    raise ProtocolError(400, "Transfer-Encoding is not exactly chunked")
+
+
+def _target_uri(method: str, target: str, version: str, headers: Headers) -> tuple[str, str]:
+    """Return the target in origin or asterisk form, and the authority (RFC 9112 section 3.3)."""
+    hosts = headers.get_all("host")
+    # RFC 9112 section 3.2: 400 for HTTP/1.1 without Host, for more than one, for an invalid one.
+    if not hosts and version != "1.0":
+        raise ProtocolError(400, "an HTTP/1.1 request needs a Host header")
+    if len(hosts) > 1:
+        raise ProtocolError(400, "Host stands there more than once")
+    if hosts and not is_host(hosts[0]):
+        raise ProtocolError(400, "Host is not a host name or address with an optional port")
+    authority = hosts[0] if hosts else ""
+    if target.startswith("/"):
+        return target, authority
+    if target == "*":
+        # RFC 9112 section 3.2.4: the asterisk form is for a server-wide OPTIONS.
+        if method != "OPTIONS":
+            raise ProtocolError(400, "the request target * is for OPTIONS only")
+        return target, authority
+    match = _ABSOLUTE_FORM.fullmatch(target)
+    if match is None or match[1].lower() not in ("http", "https"):
+        raise ProtocolError(400, "the request target is neither a path nor an http URI")
+    # RFC 9110 section 4.2.4: userinfo in an http URI is treated as an error.
+    if not is_host(match[2]):
+        raise ProtocolError(400, "the request target's authority is not a host with a port")
+    # RFC 9112 section 3.2.2: with an absolute target the received Host is ignored and replaced,
+    # so that nobody behind this line can be told two different hosts.
+    headers.set("Host", match[2])
+    path = match[3]
+    if not path:
+        path = "*" if method == "OPTIONS" else "/"
+    elif path.startswith("?"):
+        path = "/" + path
+    return path, match[2]
+
+
+def _is_kept_alive(version: str, connection: set[str]) -> bool:
+    # RFC 9112 section 9.3
+    if "close" in connection:
+        return False
+    return version != "1.0" or "keep-alive" in connection
+
+
+def _expects_continue(headers: Headers, version: str) -> bool:
+    expectations = tokens(headers.get_all("expect"))
+    # RFC 9110 section 10.1.1: in an HTTP/1.0 request the expectation is ignored.
+    if not expectations or version == "1.0":
+        return False
+    if expectations != {"100-continue"}:
+        raise ProtocolError(417, "of expectations only 100-continue is known")
+    return True
+
+
+def _wanted_protocol(
+    method: str, version: str, content_length: int, connection: set[str], headers: Headers
+) -> str | None:
+    # RFC 9110 section 7.8: Upgrade in an HTTP/1.0 request is ignored; other protocols, h2c among
+    # them, may be ignored always. RFC 6455 section 4.1: the handshake is a GET.
+    if "upgrade" not in connection or method != "GET" or version == "1.0" or content_length:
+        return None
+    if "websocket" in tokens(headers.get_all("upgrade")):
+        return "websocket"
+    return None

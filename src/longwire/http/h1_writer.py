@@ -1,0 +1,275 @@
+"""How one response is framed on HTTP/1.x (RFC 9112 sections 4, 6 and 7).
+
+The caller says what to send, the framing is decided here, so that a client can always tell where
+a response ends. A body that turns out other than its Content-Length promised can only be answered
+by closing the connection; ``is_broken`` says so.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from enum import Enum
+from functools import lru_cache
+
+from longwire.base.errors import ProtocolError
+from longwire.base.headers import Headers
+from longwire.http.events import Response
+from longwire.http.field_values import is_token, split_list
+from longwire.http.semantics import reason_phrase
+
+__all__ = ["ResponseWriter", "interim_response"]
+
+# RFC 9110 section 5.5: what would end the field, or what no field may hold.
+_FORBIDDEN_IN_VALUE = re.compile(r"[^\t -~\x80-\xff]")
+
+# RFC 9110 section 6.5.1: fields that frame, route, authenticate or describe the message must
+# stand before it.
+_FORBIDDEN_TRAILERS = frozenset(
+    {
+        "authorization",
+        "cache-control",
+        "connection",
+        "content-encoding",
+        "content-length",
+        "content-range",
+        "content-type",
+        "date",
+        "host",
+        "location",
+        "set-cookie",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "vary",
+        "www-authenticate",
+    }
+)
+
+
+class _Framing(Enum):
+    NO_BODY = "no body"
+    LENGTH = "Content-Length"
+    CHUNKED = "chunked"
+    CLOSE = "until the connection closes"
+
+
+class ResponseWriter:
+    """Frame the response to one request; returns buffers to write, keeps none."""
+
+    __slots__ = (
+        "_framing",
+        "_is_head",
+        "_remaining",
+        "_version",
+        "ended",
+        "is_broken",
+        "keep_alive",
+        "started",
+    )
+
+    def __init__(self, method: str, version: str, *, keep_alive: bool) -> None:
+        self._is_head = method == "HEAD"
+        self._version = version
+        self._framing = _Framing.NO_BODY
+        self._remaining = 0  # with _Framing.LENGTH
+        self.keep_alive = keep_alive
+        """Whether the connection goes on after this response; settled once it is started."""
+        self.started = False
+        self.ended = False
+        self.is_broken = False
+
+    def start(
+        self,
+        response: Response,
+        *,
+        body_bytes: int | None,
+        server: str | None,
+        date: Callable[[], str] | None,
+    ) -> bytes:
+        """Return the head. ``body_bytes`` is the length of the body where it is known already."""
+        if self.started:
+            raise _misuse("the response has been started already")
+        if not 200 <= response.status <= 599:
+            raise _misuse(f"{response.status} is not a final status (200 to 599)")
+        lines, options, length = _read_headers(response.headers)
+        names = {line[0] for line in lines}
+        framing = self._choose_framing(response.status, length, body_bytes)
+        keep_alive = self.keep_alive and "close" not in options and framing is not _Framing.CLOSE
+        text = [f"HTTP/1.1 {response.status} {reason_phrase(response.status)}\r\n"]
+        # RFC 9110 section 6.6.1: an origin server with a clock sends Date.
+        if date is not None and "date" not in names:
+            text.append(f"Date: {date()}\r\n")
+        if server is not None and "server" not in names:
+            text.append(f"Server: {server}\r\n")
+        text.extend([f"{name}: {value}\r\n" for _, name, value in lines])
+        if framing is _Framing.CHUNKED:
+            text.append("Transfer-Encoding: chunked\r\n")
+        else:
+            announced = self._announced_length(response.status, framing, length, body_bytes)
+            if announced is not None:
+                text.append(f"Content-Length: {announced}\r\n")
+                self._remaining = announced
+        connection = [option for option in options if option not in ("close", "keep-alive")]
+        if not keep_alive:
+            # RFC 9112 section 9.6: the last response on a connection says so.
+            connection.append("close")
+        elif self._version == "1.0":
+            connection.append("keep-alive")
+        if connection:
+            text.append(f"Connection: {', '.join(connection)}\r\n")
+        text.append("\r\n")
+        self.started = True
+        self.keep_alive = keep_alive
+        self._framing = framing
+        return "".join(text).encode("latin-1")
+
+    def _choose_framing(self, status: int, length: int | None, body_bytes: int | None) -> _Framing:
+        # RFC 9112 section 6.3 item 1: HEAD, 204 and 304 end with the head, whatever it says.
+        if self._is_head or status in (204, 304):
+            return _Framing.NO_BODY
+        # RFC 9110 section 15.3.6: 205 has no content, and says so with a length of zero.
+        if length is not None or body_bytes is not None or status == 205:
+            return _Framing.LENGTH
+        # RFC 9112 section 6.1: no Transfer-Encoding unless the request was HTTP/1.1.
+        return _Framing.CLOSE if self._version == "1.0" else _Framing.CHUNKED
+
+    def _announced_length(
+        self, status: int, framing: _Framing, length: int | None, body_bytes: int | None
+    ) -> int | None:
+        # RFC 9110 section 8.6: no Content-Length in a 204.
+        if status == 204 or framing is _Framing.CLOSE:
+            return None
+        if status == 205:
+            return 0
+        if length is not None:
+            return length
+        # RFC 9110 section 8.6: to HEAD and in 304 it would be that of the body of a GET, which an
+        # empty body does not tell.
+        return body_bytes if framing is _Framing.LENGTH or body_bytes else None
+
+    def body(self, data: bytes) -> list[bytes]:
+        """Return a piece of the body, framed.
+
+        Raises ProtocolError(side="local") when it may not follow; more than the Content-Length
+        breaks the response.
+        """
+        if not self.started:
+            raise _misuse("a body was given before its response")
+        if self.ended:
+            raise _misuse("a body was given after the end of its response")
+        if not data:
+            return []
+        if self._framing is _Framing.CHUNKED:
+            return [b"%x\r\n" % len(data), data, b"\r\n"]
+        if self._framing is _Framing.CLOSE:
+            return [data]
+        if self._framing is _Framing.LENGTH:
+            if len(data) > self._remaining:
+                self.is_broken = True
+                excess = len(data) - self._remaining
+                raise _misuse(f"the body is {excess} bytes longer than its Content-Length")
+            self._remaining -= len(data)
+            return [data]
+        if self._is_head:
+            # A handler may answer HEAD as it answers GET; the body stays here.
+            return []
+        raise _misuse("a response with this status has no body")
+
+    def end(self, trailers: Headers) -> list[bytes]:
+        """Return what ends the response.
+
+        Raises ProtocolError(side="local"); less than the Content-Length breaks the response.
+        """
+        if not self.started:
+            raise _misuse("a response was ended before it was started")
+        if self.ended:
+            raise _misuse("the response has been ended already")
+        trailer_lines = _trailer_lines(trailers)
+        if self._framing is _Framing.LENGTH and self._remaining:
+            self.is_broken = True
+            raise _misuse(f"the body is {self._remaining} bytes shorter than its Content-Length")
+        self.ended = True
+        if self._framing is _Framing.CHUNKED:
+            return [b"0\r\n" + trailer_lines + b"\r\n"]
+        # RFC 9112 section 7.1.2: only chunked can carry trailers; elsewhere they are dropped.
+        return []
+
+
+def interim_response(status: int, headers: Headers) -> bytes:
+    """Return an interim response (RFC 9110 section 15.2).
+
+    Raises ProtocolError(side="local") for a status or header that may not stand there.
+    """
+    if not 100 <= status <= 199:
+        raise _misuse(f"{status} is not an interim status (100 to 199)")
+    lines = []
+    for name, value in headers:
+        if _check_field(name, value) in ("content-length", "transfer-encoding"):
+            # RFC 9112 section 6.1 and RFC 9110 section 8.6: never in a 1xx.
+            raise _misuse(f"an interim response has no {name}")
+        lines.append(f"{name}: {value.strip()}\r\n")
+    text = f"HTTP/1.1 {status} {reason_phrase(status)}\r\n{''.join(lines)}\r\n"
+    return text.encode("latin-1")
+
+
+def _read_headers(headers: Headers) -> tuple[list[tuple[str, str, str]], list[str], int | None]:
+    """Check a response's headers; take out what the framing decides.
+
+    Returns (lower-case name, name, value) of each that is left, the options of Connection, and
+    the Content-Length.
+    """
+    lines: list[tuple[str, str, str]] = []
+    options: list[str] = []
+    length: int | None = None
+    for name, value in headers:
+        lower = _check_field(name, value)
+        if lower == "connection":
+            options.extend(option.lower() for option in split_list(value))
+        elif lower == "content-length":
+            length = _read_length(value, length)
+        elif lower == "transfer-encoding":
+            if value.strip().lower() != "chunked":
+                raise _misuse("Transfer-Encoding is the engine's: leave it out of the response")
+        else:
+            lines.append((lower, name, value.strip(" \t")))
+    return lines, options, length
+
+
+def _check_field(name: str, value: str) -> str:
+    """Return the lower-case name of a field that may be sent."""
+    lower = _lower_name(name)
+    if lower is None:
+        raise _misuse(f"{name!r} is not a header name")
+    wrong = _FORBIDDEN_IN_VALUE.search(value)
+    if wrong is not None:
+        # Text from a user that reached a header could otherwise end it and begin another.
+        raise _misuse(f"the value of header {name} holds the character {wrong.group()!r}")
+    return lower
+
+
+@lru_cache(maxsize=1024)
+def _lower_name(name: str) -> str | None:
+    return name.lower() if is_token(name) else None
+
+
+def _read_length(value: str, earlier: int | None) -> int:
+    if earlier is not None:
+        raise _misuse("the response has more than one Content-Length")
+    digits = value.strip(" \t")
+    if not (digits.isascii() and digits.isdigit()):
+        raise _misuse(f"Content-Length {value!r} is not a decimal number of bytes")
+    return int(digits)
+
+
+def _trailer_lines(trailers: Headers) -> bytes:
+    lines = []
+    for name, value in trailers:
+        if _check_field(name, value) in _FORBIDDEN_TRAILERS:
+            raise _misuse(f"{name} is not allowed in the trailers")
+        lines.append(f"{name}: {value.strip()}\r\n")
+    return "".join(lines).encode("latin-1")
+
+
+def _misuse(message: str) -> ProtocolError:
+    return ProtocolError(500, message, side="local")
