@@ -1,0 +1,22 @@
+"""Who a client is, as far as the rest of longwire cares: a name, or nobody in particular."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["ANONYMOUS", "Principal"]
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Someone who may be allowed things. ``name`` is empty for a client that did not say."""
+
+    name: str = ""
+
+    @property
+    def is_anonymous(self) -> bool:
+        """Whether the client did not say who it is."""
+        return not self.name
+
+
+ANONYMOUS = Principal()
