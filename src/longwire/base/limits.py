@@ -8,7 +8,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["KIB", "MIB", "HttpLimits", "KeepaliveSettings", "WebSocketLimits"]
+__all__ = [
+    "KIB",
+    "MIB",
+    "EventsLimits",
+    "HttpLimits",
+    "HubLimits",
+    "KeepaliveSettings",
+    "MemoryStoreLimits",
+    "NativeLimits",
+    "RetentionLimits",
+    "StreamLimits",
+    "WebSocketLimits",
+]
 
 KIB = 1024
 MIB = 1024 * 1024
@@ -97,3 +109,134 @@ class HttpLimits:
 
     idle_timeout_s: float | None = 75.0
     """A kept-alive connection without a request, seconds; then it is closed. Precedent: nginx 75."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamLimits:
+    """What one publish may bring."""
+
+    entry_bytes_max: int = 512 * KIB
+    """Payload of one entry, bytes. In base64 and with its envelope it still fits into the 1 MiB
+    that WebSocket clients take by default."""
+
+    batch_entries_max: int = 1_000
+    """Entries in one publish, stored all or none."""
+
+    json_depth_max: int = 128
+    """Arrays and objects within each other in a JSON payload. Below what JSON parsers of
+    subscribers take (Python's own: about 1,000)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetentionLimits:
+    """What a stream keeps, unless the stream says otherwise. The oldest entries go first."""
+
+    entries_max: int | None = 10_000
+    """Entries kept in one stream."""
+
+    bytes_max: int | None = 16 * MIB
+    """Payload bytes kept in one stream."""
+
+    age_max_s: float | None = 24 * 3600.0
+    """Age of the oldest entry kept, seconds."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MemoryStoreLimits:
+    """What the memory store may cost."""
+
+    streams_max: int | None = 100_000
+    """Streams. Past it no stream is created; about 2 KiB each without entries."""
+
+    bytes_max: int | None = 256 * MIB
+    """Payloads of all streams and 256 bytes for each entry, bytes. Past it the streams that were
+    written to the longest time ago lose their oldest entries."""
+
+    producers_max: int = 10_000
+    """Producers remembered in one stream. Past it the one silent for longest is forgotten."""
+
+    producers_forgotten_max: int = 100_000
+    """Forgotten producers in one stream whose return is still recognised and reported."""
+
+    producer_state_s: float = 7 * 24 * 3600.0
+    """Silence after which a producer is forgotten, seconds. Precedent: Durable Streams, 7 days."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HubLimits:
+    """What subscribers may cost."""
+
+    subscriptions_per_connection_max: int = 1_000
+    """Streams that one connection may be subscribed to. Precedent: centrifuge 128; a client with
+    a stream for each of its chats needs more."""
+
+    subscriptions_max: int | None = 1_000_000
+    """Subscriptions of one server process."""
+
+    held_bytes_max: int = 64 * KIB
+    """Bytes written to a subscriber's connection that the kernel has not taken. Past it the
+    subscriber is a slow reader: it holds nothing more and reads the log again when it drains."""
+
+    recent_entries_max: int = 256
+    """Newest entries of a stream with subscribers that are kept encoded, so that many who return
+    at once share them."""
+
+    recent_bytes_max: int = 64 * KIB
+    """Payload bytes of those entries."""
+
+    page_entries_max: int = 256
+    """Entries read at a time from the store for a reader that is behind."""
+
+    page_bytes_max: int = 64 * KIB
+    """Payload bytes read at a time for it."""
+
+    readers_max: int = 32
+    """Reads of the store for readers that are behind that are on the way at a time."""
+
+    store_retry_s: float = 1.0
+    """After a failed read of the store, until a reader tries again, seconds."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NativeLimits:
+    """What one connection of the native protocol may do."""
+
+    connect_timeout_s: float = 15.0
+    """From the handshake to the ``connect`` message, seconds. Precedent: centrifuge 15 s."""
+
+    heartbeat_s: float = 25.0
+    """Silence of the server after which it sends a heartbeat, seconds; below the common 60 s at
+    which proxies cut idle connections. 0 sends none."""
+
+    in_flight_max: int = 256
+    """Publishes of one connection without an answer."""
+
+    producer_in_flight_max: int = 64
+    """Publishes of one producer on one stream without an answer: as many as results are kept."""
+
+    queued_messages_max: int = 256
+    """Messages of one connection that wait for the one being handled; past it reading pauses."""
+
+    bad_messages_max: int = 10
+    """Malformed messages after which the connection is closed."""
+
+    messages_per_s_max: float | None = None
+    """Messages of one connection per second on average over ten seconds. By default only
+    back-pressure limits a client that is allowed to publish."""
+
+    token_bytes_max: int = 8 * KIB
+    """Length of a token, bytes. Precedent: common limits of header fields."""
+
+    history_entries_max: int = 1_000
+    """Entries in one answer to ``history``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventsLimits:
+    """How streams are sent as server-sent events."""
+
+    heartbeat_s: float = 15.0
+    """Silence after which a comment line is sent, seconds; WHATWG HTML recommends 15."""
+
+    retry_ms: int = 2_000
+    """How long browsers wait before they come back, milliseconds."""
