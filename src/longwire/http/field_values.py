@@ -7,10 +7,10 @@ from ipaddress import IPv6Address
 
 __all__ = [
     "TOKEN_PATTERN",
-    "is_field_value",
     "is_host",
     "is_token",
     "split_list",
+    "split_parameters",
     "tokens",
 ]
 
@@ -20,17 +20,20 @@ __all__ = [
 #         / "~" / DIGIT / ALPHA
 TOKEN_PATTERN = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]++"
 
-# RFC 9110 section 5.5:
-#   field-value   = *field-content
-#   field-content = field-vchar [ 1*( SP / HTAB / field-vchar ) field-vchar ]
-#   field-vchar   = VCHAR / obs-text
-# so a value neither begins nor ends with white space.
-_FIELD_VALUE = re.compile(r"(?:[!-~\x80-\xff](?:[\t -~\x80-\xff]*[!-~\x80-\xff])?)?")
 _TOKEN = re.compile(TOKEN_PATTERN)
 
 # RFC 9110 section 5.6.1: elements are separated by commas; a comma inside a quoted-string
 # (section 5.6.4) separates nothing.
 _LIST_ELEMENT = re.compile(r'(?:[^",]|"(?:[^"\\]|\\.)*"|")*')
+
+# RFC 9110 section 5.6.6:
+#   parameters = *( OWS ";" OWS [ parameter ] )
+#   parameter  = parameter-name "=" ( token / quoted-string )
+_PARAMETER = re.compile(
+    r"[ \t]*;[ \t]*(?:(?P<name>" + TOKEN_PATTERN + r")=(?:(?P<token>" + TOKEN_PATTERN + r")|"
+    r'"(?P<quoted>(?:[^"\\]|\\.)*+)"))?+[ \t]*'
+)
+_QUOTED_PAIR = re.compile(r"\\(.)")
 
 # RFC 9110 section 7.2: Host = uri-host [ ":" port ]; RFC 3986 section 3.2.2:
 #   reg-name = *( unreserved / pct-encoded / sub-delims )
@@ -44,11 +47,6 @@ _HOST = re.compile(
 def is_token(text: str) -> bool:
     """Tell whether ``text`` is a token: a method, a field name, a list member."""
     return _TOKEN.fullmatch(text) is not None
-
-
-def is_field_value(text: str) -> bool:
-    """Tell whether ``text`` may be a field's value: no control characters, no outer blanks."""
-    return _FIELD_VALUE.fullmatch(text) is not None
 
 
 def split_list(value: str) -> list[str]:
@@ -68,6 +66,27 @@ def split_list(value: str) -> list[str]:
             elements.append(element)
         position = match.end() + 1
     return elements
+
+
+def split_parameters(value: str) -> tuple[str, dict[str, str]]:
+    """Split ``text/html; charset="utf-8"`` into its first part and its parameters.
+
+    Names come in lower case, values without quotes. What is no parameter ends the reading.
+    """
+    first, _, _ = value.partition(";")
+    parameters: dict[str, str] = {}
+    position = len(first)
+    while position < len(value):
+        match = _PARAMETER.match(value, position)
+        if match is None:
+            break
+        if match["name"] is not None:
+            text = match["token"]
+            if text is None:
+                text = _QUOTED_PAIR.sub(r"\1", match["quoted"])
+            parameters.setdefault(match["name"].lower(), text)
+        position = match.end()
+    return first.strip(" \t"), parameters
 
 
 def tokens(values: list[str]) -> set[str]:
