@@ -1,0 +1,527 @@
+"""One WebSocket connection after its handshake, without I/O (RFC 6455 sections 5 to 7).
+
+Bytes, events and the time go in; bytes and events come out, with the time of the next call. The
+parts stand beside this file: frames, messages, deflate, keepalive, and the closing as a table.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Literal, NoReturn, TypeAlias, cast
+
+from longwire.base.codes import CloseCode, is_sendable_close_code
+from longwire.base.entropy import Entropy
+from longwire.base.errors import LimitError, ProtocolError
+from longwire.base.limits import KeepaliveSettings, WebSocketLimits
+from longwire.websocket import closing
+from longwire.websocket.closing import (
+    TRANSITIONS,
+    Close,
+    ClosingInput,
+    ClosingPhase,
+    State,
+    TransportAction,
+)
+from longwire.websocket.deflate import DeflateParameters
+from longwire.websocket.events import CloseReceived, Event, Ping, Pong
+from longwire.websocket.frames import (
+    BINARY,
+    CLOSE,
+    CONTINUATION,
+    PING,
+    PONG,
+    TEXT,
+    ControlFrame,
+    FrameParser,
+    Item,
+    Piece,
+    encode_frame,
+    encode_header,
+)
+from longwire.websocket.keepalive import Keepalive, KeepaliveVerdict
+from longwire.websocket.messages import MessageAssembler
+from longwire.websocket.rate import RateLimit
+
+__all__ = ["BytesLike", "Close", "Role", "State", "TransportAction", "WebSocketEngine"]
+
+BytesLike: TypeAlias = bytes | bytearray | memoryview
+
+# Unmasked payloads from this size on are queued beside their header instead of behind a copy.
+_SEPARATE_BYTES_MIN = 16 * 1024
+
+_CONTROL_BYTES_MAX = 125
+
+_STATES = {
+    ClosingPhase.OPEN: State.OPEN,
+    ClosingPhase.CLOSE_SENT: State.CLOSING,
+    ClosingPhase.EXCHANGED: State.CLOSING,
+    ClosingPhase.FAILED: State.CLOSING,
+    ClosingPhase.ENDED: State.CLOSED,
+}
+
+# Read as plain globals, since an enum's members are slow to look up.
+_OPEN = State.OPEN
+
+
+class Role(Enum):
+    """Which side of the connection we are."""
+
+    CLIENT = "client"
+    SERVER = "server"
+
+
+class WebSocketEngine:
+    """The protocol of one open connection.
+
+    ``receive``, ``receive_eof`` and ``handle_deadline`` never raise for what the peer did. A
+    broken rule *fails the connection* (RFC 6455 section 7.1.7): a Close frame is queued,
+    ``failure`` says why, and the events up to that point are returned.
+
+    The sending methods raise :exc:`ProtocolError` with side ``local`` for what the caller may not
+    do, and in any state but ``OPEN``. After each call the driver takes what ``take_output``
+    returns, looks at ``transport_action`` and sets a timer for ``deadline``, which may come early.
+
+    Used from one thread. Holds the limits of ``limits`` and besides them only what the caller has
+    not taken yet.
+    """
+
+    __slots__ = (
+        "_assembler",
+        "_control_rate",
+        "_deflate_threshold",
+        "_deflater",
+        "_entropy",
+        "_fragment_opcode",
+        "_is_fragment_compressed",
+        "_is_server",
+        "_keepalive",
+        "_limits",
+        "_output",
+        "_parser",
+        "_phase",
+        "_sends_fragments",
+        "bytes_received",
+        "bytes_sent",
+        "close_initiator",
+        "close_received",
+        "close_sent",
+        "deadline",
+        "failure",
+        "keepalive_expired",
+        "last_ping_sent_s",
+        "last_pong_s",
+        "last_received_s",
+        "last_sent_s",
+        "latency_s",
+        "messages_received",
+        "messages_sent",
+        "role",
+        "state",
+        "transport_action",
+    )
+
+    def __init__(
+        self,
+        role: Role,
+        *,
+        now: float,
+        entropy: Entropy,
+        limits: WebSocketLimits | None = None,
+        keepalive: KeepaliveSettings | None = None,
+        deflate: DeflateParameters | None = None,
+        streaming: bool = False,
+    ) -> None:
+        limits = WebSocketLimits() if limits is None else limits
+        self.role = role
+        self._is_server = role is Role.SERVER
+        self._entropy = entropy
+        self._limits = limits
+        self._keepalive = Keepalive(keepalive or KeepaliveSettings(), now=now)
+        self._parser = FrameParser(
+            is_server=self._is_server,
+            allows_rsv1=deflate is not None,
+            emits_pieces=streaming,
+            message_bytes_max=_or_none(limits.message_bytes_max),
+            frame_bytes_max=_or_none(limits.frame_bytes_max),
+            fragments_max=_or_none(limits.fragments_max),
+        )
+        self._assembler = MessageAssembler(
+            inflater=None if deflate is None else deflate.new_inflater(is_server=self._is_server),
+            message_bytes_max=limits.message_bytes_max,
+            is_streaming=streaming,
+        )
+        self._deflater = (
+            None if deflate is None else deflate.new_deflater(is_server=self._is_server)
+        )
+        self._deflate_threshold = 0 if deflate is None else deflate.threshold_bytes
+        rate = limits.control_frames_per_s_max
+        self._control_rate = None if rate is None else RateLimit(rate, now=now)
+        self._output: list[bytes] = []
+        # The fragmented message that is being sent.
+        self._sends_fragments = False
+        self._fragment_opcode = TEXT
+        self._is_fragment_compressed = False
+        # The closing.
+        self._phase = ClosingPhase.OPEN
+        self.state = State.OPEN
+        self.close_sent: Close | None = None
+        self.close_received: Close | None = None
+        self.close_initiator: Literal["local", "remote"] | None = None
+        self.failure: ProtocolError | None = None
+        self.transport_action = TransportAction.NONE
+        # Facts for whoever has to explain how it ended.
+        self.deadline = self._keepalive.deadline
+        self.keepalive_expired = False
+        self.latency_s: float | None = None
+        self.last_received_s: float | None = None
+        self.last_sent_s: float | None = None
+        self.last_pong_s: float | None = None
+        self.last_ping_sent_s: float | None = None
+        self.bytes_received = 0
+        self.bytes_sent = 0
+        self.messages_received = 0
+        self.messages_sent = 0
+
+    # ── in ────────────────────────────────────────────────────────────────────────────────────
+
+    def receive(self, data: BytesLike, now: float) -> list[Event]:
+        """Take what arrived at ``now`` and return what it brought, in order."""
+        if type(data) is not bytes:
+            data = bytes(data)
+        self.bytes_received += len(data)
+        self.last_received_s = now
+        if self._phase is not ClosingPhase.OPEN and self._phase is not ClosingPhase.CLOSE_SENT:
+            return []
+        parser = self._parser
+        items = parser.receive(data)
+        if parser.has_only_messages:
+            self.messages_received += len(items)
+            return cast("list[Event]", items)
+        return self._handle_items(items, now)
+
+    def _handle_items(self, items: list[Item], now: float) -> list[Event]:
+        events: list[Event] = []
+        try:
+            for item in items:
+                if isinstance(item, Piece):
+                    made = self._assembler.add(item)
+                    if made is not None:
+                        events.append(made)
+                    if item.is_final:
+                        self.messages_received += 1
+                elif isinstance(item, ControlFrame):
+                    events.append(self._handle_control(item, now))
+                else:
+                    events.append(item)
+                    self.messages_received += 1
+            if self._parser.failure is not None:
+                raise self._parser.failure
+        except ProtocolError as error:
+            self._fail(error, now)
+        return events
+
+    def _handle_control(self, frame: ControlFrame, now: float) -> Event:
+        payload = frame.payload
+        if frame.opcode == CLOSE:
+            return self._handle_close(closing.parse_close(payload), now)
+        rate = self._limits.control_frames_per_s_max
+        if self._control_rate is not None and rate is not None and not self._control_rate.take(now):
+            raise LimitError(CloseCode.POLICY_VIOLATION, "control_frames_per_s_max", rate + 1, rate)
+        if frame.opcode == PING:
+            # RFC 6455 section 5.5.2: answered with the same payload, unless a Close was received;
+            # section 5.5.1 wants nothing sent after our own Close.
+            if self.state is _OPEN:
+                self._queue(PONG, payload)
+            return Ping(payload)
+        self.last_pong_s = now
+        latency_s = self._keepalive.latency_of(payload, now)
+        if latency_s is not None:
+            self.latency_s = latency_s
+        return Pong(payload, latency_s)
+
+    def _handle_close(self, close: Close, now: float) -> CloseReceived:
+        self.close_received = close
+        if self.close_initiator is None:
+            self.close_initiator = "remote"
+        # RFC 6455 section 5.5.1: the answer typically repeats the status code.
+        self._step(ClosingInput.REMOTE_CLOSE, now, close)
+        return CloseReceived(close.code, close.reason)
+
+    def receive_eof(self, now: float) -> list[Event]:
+        """Take that the peer ended its direction, or that TCP is gone; the engine is done."""
+        self._step(ClosingInput.EOF, now)
+        return []
+
+    # ── out ───────────────────────────────────────────────────────────────────────────────────
+
+    def send(
+        self, data: str | BytesLike, *, text: bool | None = None, compress: bool | None = None
+    ) -> None:
+        """Queue a whole message in one frame.
+
+        ``str`` goes as text and bytes go as binary unless ``text`` says otherwise; bytes sent as
+        text must be UTF-8. ``compress`` overrides the threshold where deflate was agreed.
+        """
+        if self.state is not _OPEN or self._sends_fragments:
+            self._refuse("a message")
+        payload, opcode = _encode_payload(data, text)
+        if self._deflater is not None and (
+            len(payload) >= self._deflate_threshold if compress is None else compress
+        ):
+            payload = self._deflater.deflate(payload, is_final=True)
+            self._queue(opcode, payload, rsv1=True)
+        else:
+            self._queue(opcode, payload)
+        self.messages_sent += 1
+
+    def send_encoded(self, frames: bytes, *, messages: int = 1) -> None:
+        """Queue what :func:`~longwire.websocket.frames.encode_message` returned (servers only).
+
+        One object serves every connection; ``messages`` is how many whole messages it holds.
+        """
+        if self.state is not _OPEN or self._sends_fragments:
+            self._refuse("a message")
+        if not self._is_server:
+            raise _misuse("a client masks each frame and cannot send one that others share")
+        self._output.append(frames)
+        self.bytes_sent += len(frames)
+        self.messages_sent += messages
+
+    def send_fragment(
+        self, data: str | BytesLike, *, final: bool, text: bool | None = None
+    ) -> None:
+        """Queue a part of a message in a frame of its own; the first one begins the message.
+
+        ``text`` is told by the first part. In a text message each ``str`` is a part; bytes may cut
+        a character in two and are not checked. Control frames may go between (section 5.4).
+        """
+        if self.state is not _OPEN:
+            self._refuse("a fragment")
+        is_first = not self._sends_fragments
+        if is_first:
+            is_text = isinstance(data, str) if text is None else text
+            opcode = TEXT if is_text else BINARY
+        else:
+            is_text = self._fragment_opcode == TEXT
+            opcode = CONTINUATION
+            if text is not None and text != is_text:
+                raise _misuse("all fragments of a message have the type of its first")
+            if isinstance(data, str) and not is_text:
+                raise _misuse("a fragment of a binary message is bytes, not str")
+        payload = _encode_text(data) if isinstance(data, str) else bytes(data)
+        if is_first:
+            self._fragment_opcode = opcode
+            self._is_fragment_compressed = self._deflater is not None
+        is_compressed = self._is_fragment_compressed
+        if is_compressed and self._deflater is not None:
+            payload = self._deflater.deflate(payload, is_final=final)
+        # RFC 7692 section 6.1: RSV1 is set on the first frame only.
+        self._queue(opcode, payload, fin=final, rsv1=is_compressed and is_first)
+        self._sends_fragments = not final
+        if final:
+            self.messages_sent += 1
+
+    def ping(self, payload: bytes | None = None, *, now: float) -> bytes:
+        """Queue a ping and return its payload, made up unless given; its pong tells the latency."""
+        if self.state is not _OPEN:
+            self._refuse("a ping")
+        if payload is None:
+            payload = self._keepalive.new_payload(self._entropy)
+        _check_control(payload, "a ping")
+        self._queue(PING, payload)
+        self._keepalive.remember(payload, now)
+        self.last_ping_sent_s = now
+        return payload
+
+    def pong(self, payload: bytes = b"") -> None:
+        """Queue a pong that nobody asked for (RFC 6455 section 5.5.3)."""
+        if self.state is not _OPEN:
+            self._refuse("a pong")
+        _check_control(payload, "a pong")
+        self._queue(PONG, payload)
+
+    def close(self, code: int = 1000, reason: str = "", *, now: float) -> None:
+        """Begin the closing handshake; while it is under way, or over, this does nothing.
+
+        Raises :exc:`ProtocolError` for a code or a reason that may not be sent; 1005 sends a
+        Close frame without a code.
+        """
+        closing.encode_close(code, reason)
+        if self.state is _OPEN:
+            self.close_initiator = "local"
+            self._step(ClosingInput.LOCAL_CLOSE, now, Close(code, reason))
+
+    def fail(self, error: ProtocolError, *, now: float) -> None:
+        """Fail the connection for a reason of the caller's; does nothing once it has ended."""
+        self._fail(error, now)
+
+    def take_output(self, now: float | None = None) -> list[bytes]:
+        """Return what is to be written, in order, and forget it. ``now`` notes when."""
+        output = self._output
+        if output:
+            self._output = []
+            if now is not None:
+                self.last_sent_s = now
+        return output
+
+    # ── time ──────────────────────────────────────────────────────────────────────────────────
+
+    def handle_deadline(self, now: float) -> list[Event]:
+        """Do what is due at ``now``: ping, give up a silent peer, end a closing that hangs.
+
+        Calling too early is harmless. Sets the next ``deadline``.
+        """
+        if self.deadline is None or now < self.deadline:
+            return []
+        if self.state is not _OPEN:
+            self._step(ClosingInput.TIMEOUT, now)
+            return []
+        keepalive = self._keepalive
+        last_received_s = self.last_received_s
+        verdict = keepalive.check(now, now if last_received_s is None else last_received_s)
+        if verdict is KeepaliveVerdict.SEND_PING:
+            self.ping(now=now)
+            keepalive.ping_sent(now)
+        elif verdict is KeepaliveVerdict.GIVE_UP:
+            self.keepalive_expired = True
+            self.failure = ProtocolError(
+                CloseCode.INTERNAL_ERROR, "the peer did not answer a ping in time"
+            )
+            self.close_initiator = "local"
+            self._step(ClosingInput.GIVE_UP, now, Close(self.failure.code, self.failure.message))
+            return []
+        self.deadline = keepalive.deadline
+        return []
+
+    def pause_reading(self) -> None:
+        """Note that the driver stops reading: silence is ours then, and keepalive waits."""
+        self._keepalive.pause()
+        if self.state is _OPEN:
+            self.deadline = None
+
+    def resume_reading(self, now: float) -> None:
+        """Note that the driver reads again."""
+        if self.state is _OPEN:
+            self._keepalive.resume(now)
+            self.deadline = self._keepalive.deadline
+
+    # ── facts ─────────────────────────────────────────────────────────────────────────────────
+
+    @property
+    def close_code(self) -> int:
+        """The close code of RFC 6455 section 7.1.5: the peer's, 1005 or 1006."""
+        if self.close_received is None:
+            return CloseCode.ABNORMAL_CLOSURE
+        return self.close_received.code
+
+    @property
+    def close_reason(self) -> str:
+        """The close reason of RFC 6455 section 7.1.6."""
+        return "" if self.close_received is None else self.close_received.reason
+
+    @property
+    def streaming(self) -> bool:
+        """Whether messages are given as fragments; a change holds from the next message on."""
+        return self._assembler.is_streaming
+
+    @streaming.setter
+    def streaming(self, value: bool) -> None:
+        self._assembler.is_streaming = value
+        self._parser.emits_pieces = value
+
+    # ── inside ────────────────────────────────────────────────────────────────────────────────
+
+    def _queue(self, opcode: int, payload: bytes, *, fin: bool = True, rsv1: bool = False) -> None:
+        if not self._is_server:
+            # RFC 6455 section 5.3: a fresh, unpredictable key for every frame.
+            frame = encode_frame(opcode, payload, fin=fin, rsv1=rsv1, mask=self._entropy(4))
+            self._output.append(frame)
+            self.bytes_sent += len(frame)
+            return
+        first = (0x80 if fin else 0) | (0x40 if rsv1 else 0) | opcode
+        header = encode_header(first, len(payload), None)
+        self.bytes_sent += len(header) + len(payload)
+        if len(payload) < _SEPARATE_BYTES_MIN:
+            self._output.append(header + payload)
+        else:
+            self._output.append(header)
+            self._output.append(payload)
+
+    def _step(self, happened: ClosingInput, now: float, close: Close | None = None) -> None:
+        """Take the row of the closing table for what happened, if there is one."""
+        step = TRANSITIONS.get((self._phase, happened))
+        if step is None:
+            return
+        if step.sends != "nothing" and close is not None:
+            self._queue(CLOSE, closing.encode_close(close.code, close.reason))
+            self.close_sent = close
+        self._phase = step.next
+        self.state = _STATES[step.next]
+        action = step.server if self._is_server else step.client
+        if action is not TransportAction.NONE:
+            self.transport_action = action
+        self._keepalive.stop()
+        timeout_s = self._limits.close_timeout_s
+        if self.state is State.CLOSED or timeout_s is None:
+            self.deadline = None
+        else:
+            self.deadline = now + timeout_s
+
+    def _fail(self, error: ProtocolError, now: float) -> None:
+        if (self._phase, ClosingInput.FAIL) not in TRANSITIONS:
+            return
+        self.failure = error
+        if self.close_initiator is None:
+            self.close_initiator = "local"
+        code = error.code if is_sendable_close_code(error.code) else CloseCode.INTERNAL_ERROR
+        self._step(ClosingInput.FAIL, now, Close(code, closing.clip_reason(error.message)))
+
+    def _refuse(self, what: str) -> NoReturn:
+        if self.state is _OPEN:
+            raise _misuse(f"{what} cannot be sent inside a fragmented message; finish it first")
+        state = "closing" if self.state is State.CLOSING else "closed"
+        raise _misuse(f"{what} cannot be sent: the connection is {state}")
+
+
+def _or_none(limit: int | None) -> int:
+    return -1 if limit is None else limit
+
+
+def _misuse(message: str) -> ProtocolError:
+    return ProtocolError(CloseCode.PROTOCOL_ERROR, message, side="local")
+
+
+def _check_control(payload: bytes, what: str) -> None:
+    # RFC 6455 section 5.5.
+    if len(payload) > _CONTROL_BYTES_MAX:
+        raise _misuse(f"{what} carries {_CONTROL_BYTES_MAX} bytes at most, not {len(payload)}")
+
+
+def _encode_text(data: str) -> bytes:
+    try:
+        return data.encode()
+    except UnicodeEncodeError as error:
+        raise ProtocolError(
+            CloseCode.INVALID_FRAME_PAYLOAD_DATA,
+            f"the text cannot be written in UTF-8: {error.reason} at character {error.start}",
+            side="local",
+        ) from None
+
+
+def _encode_payload(data: str | BytesLike, text: bool | None) -> tuple[bytes, int]:
+    """Return the payload and the opcode of a message."""
+    if isinstance(data, str):
+        return _encode_text(data), BINARY if text is False else TEXT
+    payload = bytes(data)
+    if not text:
+        return payload, BINARY
+    # RFC 6455 section 5.6: text is UTF-8.
+    try:
+        payload.decode()
+    except UnicodeDecodeError as error:
+        raise ProtocolError(
+            CloseCode.INVALID_FRAME_PAYLOAD_DATA,
+            f"bytes to be sent as text are not UTF-8: {error.reason} at byte {error.start}",
+            side="local",
+        ) from None
+    return payload, TEXT

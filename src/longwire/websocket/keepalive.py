@@ -1,0 +1,117 @@
+"""When a silent peer is asked, and when it is given up. Measures latency on the way.
+
+Nothing here runs per message: an inbound byte only moves ``last_received_s`` of the engine, and
+the deadline, which may come early, is set right when it is reached.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import Enum
+
+from longwire.base.limits import KeepaliveSettings
+
+__all__ = ["Keepalive", "KeepaliveVerdict"]
+
+# Pings whose pongs are still awaited. Keepalive has one at a time; more are the caller's own, and
+# of those the oldest are forgotten, since a peer that answers none would collect them for ever.
+_PENDING_PINGS_MAX = 64
+
+
+class KeepaliveVerdict(Enum):
+    """What is to be done when the deadline was reached."""
+
+    WAIT = "wait"
+    SEND_PING = "send ping"
+    GIVE_UP = "give up"
+
+
+class Keepalive:
+    """The timer and the pings of one connection. Any inbound byte counts as life."""
+
+    __slots__ = ("_is_paused", "_pending", "_ping_sent_s", "_settings", "deadline")
+
+    def __init__(self, settings: KeepaliveSettings, *, now: float) -> None:
+        self._settings = settings
+        self._pending: dict[bytes, float] = {}
+        # When the ping was sent whose answer is awaited; None while none is.
+        self._ping_sent_s: float | None = None
+        self._is_paused = False
+        self.deadline: float | None = None
+        self._wait_for_silence(now)
+
+    def _wait_for_silence(self, last_received_s: float) -> None:
+        self._ping_sent_s = None
+        interval_s = self._settings.ping_interval_s
+        self.deadline = None if interval_s is None else last_received_s + interval_s
+
+    def check(self, now: float, last_received_s: float) -> KeepaliveVerdict:
+        """Say what is due at ``now`` and set the next deadline.
+
+        After ``SEND_PING`` the caller calls :meth:`ping_sent`.
+        """
+        if self.deadline is None or self._is_paused or now < self.deadline:
+            return KeepaliveVerdict.WAIT
+        if self._ping_sent_s is not None:
+            if last_received_s < self._ping_sent_s and self._settings.ping_timeout_s is not None:
+                self.deadline = None
+                return KeepaliveVerdict.GIVE_UP
+            self._wait_for_silence(last_received_s)
+        elif self._settings.ping_interval_s is not None:
+            self.deadline = last_received_s + self._settings.ping_interval_s
+        if self.deadline is not None and now >= self.deadline:
+            return KeepaliveVerdict.SEND_PING
+        return KeepaliveVerdict.WAIT
+
+    def ping_sent(self, now: float) -> None:
+        """Begin to wait for a sign of life after a ping that ``check`` asked for."""
+        self._ping_sent_s = now
+        wait_s = self._settings.ping_timeout_s
+        if wait_s is None:
+            wait_s = self._settings.ping_interval_s
+        self.deadline = None if wait_s is None else now + wait_s
+
+    def pause(self) -> None:
+        """Stop judging: we do not read, so silence says nothing about the peer."""
+        self._is_paused = True
+        self.deadline = None
+
+    def resume(self, now: float) -> None:
+        """Judge again; the peer gets a full interval from ``now``."""
+        if self._is_paused:
+            self._is_paused = False
+            self._wait_for_silence(now)
+
+    def stop(self) -> None:
+        """Neither ping nor give up any more: the connection is closing."""
+        self.deadline = None
+        self._is_paused = False
+
+    def new_payload(self, entropy: Callable[[int], bytes]) -> bytes:
+        """Return a payload that no ping in flight has."""
+        payload = entropy(4)
+        while payload in self._pending:
+            payload = entropy(4)
+        return payload
+
+    def remember(self, payload: bytes, now: float) -> None:
+        """Note that a ping was sent, for its latency."""
+        self._pending.pop(payload, None)
+        self._pending[payload] = now
+        if len(self._pending) > _PENDING_PINGS_MAX:
+            del self._pending[next(iter(self._pending))]
+
+    def latency_of(self, payload: bytes, now: float) -> float | None:
+        """Return how long the pong ``payload`` took, or ``None`` if it answers no ping of ours.
+
+        RFC 6455 section 5.5.3: a peer may answer the most recent of several pings only, so the
+        older ones are settled too.
+        """
+        sent_s = self._pending.get(payload)
+        if sent_s is None:
+            return None
+        for older in list(self._pending):
+            del self._pending[older]
+            if older == payload:
+                break
+        return max(0.0, now - sent_s)
