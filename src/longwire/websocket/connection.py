@@ -393,17 +393,18 @@ class WebSocketEngine:
         self.deadline = keepalive.deadline
         return []
 
-    def pause_reading(self) -> None:
-        """Note that the driver stops reading: silence is ours then, and keepalive waits."""
-        self._keepalive.pause()
-        if self.state is _OPEN:
-            self.deadline = None
+    def set_reading_paused(self, is_paused: bool, now: float) -> None:
+        """Note that the driver stops reading, or reads again.
 
-    def resume_reading(self, now: float) -> None:
-        """Note that the driver reads again."""
-        if self.state is _OPEN:
+        The silence of a peer that is not read says nothing about it: keepalive waits meanwhile.
+        """
+        if self.state is not _OPEN:
+            return
+        if is_paused:
+            self._keepalive.pause()
+        else:
             self._keepalive.resume(now)
-            self.deadline = self._keepalive.deadline
+        self.deadline = self._keepalive.deadline
 
     # ── facts ─────────────────────────────────────────────────────────────────────────────────
 
