@@ -1,0 +1,92 @@
+import { LongwireError } from "./errors.js";
+import type { Ack } from "./producer.js";
+import { type End, type Gap, type Handler, type Recovered, type SubscribeOptions, Subscription } from "./subscription.js";
+import { type WebSocketConstructor } from "./transport.js";
+export interface ConnectOptions {
+    /** Who this is; a function is asked before each attempt, so that it can renew the token. */
+    token?: string | (() => string | Promise<string>);
+    /** The WebSocket to use where there is no global one (Node.js before 22). */
+    WebSocket?: WebSocketConstructor;
+    /** Bound of the first delay before a retry; doubles with each failure. Default 1,000. */
+    retryFirstMs?: number;
+    /** The bound grows up to this. Default 30,000. */
+    retryMaxMs?: number;
+    /** From an attempt's start to the server's welcome. Default 10,000. */
+    connectTimeoutMs?: number;
+    /** From a request to its answer; then the connection is given up and all sent again. 10,000. */
+    answerTimeoutMs?: number;
+    /** For a sign of life when the machine woke or the network changed. Default 2,000. */
+    probeTimeoutMs?: number;
+    /** Published messages that may wait for their acknowledgement. Default 1,000. */
+    outboxMessagesMax?: number;
+    /** Their payload in bytes. Default 4 MiB. */
+    outboxBytesMax?: number;
+    /** Messages that may wait for a subscription's handler; then reading pauses. Default 1,000. */
+    queueMessagesMax?: number;
+    /** Numbers in [0, 1) for the jitter. Default Math.random. */
+    random?: () => number;
+}
+/** Where a client stands. */
+export type State = "connecting" | "open" | "waiting" | "closed";
+export interface StateChange {
+    readonly state: State;
+    readonly previous: State;
+    /** Why the last connection ended, as a sentence; empty when there was none. */
+    readonly reason: string;
+    /** Its close code, or 0. */
+    readonly code: number;
+    /** In "waiting": milliseconds until the next attempt. */
+    readonly retryInMs?: number;
+    /** Attempts that failed since the last connection that lived. */
+    readonly failures: number;
+}
+export interface ClientEvents {
+    state: StateChange;
+    recovered: Recovered;
+    gap: Gap;
+    end: End;
+    error: LongwireError;
+}
+/**
+ * One connection to a longwire server that comes back by itself, with the streams it reads and
+ * what it has published. Made by `connect`.
+ *
+ * What happens is said by events, see `on`: `state`, `recovered`, `gap`, `end` and `error`. A gap or an
+ * error that nobody listens for goes to the console.
+ */
+export declare class Client {
+    #private;
+    /** The address of the WebSocket. */
+    readonly url: string;
+    constructor(url: string | URL, options: ConnectOptions);
+    get state(): State;
+    /** Published messages whose outcome is not known yet. */
+    get pending(): number;
+    /** Call `listener` at each event of that name; returns the function that stops it. */
+    on<Name extends keyof ClientEvents>(name: Name, listener: (event: ClientEvents[Name]) => void): () => void;
+    /**
+     * Read a stream: its messages go to the handler one by one, or to the loop that iterates over
+     * the subscription. It goes on over reconnects, with nothing lost, nothing twice, in order; what
+     * the server cannot give any more is named by a `gap` event.
+     */
+    subscribe<Data = unknown>(stream: string, handler?: Handler<Data>): Subscription<Data>;
+    subscribe<Data = unknown>(stream: string, options: SubscribeOptions, handler?: Handler<Data>): Subscription<Data>;
+    /**
+     * Append a message, JSON or bytes, to a stream. Resolves once it is stored; stored once,
+     * however often it had to be sent. Rejects with a LongwireError whose `outcome` tells whether
+     * it may be stored all the same.
+     */
+    publish(stream: string, data: unknown): Promise<Ack>;
+    /** Wait until the outcome of everything published so far is known. */
+    flush(): Promise<void>;
+    /** Have doubts now: ask an open connection for a sign of life, end the wait for a retry. */
+    wake(): void;
+    /** End for good. What is not acknowledged is rejected: `await flush()` first to wait for it. */
+    close(reason?: string): void;
+}
+/**
+ * Connect to a longwire server, and stay connected.
+ *
+ * @param url the server's `/ws`: absolute, or relative to the page.
+ */
+export declare function connect(url?: string | URL, options?: ConnectOptions): Client;

@@ -1,0 +1,1211 @@
+// longwire.js 0.1.0, Apache-2.0
+
+// src/backoff.ts
+var Backoff = class {
+  #firstMs;
+  #maxMs;
+  #random;
+  failures = 0;
+  constructor(firstMs, maxMs, random) {
+    this.#firstMs = firstMs;
+    this.#maxMs = maxMs;
+    this.#random = random;
+  }
+  /** Count one failure and return how long to wait after it, milliseconds. */
+  next() {
+    const boundMs = Math.min(this.#maxMs, this.#firstMs * 2 ** this.failures);
+    this.failures += 1;
+    return this.#random() * boundMs;
+  }
+  /** A delay anywhere in a range that the server asked for, milliseconds. */
+  within([fromMs, toMs]) {
+    return fromMs + this.#random() * Math.max(0, toMs - fromMs);
+  }
+  reset() {
+    this.failures = 0;
+  }
+};
+
+// src/errors.ts
+var LongwireError = class _LongwireError extends Error {
+  name = "LongwireError";
+  code;
+  /** Whether the same request may succeed later. */
+  retry;
+  /** Set when a publish failed: whether its message may have been stored all the same. */
+  outcome;
+  /** The further fields of the server's answer, such as `expected`. */
+  details;
+  constructor(code, message, options = {}) {
+    super(message, "cause" in options ? { cause: options.cause } : void 0);
+    this.code = code;
+    this.retry = options.retry ?? false;
+    if (options.outcome) this.outcome = options.outcome;
+    this.details = options.details ?? {};
+  }
+  /** The same error, said of a publish. */
+  withOutcome(outcome) {
+    const { code, message, retry, details } = this;
+    return new _LongwireError(code, message, { retry, outcome, details, cause: this.cause });
+  }
+};
+
+// src/connection.ts
+var OWN_HEARTBEAT_S = 25;
+var CLOSING_MS = 5e3;
+var LATE_MS = 2e3;
+function allowsReconnect(code) {
+  if (code >= 3e3) return code % 1e3 < 500;
+  return ![1e3, 1002, 1003, 1007, 1008, 1009, 1010].includes(code);
+}
+function errorOf(message) {
+  const { op: _op, id: _id, code, message: sentence, retry, ...details } = message;
+  return new LongwireError(
+    typeof code === "string" ? code : "internal",
+    typeof sentence === "string" ? sentence : "the server gave no reason",
+    { retry: retry === true, details }
+  );
+}
+var Connection = class {
+  #owner;
+  #settings;
+  #transport;
+  #requests = /* @__PURE__ */ new Map();
+  #startedMs = Date.now();
+  #lastId = 0;
+  #heardMs = this.#startedMs;
+  #heartbeatS = 0;
+  #connectedMs = 0;
+  #probedMs = 0;
+  #answeredMs = 0;
+  #heldBytes = Infinity;
+  #closing;
+  #timer;
+  #dueMs = 0;
+  #isOver = false;
+  constructor(open, owner, settings) {
+    this.#owner = owner;
+    this.#settings = settings;
+    this.#transport = open({
+      opened: () => this.#sayHello(),
+      received: (text) => this.#receive(text),
+      closed: (code, reason) => this.#end(code, reason)
+    });
+    this.#watch();
+  }
+  /** Whether requests may be sent: accepted, and the server has not said that it will close. */
+  get isUsable() {
+    return this.#connectedMs > 0 && !this.#closing && !this.#isOver;
+  }
+  /**
+   * Send a request. `raw` is more members of its JSON object, already encoded. Exactly one of
+   * the two functions is called, or neither when the connection ends first.
+   */
+  request(op, members, answered, refused, raw = "") {
+    const id = ++this.#lastId;
+    const text = JSON.stringify({ op, id, ...members });
+    this.#requests.set(id, { sentMs: Date.now(), answered, refused });
+    this.#transport.send(raw ? `${text.slice(0, -1)},${raw}}` : text);
+    this.#watch();
+  }
+  /** Ask for a sign of life; the connection ends when none comes in time. */
+  probe() {
+    if (this.#probedMs || !this.#connectedMs || this.#isOver) return;
+    this.#probedMs = Date.now();
+    const nothing = () => void 0;
+    this.request("ping", {}, nothing, nothing);
+  }
+  /** End the connection for good, for the owner's own reason; `ended` is not called. */
+  close(code, reason) {
+    this.#isOver = true;
+    clearTimeout(this.#timer);
+    this.#transport.close(code, reason);
+  }
+  #sayHello() {
+    const { token, client } = this.#settings;
+    this.request(
+      "connect",
+      { version: 1, client, ...token === void 0 ? {} : { token } },
+      (hello) => {
+        this.#heartbeatS = Number(hello.heartbeat_s) || 0;
+        this.#connectedMs = Date.now();
+        this.#owner.connected(hello);
+        this.#watch();
+      },
+      (error) => this.#drop(error.code, error)
+    );
+  }
+  #receive(text) {
+    this.#heardMs = Date.now();
+    this.#probedMs = 0;
+    let message;
+    try {
+      message = JSON.parse(text);
+      if (typeof message?.op !== "string") throw new TypeError('it has no "op"');
+    } catch (cause) {
+      const start = JSON.stringify(text.slice(0, 80));
+      this.#owner.failed(
+        new LongwireError("bad_answer", `the server sent no message of the protocol: ${start}`, {
+          cause
+        })
+      );
+      this.#drop("the server sent no message of the protocol");
+      return;
+    }
+    const request = message.id === void 0 ? void 0 : this.#requests.get(message.id);
+    if (request) {
+      this.#requests.delete(message.id);
+      this.#answeredMs = this.#heardMs;
+      if (message.op === "error") request.refused(errorOf(message));
+      else request.answered(message);
+    } else {
+      this.#handle(message);
+    }
+  }
+  #handle(message) {
+    switch (message.op) {
+      case "entry":
+      case "gap":
+      case "closed":
+        this.#owner.delivered(message);
+        break;
+      case "ping":
+        this.#transport.send('{"op":"pong"}');
+        break;
+      case "error":
+        this.#owner.failed(errorOf(message));
+        break;
+      case "closing":
+        this.#closing = { ...message, heardMs: this.#heardMs };
+        this.#watch();
+        break;
+    }
+  }
+  /** What is waited for, and until when: the earliest of the deadlines. */
+  #deadline() {
+    const { connectTimeoutMs, answerTimeoutMs, probeTimeoutMs } = this.#settings;
+    if (!this.#connectedMs) {
+      const whenMs2 = this.#startedMs + connectTimeoutMs;
+      return [whenMs2, `no connection within ${connectTimeoutMs / 1e3} s`, true];
+    }
+    if (this.#closing) {
+      return [this.#closing.heardMs + CLOSING_MS, "the server is closing", true];
+    }
+    const silenceS = 2 * this.#heartbeatS || OWN_HEARTBEAT_S;
+    let whenMs = this.#heardMs + silenceS * 1e3;
+    let reason = `the server was silent for ${silenceS} s`;
+    let isProbe = false;
+    if (this.#probedMs) {
+      whenMs = this.#probedMs + probeTimeoutMs;
+      reason = `no sign of life within ${probeTimeoutMs / 1e3} s`;
+      isProbe = true;
+    }
+    for (const { sentMs } of this.#requests.values()) {
+      const answerMs = Math.max(sentMs, this.#answeredMs) + answerTimeoutMs;
+      if (answerMs < whenMs) return [answerMs, `no answer within ${answerTimeoutMs / 1e3} s`, false];
+      break;
+    }
+    return [whenMs, reason, isProbe];
+  }
+  /** Have a timer that is no later than the next deadline. */
+  #watch() {
+    if (this.#isOver) return;
+    const [whenMs] = this.#deadline();
+    if (this.#timer !== void 0 && this.#dueMs <= whenMs) return;
+    clearTimeout(this.#timer);
+    this.#dueMs = whenMs;
+    this.#timer = setTimeout(() => this.#expire(), Math.max(0, whenMs - Date.now()));
+  }
+  #expire() {
+    this.#timer = void 0;
+    const nowMs = Date.now();
+    const [whenMs, reason, isProbe] = this.#deadline();
+    if (nowMs < whenMs) {
+      this.#watch();
+    } else if (!isProbe && (nowMs - this.#dueMs > LATE_MS || !this.#heartbeatS)) {
+      this.#heardMs = this.#answeredMs = nowMs;
+      this.probe();
+      this.#watch();
+    } else if (this.#isSendingSlowly()) {
+      this.#answeredMs = nowMs;
+      if (this.#probedMs) this.#probedMs = nowMs;
+      this.#watch();
+    } else {
+      this.#drop(reason);
+    }
+  }
+  /** Whether the network took some of what was sent since the last time, and has more to take. */
+  #isSendingSlowly() {
+    const heldBytes = this.#transport.heldBytes;
+    const isProgress = heldBytes > 0 && heldBytes < this.#heldBytes;
+    this.#heldBytes = heldBytes || Infinity;
+    return isProgress && this.#connectedMs > 0 && !this.#closing;
+  }
+  /** Give the connection up from this side: a dead peer would never answer a closing handshake. */
+  #drop(reason, error) {
+    this.#transport.close(4e3, reason);
+    this.#end(1006, reason, error);
+  }
+  #unnamedReason() {
+    return this.#connectedMs ? "the connection was lost" : "no connection could be made";
+  }
+  #end(code, reason, error) {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    clearTimeout(this.#timer);
+    const closing = this.#closing;
+    const after = closing?.after_s;
+    this.#owner.ended({
+      code: closing && code === 1006 ? Number(closing.code) : code,
+      reason: reason || String(closing?.reason ?? "") || this.#unnamedReason(),
+      reconnect: error ? error.retry : typeof closing?.reconnect === "boolean" ? closing.reconnect : allowsReconnect(code),
+      livedMs: this.#connectedMs ? Date.now() - this.#connectedMs : 0,
+      ...Array.isArray(after) ? { afterMs: [1e3 * after[0], 1e3 * after[1]] } : {},
+      ...error ? { error } : {}
+    });
+  }
+};
+
+// src/emitter.ts
+var Emitter = class {
+  #listeners = /* @__PURE__ */ new Map();
+  /** Call `listener` at every `name` event; returns the function that stops it. */
+  on(name, listener) {
+    let listeners = this.#listeners.get(name);
+    if (!listeners) this.#listeners.set(name, listeners = /* @__PURE__ */ new Set());
+    listeners.add(listener);
+    return () => void listeners.delete(listener);
+  }
+  /** Call the listeners of `name`; tells whether there was one. */
+  emit(name, event) {
+    const listeners = this.#listeners.get(name);
+    if (!listeners?.size) return false;
+    for (const listener of [...listeners]) {
+      try {
+        listener(event);
+      } catch (error) {
+        queueMicrotask(() => {
+          throw error;
+        });
+      }
+    }
+    return true;
+  }
+};
+
+// src/base64.ts
+var SLICE_BYTES = 32768;
+function encodeBase64(bytes) {
+  let binary = "";
+  for (let at = 0; at < bytes.length; at += SLICE_BYTES) {
+    binary += String.fromCharCode(...bytes.subarray(at, at + SLICE_BYTES));
+  }
+  return btoa(binary);
+}
+function decodeBase64(text) {
+  return Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
+}
+
+// src/producer.ts
+var NOT_STORED = ["rate_limited", "too_many_in_flight", "store_full"];
+var FORGOTTEN = ["producer_unknown", "producer_epoch_start", "sequence_gap"];
+var StreamProducer = class {
+  #host;
+  #stream;
+  #pending = [];
+  #epoch = 0;
+  #next = 0;
+  /** One more than the highest number that the server accepted in this epoch. */
+  #accepted = 0;
+  #inFlight = 0;
+  /** A refusal was seen: nothing new is numbered until all that is in flight is answered. */
+  #isSettling = false;
+  #mustRaiseEpoch = false;
+  #failures = 0;
+  #pause;
+  constructor(host, stream) {
+    this.#host = host;
+    this.#stream = stream;
+  }
+  add(pending) {
+    this.#pending.push(pending);
+    this.send();
+  }
+  /** Send what may be sent now. */
+  send() {
+    if (this.#pause !== void 0) return;
+    for (const pending of [...this.#pending]) {
+      if (!this.#host.hasRoom || this.#inFlight >= this.#host.inFlightMax) return;
+      if (pending.isInFlight) continue;
+      if (pending.sequence === void 0) {
+        if (this.#isSettling) continue;
+        const tooLarge = this.#host.whyTooLarge(this.#stream, pending.bytes);
+        if (tooLarge) {
+          this.#remove(pending);
+          pending.reject(tooLarge);
+          continue;
+        }
+        pending.sequence = this.#next++;
+      }
+      this.#sendOne(pending, pending.sequence);
+    }
+  }
+  /** The connection is gone: what was in flight may or may not have been stored. */
+  disconnected() {
+    clearTimeout(this.#pause);
+    this.#pause = void 0;
+    this.#inFlight = 0;
+    for (const pending of this.#pending) {
+      if (!pending.isInFlight) continue;
+      pending.isInFlight = false;
+      pending.isUncertain = true;
+    }
+  }
+  /** Nothing will be sent any more. */
+  close(error) {
+    clearTimeout(this.#pause);
+    for (const pending of this.#pending.splice(0)) {
+      const isOpen = pending.isInFlight || pending.isUncertain;
+      this.#host.settled(pending);
+      pending.reject(error.withOutcome(isOpen ? "unknown" : "not_stored"));
+    }
+  }
+  #sendOne(pending, sequence) {
+    pending.isInFlight = true;
+    this.#inFlight += 1;
+    this.#host.request(
+      "publish",
+      {
+        stream: this.#stream,
+        producer: this.#host.producerId,
+        epoch: this.#epoch,
+        sequence
+      },
+      (answer) => this.#accept(pending, sequence, answer),
+      (error) => this.#refuse(pending, sequence, error),
+      pending.payload
+    );
+  }
+  #accept(pending, sequence, answer) {
+    this.#answered(pending);
+    this.#failures = 0;
+    this.#accepted = Math.max(this.#accepted, sequence + 1);
+    this.#remove(pending);
+    pending.resolve({
+      stream: this.#stream,
+      position: typeof answer.last === "string" ? answer.last : null,
+      duplicate: answer.duplicate === true,
+      durability: String(answer.durability)
+    });
+    this.#goOn();
+  }
+  #refuse(pending, sequence, error) {
+    this.#answered(pending);
+    this.#isSettling = true;
+    const expected = Number(error.details.expected);
+    const isHole = error.code === "sequence_gap" || error.code === "producer_epoch_start";
+    if (isHole && expected >= this.#accepted && expected < sequence) {
+      pending.sequence = void 0;
+      pending.isUncertain = false;
+    } else if (FORGOTTEN.includes(error.code)) {
+      this.#mustRaiseEpoch = true;
+      this.#refuseForgotten(pending, error);
+    } else if (error.retry) {
+      pending.isUncertain ||= !NOT_STORED.includes(error.code);
+      this.#wait(error);
+    } else {
+      this.#mustRaiseEpoch ||= pending.isUncertain && error.code !== "producer_fenced";
+      this.#remove(pending);
+      pending.reject(error.withOutcome(pending.isUncertain ? "unknown" : "not_stored"));
+    }
+    this.#goOn();
+  }
+  #refuseForgotten(pending, error) {
+    if (!pending.isUncertain) {
+      pending.sequence = void 0;
+      return;
+    }
+    this.#remove(pending);
+    pending.reject(
+      new LongwireError(
+        "outcome_unknown",
+        `the connection was lost before this message to ${this.#stream} was acknowledged, and the server no longer knows whether it was stored`,
+        { outcome: "unknown", details: { stream: this.#stream }, cause: error }
+      )
+    );
+  }
+  #goOn() {
+    if (this.#isSettling && this.#inFlight === 0) this.#settle();
+    this.send();
+  }
+  /** Everything is answered: decide which number comes next. */
+  #settle() {
+    let next = this.#accepted;
+    let hasNumbered = false;
+    for (const { sequence } of this.#pending) {
+      if (sequence === void 0) continue;
+      hasNumbered = true;
+      next = Math.max(next, sequence + 1);
+    }
+    if (this.#mustRaiseEpoch) {
+      if (hasNumbered) return;
+      this.#mustRaiseEpoch = false;
+      this.#epoch += 1;
+      this.#accepted = 0;
+      next = 0;
+    }
+    this.#next = next;
+    this.#isSettling = false;
+  }
+  #wait(error) {
+    if (this.#pause !== void 0) return;
+    const asked = Number(error.details.after_s) * 1e3;
+    const delayMs = asked >= 0 ? asked : this.#host.retryDelayMs(this.#failures);
+    this.#failures += 1;
+    this.#pause = setTimeout(() => {
+      this.#pause = void 0;
+      this.send();
+    }, delayMs);
+  }
+  #answered(pending) {
+    pending.isInFlight = false;
+    this.#inFlight -= 1;
+    this.#host.answered();
+  }
+  #remove(pending) {
+    this.#pending.splice(this.#pending.indexOf(pending), 1);
+    this.#host.settled(pending);
+  }
+};
+
+// src/outbox.ts
+var IN_FLIGHT_MAX = 64;
+var ENVELOPE_BYTES = 1536;
+var Outbox = class {
+  producerId = randomId();
+  #link;
+  #limits;
+  #producers = /* @__PURE__ */ new Map();
+  #encoder = new TextEncoder();
+  #waiting = [];
+  #messages = 0;
+  #bytes = 0;
+  #inFlight = 0;
+  #closed;
+  constructor(link, limits) {
+    this.#link = link;
+    this.#limits = limits;
+  }
+  get size() {
+    return this.#messages;
+  }
+  get hasRoom() {
+    return this.#link.isUsable && this.#inFlight < this.#link.limit("in_flight");
+  }
+  get inFlightMax() {
+    return Math.min(IN_FLIGHT_MAX, this.#link.limit("producer_in_flight"));
+  }
+  async publish(stream, data) {
+    if (this.#closed) throw this.#closed.withOutcome("not_stored");
+    const payload = encodePayload(data);
+    const bytes = this.#encoder.encode(payload).length;
+    const tooLarge = this.whyTooLarge(stream, bytes);
+    if (tooLarge) throw tooLarge;
+    this.#checkRoom(bytes);
+    this.#messages += 1;
+    this.#bytes += bytes;
+    return new Promise((resolve, reject) => {
+      this.#producer(stream).add({
+        payload,
+        bytes,
+        resolve,
+        reject,
+        isInFlight: false,
+        isUncertain: false
+      });
+    });
+  }
+  /** Wait until nothing is left, whatever became of it. */
+  async flush() {
+    if (this.#messages > 0) await new Promise((resolve) => this.#waiting.push(resolve));
+  }
+  connected() {
+    for (const producer of this.#producers.values()) producer.send();
+  }
+  disconnected() {
+    this.#inFlight = 0;
+    for (const producer of this.#producers.values()) producer.disconnected();
+  }
+  close(error) {
+    this.#closed = error;
+    for (const producer of this.#producers.values()) producer.close(error);
+  }
+  request(op, members, answered, refused, raw) {
+    this.#inFlight += 1;
+    this.#link.request(op, members, answered, refused, raw);
+  }
+  answered() {
+    const wasFull = !this.hasRoom;
+    this.#inFlight -= 1;
+    if (wasFull) queueMicrotask(() => this.connected());
+  }
+  retryDelayMs(failures) {
+    return this.#link.retryDelayMs(failures);
+  }
+  whyTooLarge(stream, bytes) {
+    const limit = this.#link.limit("message_bytes") - ENVELOPE_BYTES;
+    if (bytes <= limit) return void 0;
+    return new LongwireError(
+      "entry_too_large",
+      `a message to ${stream} has ${bytes} bytes as JSON; the server takes at most ${limit}`,
+      { outcome: "not_stored", details: { bytes, limit } }
+    );
+  }
+  settled(pending) {
+    this.#messages -= 1;
+    this.#bytes -= pending.bytes;
+    if (this.#messages === 0) for (const resolve of this.#waiting.splice(0)) resolve();
+  }
+  #producer(stream) {
+    let producer = this.#producers.get(stream);
+    if (!producer) this.#producers.set(stream, producer = new StreamProducer(this, stream));
+    return producer;
+  }
+  #checkRoom(bytes) {
+    const { messagesMax, bytesMax } = this.#limits;
+    if (this.#messages < messagesMax && this.#bytes + bytes <= bytesMax) return;
+    throw new LongwireError(
+      "outbox_full",
+      `${this.#messages} messages (${this.#bytes} bytes) wait to be acknowledged, and at most ${messagesMax} messages (${bytesMax} bytes) may`,
+      { retry: true, outcome: "not_stored", details: { messagesMax, bytesMax } }
+    );
+  }
+};
+function encodePayload(data) {
+  if (data instanceof ArrayBuffer) return `"base64":"${encodeBase64(new Uint8Array(data))}"`;
+  if (ArrayBuffer.isView(data)) {
+    const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+    return `"base64":"${encodeBase64(bytes)}"`;
+  }
+  let json;
+  let cause;
+  try {
+    json = JSON.stringify(data);
+  } catch (error) {
+    cause = error;
+  }
+  if (json !== void 0) return `"data":${json}`;
+  throw new LongwireError(
+    "bad_data",
+    `a value of type ${typeof data} cannot be published: it must be JSON (null, boolean, number, string, array, object) or bytes (Uint8Array, ArrayBuffer)`,
+    { outcome: "not_stored", cause }
+  );
+}
+function randomId() {
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+// src/position.ts
+var POSITION = /^\d{16}_[0-9a-z]{8}[0-9a-f]{16}$/;
+function checkPosition(position) {
+  if (POSITION.test(position)) return position;
+  throw new LongwireError(
+    "bad_position",
+    `${JSON.stringify(position)} is not a position: it is 16 digits, "_", 8 characters and 16 hex digits, as a message's position field holds it`
+  );
+}
+function offsetOf(position) {
+  return Number(position.slice(0, 16));
+}
+
+// src/subscription.ts
+var MISMATCHES_MAX = 3;
+var Subscription = class {
+  stream;
+  /** Settled with the first answer of the server: subscribed, or refused. */
+  ready;
+  #host;
+  #handler;
+  #start;
+  #queue = [];
+  #state = "idle";
+  #handled;
+  #received;
+  #wasInterrupted = false;
+  #mismatches = 0;
+  #failures = 0;
+  #retry;
+  #isDelivering = false;
+  #wake;
+  #error;
+  #settleReady;
+  constructor(host, stream, options, handler) {
+    this.#host = host;
+    this.stream = stream;
+    this.#handler = handler;
+    this.#start = options.start ?? "tail";
+    if (options.position !== void 0) {
+      this.#handled = this.#received = checkPosition(options.position);
+      this.#wasInterrupted = true;
+    }
+    this.ready = new Promise((resolve, reject) => {
+      this.#settleReady = (error) => error ? reject(error) : resolve();
+    });
+    this.ready.catch(() => void 0);
+  }
+  /** How far this subscription has dealt with the stream; undefined before the first answer. */
+  get position() {
+    return this.#handled;
+  }
+  /** Stop. Messages that were received and not handled yet are dropped; `position` says which. */
+  unsubscribe() {
+    if (this.#state === "asking" || this.#state === "live") this.#tellUnsubscribe(() => void 0);
+    this.end();
+  }
+  // --- for the client ---------------------------------------------------------------------
+  /** There is a connection: ask for what comes after what was received. */
+  connected() {
+    if (this.#state === "idle") this.#ask();
+    else this.#resume();
+  }
+  /** The connection is gone. */
+  disconnected() {
+    if (this.#state === "ended" || this.#state === "finished") return;
+    this.#state = this.#state === "leaving" || this.#state === "paused" ? "paused" : "idle";
+    this.#wasInterrupted = this.#received !== void 0;
+  }
+  /** No message will follow; with an error, it is why. */
+  end(error) {
+    if (this.#state === "ended") return;
+    this.#state = "ended";
+    this.#error = error;
+    clearTimeout(this.#retry);
+    this.#queue.length = 0;
+    this.#settleReady(error ?? new LongwireError("closed", "unsubscribed before the answer"));
+    this.#host.ended(this);
+    this.#wake?.();
+  }
+  /** An entry of the stream, covering the interval (after, position]. */
+  entry(message) {
+    const position = String(message.position);
+    if (!this.#follows(String(message.after), position)) return;
+    const data = "base64" in message ? decodeBase64(String(message.base64)) : message.data;
+    this.#received = position;
+    this.#enqueue({
+      kind: "message",
+      message: {
+        stream: this.stream,
+        position,
+        time: Number(message.time),
+        data
+      }
+    });
+  }
+  /** The server's word that (after, upto] will not come. */
+  gap(message) {
+    const after = String(message.after);
+    const upto = String(message.upto);
+    if (!this.#follows(after, upto)) return;
+    this.#enqueueGap(String(message.reason), after, upto, message.lost !== false);
+  }
+  /** The server's word that the stream is closed and this was all of it. */
+  closed(message) {
+    if (this.#state !== "live") return;
+    this.#state = "finished";
+    const event = { stream: this.stream, position: String(message.position) };
+    this.#enqueue({ kind: "end", event });
+  }
+  // --- the server's side ------------------------------------------------------------------
+  #ask() {
+    clearTimeout(this.#retry);
+    if (!this.#host.isUsable) return;
+    this.#state = "asking";
+    const held = this.#received;
+    const from = held === void 0 ? { start: this.#start } : { position: held };
+    this.#host.request(
+      "subscribe",
+      { stream: this.stream, ...from },
+      (answer) => this.#subscribed(held, answer),
+      (error) => this.#refused(error)
+    );
+  }
+  #subscribed(held, answer) {
+    if (this.#state !== "asking") return;
+    this.#state = "live";
+    this.#failures = 0;
+    const position = String(answer.position);
+    this.#received = position;
+    if (held === void 0) {
+      this.#handled = position;
+    } else if (answer.recovered === false) {
+      this.#enqueueGap(String(answer.reason), held, position, true);
+    } else if (this.#wasInterrupted) {
+      const missed = Math.max(0, offsetOf(String(answer.tail)) - offsetOf(held));
+      const event = { stream: this.stream, position: held, missed };
+      this.#enqueue({ kind: "recovered", event });
+    }
+    this.#wasInterrupted = false;
+    this.#settleReady();
+  }
+  #refused(error) {
+    if (this.#state !== "asking") return;
+    this.#state = "idle";
+    const named = new LongwireError(error.code, error.message, {
+      retry: error.retry,
+      details: { ...error.details, stream: this.stream }
+    });
+    this.#host.failed(named);
+    if (!error.retry) return this.end(named);
+    const delayMs = this.#host.retryDelayMs(this.#failures++);
+    this.#retry = setTimeout(() => this.connected(), delayMs);
+  }
+  #tellUnsubscribe(done) {
+    if (this.#host.isUsable) {
+      this.#host.request("unsubscribe", { stream: this.stream }, done, done);
+    }
+  }
+  /** Leave the stream, and come back when the answer is there and the queue has room. */
+  #leave() {
+    this.#state = "leaving";
+    this.#tellUnsubscribe(() => {
+      if (this.#state !== "leaving") return;
+      this.#state = "paused";
+      this.#resume();
+    });
+  }
+  #resume() {
+    if (this.#state !== "paused") return;
+    if (this.#queue.length > this.#host.queueMessagesMax / 2) return;
+    this.#state = "idle";
+    this.#ask();
+  }
+  /** Whether an interval goes on from what was received. What does not is never passed on. */
+  #follows(after, upto) {
+    if (this.#state !== "live" || this.#received === void 0) return false;
+    if (after === this.#received) {
+      this.#mismatches = 0;
+      return true;
+    }
+    if (upto === this.#received) return false;
+    this.#mismatches += 1;
+    this.#host.failed(
+      new LongwireError(
+        "interval_mismatch",
+        `${this.stream}: the server delivered what follows ${after}, but ${this.#received} is held; asking it to go on from there`,
+        { retry: true, details: { stream: this.stream, held: this.#received, after } }
+      )
+    );
+    if (this.#mismatches > MISMATCHES_MAX) {
+      this.end(new LongwireError("interval_mismatch", `${this.stream}: the deliveries never fit`));
+    } else {
+      this.#leave();
+    }
+    return false;
+  }
+  // --- the application's side -------------------------------------------------------------
+  #enqueueGap(reason, held, position, isLost) {
+    this.#received = position;
+    this.#enqueue({ kind: "gap", event: { stream: this.stream, reason, held, position }, isLost });
+  }
+  #enqueue(item) {
+    this.#queue.push(item);
+    if (this.#state === "live" && this.#queue.length >= this.#host.queueMessagesMax) {
+      this.#leave();
+    }
+    if (this.#handler) void this.#deliver(this.#handler);
+    else this.#wake?.();
+  }
+  async #deliver(handler) {
+    if (this.#isDelivering) return;
+    this.#isDelivering = true;
+    for (let message = this.#take(); message; message = this.#take()) {
+      try {
+        const promise = handler(message);
+        if (promise) await promise;
+      } catch (cause) {
+        const { position } = message;
+        this.#host.failed(
+          new LongwireError(
+            "handler_failed",
+            `the handler of ${this.stream} failed at ${position}: ${String(cause)}`,
+            { details: { stream: this.stream, position }, cause }
+          )
+        );
+      }
+      this.#finish(message);
+    }
+    this.#isDelivering = false;
+  }
+  /** The next message; what was queued between is announced on the way. */
+  #take() {
+    for (let item = this.#queue.shift(); item; item = this.#queue.shift()) {
+      this.#resume();
+      if (item.kind === "message") return item.message;
+      this.#announce(item);
+    }
+    return void 0;
+  }
+  #announce(item) {
+    switch (item.kind) {
+      case "gap":
+        this.#handled = item.event.position;
+        if (item.isLost) this.#host.gap(item.event);
+        break;
+      case "recovered":
+        this.#host.recovered(item.event);
+        break;
+      case "end":
+        this.#host.finished(item.event);
+        this.end();
+        break;
+    }
+  }
+  #finish(message) {
+    this.#handled = message.position;
+  }
+  async *[Symbol.asyncIterator]() {
+    if (this.#handler) {
+      throw new LongwireError(
+        "bad_use",
+        `the subscription to ${this.stream} has a handler; iterate over one without`
+      );
+    }
+    try {
+      while (this.#state !== "ended") {
+        const message = this.#take();
+        if (message) {
+          yield message;
+          this.#finish(message);
+        } else {
+          await new Promise((resolve) => this.#wake = resolve);
+        }
+      }
+      if (this.#error) throw this.#error;
+    } finally {
+      this.unsubscribe();
+    }
+  }
+};
+
+// src/transport.ts
+var SUBPROTOCOL = "longwire.v1.json";
+function openWebSocket(url, WebSocket, events) {
+  const socket = new WebSocket(url, [SUBPROTOCOL]);
+  let isOver = false;
+  const finish = (code, reason) => {
+    if (isOver) return;
+    isOver = true;
+    events.closed(code, reason);
+  };
+  socket.onopen = () => {
+    if (isOver) return;
+    if (socket.protocol !== SUBPROTOCOL) {
+      socket.close(1e3);
+      finish(1002, `the server did not agree on the subprotocol ${SUBPROTOCOL}`);
+      return;
+    }
+    events.opened();
+  };
+  socket.onmessage = ({ data }) => {
+    if (!isOver) events.received(typeof data === "string" ? data : "");
+  };
+  socket.onclose = ({ code, reason }) => finish(code, reason);
+  socket.onerror = () => void 0;
+  return {
+    get heldBytes() {
+      return socket.bufferedAmount;
+    },
+    send: (text) => socket.send(text),
+    close: (code, reason) => {
+      isOver = true;
+      socket.close(code, reason);
+    }
+  };
+}
+function webSocketUrl(address) {
+  const base = typeof location === "object" ? location.href : void 0;
+  let url;
+  try {
+    url = new URL(address, base);
+  } catch {
+    throw new LongwireError(
+      "bad_url",
+      `${JSON.stringify(String(address))} is not an address; outside a page it must be whole, like "ws://127.0.0.1:8080/ws"`
+    );
+  }
+  url.protocol = url.protocol.replace(/^http/, "ws");
+  url.hash = "";
+  if (url.protocol === "ws:" || url.protocol === "wss:") return url.href;
+  throw new LongwireError(
+    "bad_url",
+    `${url.href} cannot be connected to: its scheme must be ws, wss, http or https`
+  );
+}
+
+// src/wake.ts
+function onWake(wake) {
+  const controller = new AbortController();
+  const { signal } = controller;
+  if (typeof window === "object" && typeof window.addEventListener === "function") {
+    window.addEventListener("online", wake, { signal });
+    window.addEventListener("pageshow", wake, { signal });
+  }
+  if (typeof document === "object" && typeof document.addEventListener === "function") {
+    const seen = () => {
+      if (document.visibilityState === "visible") wake();
+    };
+    document.addEventListener("visibilitychange", seen, { signal });
+    document.addEventListener("resume", seen, { signal });
+  }
+  return () => controller.abort();
+}
+
+// src/client.ts
+var LIVED_MS = 5e3;
+var UNAUTHORIZED = 4503;
+var DEFAULTS = {
+  retryFirstMs: 1e3,
+  retryMaxMs: 3e4,
+  connectTimeoutMs: 1e4,
+  answerTimeoutMs: 1e4,
+  probeTimeoutMs: 2e3,
+  outboxMessagesMax: 1e3,
+  outboxBytesMax: 4 * 1024 * 1024,
+  queueMessagesMax: 1e3,
+  random: Math.random
+};
+var Client = class {
+  /** The address of the WebSocket. */
+  url;
+  #options;
+  #emitter = new Emitter();
+  #subscriptions = /* @__PURE__ */ new Map();
+  #outbox;
+  #backoff;
+  #stopWaking;
+  #connection;
+  #state = "connecting";
+  #hello;
+  #retry;
+  #last = { reason: "", code: 0 };
+  #closed;
+  constructor(url, options) {
+    this.url = webSocketUrl(url);
+    this.#options = { ...DEFAULTS, ...options };
+    const { retryFirstMs, retryMaxMs, random } = this.#options;
+    this.#backoff = new Backoff(retryFirstMs, retryMaxMs, random);
+    this.#outbox = new Outbox(this.#outboxLink(), {
+      messagesMax: this.#options.outboxMessagesMax,
+      bytesMax: this.#options.outboxBytesMax
+    });
+    this.#stopWaking = onWake(() => this.wake());
+    queueMicrotask(() => void this.#attempt());
+  }
+  get state() {
+    return this.#state;
+  }
+  /** Published messages whose outcome is not known yet. */
+  get pending() {
+    return this.#outbox.size;
+  }
+  /** Call `listener` at each event of that name; returns the function that stops it. */
+  on(name, listener) {
+    return this.#emitter.on(name, listener);
+  }
+  subscribe(stream, options = {}, handler) {
+    if (typeof options === "function") [options, handler] = [{}, options];
+    if (this.#closed) throw this.#closed;
+    if (this.#subscriptions.has(stream)) {
+      throw new LongwireError(
+        "already_subscribed",
+        `this client reads ${stream} already; use that subscription, or a second client`
+      );
+    }
+    const subscription = new Subscription(
+      this.#subscriptionHost(),
+      stream,
+      options,
+      handler
+    );
+    this.#subscriptions.set(stream, subscription);
+    subscription.connected();
+    return subscription;
+  }
+  /**
+   * Append a message, JSON or bytes, to a stream. Resolves once it is stored; stored once,
+   * however often it had to be sent. Rejects with a LongwireError whose `outcome` tells whether
+   * it may be stored all the same.
+   */
+  publish(stream, data) {
+    return this.#outbox.publish(stream, data);
+  }
+  /** Wait until the outcome of everything published so far is known. */
+  flush() {
+    return this.#outbox.flush();
+  }
+  /** Have doubts now: ask an open connection for a sign of life, end the wait for a retry. */
+  wake() {
+    if (this.#state === "open") this.#connection?.probe();
+    else if (this.#state === "waiting") void this.#attempt();
+  }
+  /** End for good. What is not acknowledged is rejected: `await flush()` first to wait for it. */
+  close(reason = "") {
+    this.#connection?.close(1e3, reason);
+    this.#finish(new LongwireError("closed", reason || "the client was closed"));
+  }
+  // --- one attempt after the other --------------------------------------------------------
+  async #attempt() {
+    clearTimeout(this.#retry);
+    if (this.#closed) return;
+    this.#setState("connecting");
+    let token;
+    try {
+      const { token: given } = this.#options;
+      token = typeof given === "function" ? await given() : given;
+    } catch (cause) {
+      const sentence = `the token function failed: ${String(cause)}`;
+      this.#attemptFailed(new LongwireError("token_failed", sentence, { retry: true, cause }));
+      return;
+    }
+    if (this.#state !== "connecting") return;
+    const client = `longwire.js/${"0.1.0"}`;
+    try {
+      const WebSocket = this.#options.WebSocket ?? globalThis.WebSocket;
+      if (!WebSocket) throw new TypeError("there is no WebSocket here, pass one as an option");
+      this.#connection = new Connection(
+        (events) => openWebSocket(this.url, WebSocket, events),
+        this.#owner(),
+        { ...this.#options, client, token }
+      );
+    } catch (cause) {
+      const sentence = `cannot open ${this.url}: ${String(cause)}`;
+      this.#attemptFailed(new LongwireError("connect_failed", sentence, { cause }));
+    }
+  }
+  /** The attempt ended before there was a connection. */
+  #attemptFailed(error) {
+    if (this.#closed) return;
+    this.#ended({ code: 0, reason: error.message, reconnect: error.retry, livedMs: 0, error });
+  }
+  #owner() {
+    return {
+      connected: (hello) => {
+        this.#hello = hello;
+        this.#setState("open");
+        for (const subscription of this.#subscriptions.values()) subscription.connected();
+        this.#outbox.connected();
+      },
+      delivered: (message) => {
+        const subscription = this.#subscriptions.get(String(message.stream));
+        if (message.op === "entry") subscription?.entry(message);
+        else if (message.op === "gap") subscription?.gap(message);
+        else subscription?.closed(message);
+      },
+      failed: (error) => this.#fail(error),
+      ended: (ending) => this.#ended(ending)
+    };
+  }
+  #ended(ending) {
+    this.#connection = void 0;
+    this.#last = { reason: ending.reason, code: ending.code };
+    for (const subscription of this.#subscriptions.values()) subscription.disconnected();
+    this.#outbox.disconnected();
+    const { error } = ending;
+    if (error) this.#fail(error);
+    const isUnauthorized = error?.code === "unauthorized" || ending.code === UNAUTHORIZED;
+    const mayRenew = isUnauthorized && typeof this.#options.token === "function";
+    if (!ending.reconnect && !mayRenew) {
+      const sentence = ending.reason || `the server closed with ${ending.code}`;
+      const { code } = ending;
+      const refusal = new LongwireError("closed_by_server", sentence, { details: { code } });
+      if (!error) this.#fail(refusal);
+      this.#finish(error ?? refusal);
+      return;
+    }
+    const hadLived = ending.livedMs >= LIVED_MS;
+    if (hadLived) this.#backoff.reset();
+    let delayMs;
+    if (ending.afterMs) delayMs = this.#backoff.within(ending.afterMs);
+    else delayMs = hadLived ? 0 : this.#backoff.next();
+    if (delayMs === 0) return void this.#attempt();
+    this.#retry = setTimeout(() => void this.#attempt(), delayMs);
+    this.#setState("waiting", delayMs);
+  }
+  #finish(error) {
+    if (this.#closed) return;
+    this.#closed = error;
+    clearTimeout(this.#retry);
+    this.#stopWaking();
+    this.#connection = void 0;
+    const isOwnWill = error.code === "closed";
+    for (const subscription of [...this.#subscriptions.values()]) {
+      subscription.end(isOwnWill ? void 0 : error);
+    }
+    this.#outbox.close(error);
+    this.#setState("closed");
+  }
+  // --- what the parts need ----------------------------------------------------------------
+  #retryDelayMs(failures) {
+    const { retryFirstMs, retryMaxMs, random } = this.#options;
+    const backoff = new Backoff(retryFirstMs, retryMaxMs, random);
+    backoff.failures = failures;
+    return backoff.next();
+  }
+  #outboxLink() {
+    const client = this;
+    return {
+      get isUsable() {
+        return client.#connection?.isUsable ?? false;
+      },
+      limit(name) {
+        const limits = client.#hello?.limits;
+        return limits?.[name] ?? Infinity;
+      },
+      request: (...request) => client.#connection?.request(...request),
+      retryDelayMs: (failures) => client.#retryDelayMs(failures)
+    };
+  }
+  #subscriptionHost() {
+    const client = this;
+    return {
+      get isUsable() {
+        return client.#connection?.isUsable ?? false;
+      },
+      queueMessagesMax: client.#options.queueMessagesMax,
+      request: (...request) => client.#connection?.request(...request),
+      recovered: (event) => void client.#emitter.emit("recovered", event),
+      finished: (event) => void client.#emitter.emit("end", event),
+      gap: (event) => {
+        if (client.#emitter.emit("gap", event)) return;
+        const { stream, reason, held, position } = event;
+        console.warn(`longwire: ${stream}: messages are missing (${reason}), ${held} … ${position}`);
+      },
+      failed: (error) => client.#fail(error),
+      retryDelayMs: (failures) => client.#retryDelayMs(failures),
+      ended: ({ stream }) => void client.#subscriptions.delete(stream)
+    };
+  }
+  #fail(error) {
+    if (!this.#emitter.emit("error", error)) console.error("longwire:", error);
+  }
+  #setState(state, retryInMs) {
+    const previous = this.#state;
+    if (state === previous) return;
+    this.#state = state;
+    this.#emitter.emit("state", {
+      ...this.#last,
+      state,
+      previous,
+      failures: this.#backoff.failures,
+      ...retryInMs === void 0 ? {} : { retryInMs }
+    });
+  }
+};
+function connect(url = "/ws", options = {}) {
+  return new Client(url, options);
+}
+export {
+  LongwireError,
+  connect
+};

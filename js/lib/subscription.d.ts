@@ -1,0 +1,89 @@
+import type { ServerMessage } from "./connection.js";
+import { LongwireError } from "./errors.js";
+import { type Position } from "./position.js";
+/** One message of a stream. */
+export interface Message<Data = unknown> {
+    readonly stream: string;
+    /** Where the stream is read up to once this message is dealt with. */
+    readonly position: Position;
+    /** When the server stored it, milliseconds since 1970. */
+    readonly time: number;
+    /** What was published: JSON, or a Uint8Array where bytes were published. */
+    readonly data: Data;
+}
+/** Where to begin: after a position, at the end, at the beginning, or with the last N messages. */
+export interface SubscribeOptions {
+    /** Go on after this position, which a message or a subscription had. Beats `start`. */
+    position?: Position | undefined;
+    /** Without a position: "tail" (the default) means what comes from now on. */
+    start?: "tail" | "earliest" | {
+        last: number;
+    };
+}
+/** Called for each message, one after the other: the next waits for the promise. */
+export type Handler<Data = unknown> = (message: Message<Data>) => void | Promise<void>;
+/** A reconnected subscription goes on where it was; nothing is missing. */
+export interface Recovered {
+    readonly stream: string;
+    readonly position: Position;
+    /** How many messages were missed and follow now. */
+    readonly missed: number;
+}
+/** Messages that will never come, as exactly as the server knows. */
+export interface Gap {
+    readonly stream: string;
+    /** "trimmed", "epoch", "diverged", "ahead" …: docs/protocol.md explains them. */
+    readonly reason: string;
+    /** Up to where this subscription had read. */
+    readonly held: Position;
+    /** From where it goes on. */
+    readonly position: Position;
+}
+/** The stream was closed and has been read to its end: no message will follow. */
+export interface End {
+    readonly stream: string;
+    readonly position: Position;
+}
+/** What a subscription needs of its client. */
+export interface SubscriptionHost {
+    readonly isUsable: boolean;
+    readonly queueMessagesMax: number;
+    request(op: string, members: object, answered: (message: ServerMessage) => void, refused: (error: LongwireError) => void): void;
+    recovered(event: Recovered): void;
+    gap(event: Gap): void;
+    finished(event: End): void;
+    failed(error: LongwireError): void;
+    retryDelayMs(failures: number): number;
+    ended(subscription: Subscription<never>): void;
+}
+/**
+ * A reader of one stream. Give a handler, or iterate over it:
+ * `for await (const message of subscription) …`
+ *
+ * Its `position` advances after a message was dealt with: after the handler returned (or its
+ * promise settled), or when the loop asks for the next one.
+ */
+export declare class Subscription<Data = unknown> implements AsyncIterable<Message<Data>> {
+    #private;
+    readonly stream: string;
+    /** Settled with the first answer of the server: subscribed, or refused. */
+    readonly ready: Promise<void>;
+    constructor(host: SubscriptionHost, stream: string, options: SubscribeOptions, handler: Handler<Data> | undefined);
+    /** How far this subscription has dealt with the stream; undefined before the first answer. */
+    get position(): Position | undefined;
+    /** Stop. Messages that were received and not handled yet are dropped; `position` says which. */
+    unsubscribe(): void;
+    /** There is a connection: ask for what comes after what was received. */
+    connected(): void;
+    /** The connection is gone. */
+    disconnected(): void;
+    /** No message will follow; with an error, it is why. */
+    end(error?: LongwireError): void;
+    /** An entry of the stream, covering the interval (after, position]. */
+    entry(message: ServerMessage): void;
+    /** The server's word that (after, upto] will not come. */
+    gap(message: ServerMessage): void;
+    /** The server's word that the stream is closed and this was all of it. */
+    closed(message: ServerMessage): void;
+    [Symbol.asyncIterator](): AsyncGenerator<Message<Data>, void, void>;
+}

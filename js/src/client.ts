@@ -1,0 +1,370 @@
+import { Backoff } from "./backoff.js";
+import { Connection, type ConnectionOwner, type Ending, type ServerMessage } from "./connection.js";
+import { Emitter } from "./emitter.js";
+import { LongwireError } from "./errors.js";
+import { Outbox } from "./outbox.js";
+import type { Ack } from "./producer.js";
+import {
+  type End,
+  type Gap,
+  type Handler,
+  type Recovered,
+  type SubscribeOptions,
+  Subscription,
+} from "./subscription.js";
+import { type WebSocketConstructor, openWebSocket, webSocketUrl } from "./transport.js";
+import { onWake } from "./wake.js";
+
+export interface ConnectOptions {
+  /** Who this is; a function is asked before each attempt, so that it can renew the token. */
+  token?: string | (() => string | Promise<string>);
+  /** The WebSocket to use where there is no global one (Node.js before 22). */
+  WebSocket?: WebSocketConstructor;
+  /** Bound of the first delay before a retry; doubles with each failure. Default 1,000. */
+  retryFirstMs?: number;
+  /** The bound grows up to this. Default 30,000. */
+  retryMaxMs?: number;
+  /** From an attempt's start to the server's welcome. Default 10,000. */
+  connectTimeoutMs?: number;
+  /** From a request to its answer; then the connection is given up and all sent again. 10,000. */
+  answerTimeoutMs?: number;
+  /** For a sign of life when the machine woke or the network changed. Default 2,000. */
+  probeTimeoutMs?: number;
+  /** Published messages that may wait for their acknowledgement. Default 1,000. */
+  outboxMessagesMax?: number;
+  /** Their payload in bytes. Default 4 MiB. */
+  outboxBytesMax?: number;
+  /** Messages that may wait for a subscription's handler; then reading pauses. Default 1,000. */
+  queueMessagesMax?: number;
+  /** Numbers in [0, 1) for the jitter. Default Math.random. */
+  random?: () => number;
+}
+
+/** Where a client stands. */
+export type State = "connecting" | "open" | "waiting" | "closed";
+
+export interface StateChange {
+  readonly state: State;
+  readonly previous: State;
+  /** Why the last connection ended, as a sentence; empty when there was none. */
+  readonly reason: string;
+  /** Its close code, or 0. */
+  readonly code: number;
+  /** In "waiting": milliseconds until the next attempt. */
+  readonly retryInMs?: number;
+  /** Attempts that failed since the last connection that lived. */
+  readonly failures: number;
+}
+
+export interface ClientEvents {
+  state: StateChange;
+  recovered: Recovered;
+  gap: Gap;
+  end: End;
+  error: LongwireError;
+}
+
+/** A connection that was open for so long had lived: its loss is answered by a retry at once. */
+const LIVED_MS = 5000;
+/** Close code: the token is not, or no longer, good. */
+const UNAUTHORIZED = 4503;
+
+const DEFAULTS = {
+  retryFirstMs: 1_000,
+  retryMaxMs: 30_000,
+  connectTimeoutMs: 10_000,
+  answerTimeoutMs: 10_000,
+  probeTimeoutMs: 2_000,
+  outboxMessagesMax: 1_000,
+  outboxBytesMax: 4 * 1024 * 1024,
+  queueMessagesMax: 1_000,
+  random: Math.random,
+};
+
+/** Version of the package, told to the server. */
+declare const LONGWIRE_VERSION: string;
+
+/**
+ * One connection to a longwire server that comes back by itself, with the streams it reads and
+ * what it has published. Made by `connect`.
+ *
+ * What happens is said by events, see `on`: `state`, `recovered`, `gap`, `end` and `error`. A gap or an
+ * error that nobody listens for goes to the console.
+ */
+export class Client {
+  /** The address of the WebSocket. */
+  readonly url: string;
+  readonly #options: typeof DEFAULTS & ConnectOptions;
+  readonly #emitter = new Emitter<ClientEvents>();
+  readonly #subscriptions = new Map<string, Subscription<never>>();
+  readonly #outbox: Outbox;
+  readonly #backoff: Backoff;
+  readonly #stopWaking: () => void;
+  #connection: Connection | undefined;
+  #state: State = "connecting";
+  #hello: ServerMessage | undefined;
+  #retry: ReturnType<typeof setTimeout> | undefined;
+  #last: Pick<StateChange, "reason" | "code"> = { reason: "", code: 0 };
+  #closed: LongwireError | undefined;
+
+  constructor(url: string | URL, options: ConnectOptions) {
+    this.url = webSocketUrl(url);
+    this.#options = { ...DEFAULTS, ...options };
+    const { retryFirstMs, retryMaxMs, random } = this.#options;
+    this.#backoff = new Backoff(retryFirstMs, retryMaxMs, random);
+    this.#outbox = new Outbox(this.#outboxLink(), {
+      messagesMax: this.#options.outboxMessagesMax,
+      bytesMax: this.#options.outboxBytesMax,
+    });
+    this.#stopWaking = onWake(() => this.wake());
+    // Listeners that are added after `connect` returned hear of the first attempt too.
+    queueMicrotask(() => void this.#attempt());
+  }
+
+  get state(): State {
+    return this.#state;
+  }
+
+  /** Published messages whose outcome is not known yet. */
+  get pending(): number {
+    return this.#outbox.size;
+  }
+
+  /** Call `listener` at each event of that name; returns the function that stops it. */
+  on<Name extends keyof ClientEvents>(
+    name: Name,
+    listener: (event: ClientEvents[Name]) => void,
+  ): () => void {
+    return this.#emitter.on(name, listener);
+  }
+
+  /**
+   * Read a stream: its messages go to the handler one by one, or to the loop that iterates over
+   * the subscription. It goes on over reconnects, with nothing lost, nothing twice, in order; what
+   * the server cannot give any more is named by a `gap` event.
+   */
+  subscribe<Data = unknown>(stream: string, handler?: Handler<Data>): Subscription<Data>;
+  subscribe<Data = unknown>(
+    stream: string,
+    options: SubscribeOptions,
+    handler?: Handler<Data>,
+  ): Subscription<Data>;
+  subscribe<Data = unknown>(
+    stream: string,
+    options: SubscribeOptions | Handler<Data> = {},
+    handler?: Handler<Data>,
+  ): Subscription<Data> {
+    if (typeof options === "function") [options, handler] = [{}, options];
+    if (this.#closed) throw this.#closed;
+    if (this.#subscriptions.has(stream)) {
+      throw new LongwireError(
+        "already_subscribed",
+        `this client reads ${stream} already; use that subscription, or a second client`,
+      );
+    }
+    const subscription = new Subscription<Data>(
+      this.#subscriptionHost(),
+      stream,
+      options,
+      handler,
+    );
+    this.#subscriptions.set(stream, subscription as unknown as Subscription<never>);
+    subscription.connected();
+    return subscription;
+  }
+
+  /**
+   * Append a message, JSON or bytes, to a stream. Resolves once it is stored; stored once,
+   * however often it had to be sent. Rejects with a LongwireError whose `outcome` tells whether
+   * it may be stored all the same.
+   */
+  publish(stream: string, data: unknown): Promise<Ack> {
+    return this.#outbox.publish(stream, data);
+  }
+
+  /** Wait until the outcome of everything published so far is known. */
+  flush(): Promise<void> {
+    return this.#outbox.flush();
+  }
+
+  /** Have doubts now: ask an open connection for a sign of life, end the wait for a retry. */
+  wake(): void {
+    if (this.#state === "open") this.#connection?.probe();
+    else if (this.#state === "waiting") void this.#attempt();
+  }
+
+  /** End for good. What is not acknowledged is rejected: `await flush()` first to wait for it. */
+  close(reason = ""): void {
+    this.#connection?.close(1000, reason);
+    this.#finish(new LongwireError("closed", reason || "the client was closed"));
+  }
+
+  // --- one attempt after the other --------------------------------------------------------
+
+  async #attempt(): Promise<void> {
+    clearTimeout(this.#retry);
+    if (this.#closed) return;
+    this.#setState("connecting");
+    let token: string | undefined;
+    try {
+      const { token: given } = this.#options;
+      token = typeof given === "function" ? await given() : given;
+    } catch (cause) {
+      const sentence = `the token function failed: ${String(cause)}`;
+      this.#attemptFailed(new LongwireError("token_failed", sentence, { retry: true, cause }));
+      return;
+    }
+    if (this.#state !== "connecting") return; // closed while the token was fetched
+    const client = `longwire.js/${LONGWIRE_VERSION}`;
+    try {
+      const WebSocket = this.#options.WebSocket ?? globalThis.WebSocket;
+      if (!WebSocket) throw new TypeError("there is no WebSocket here, pass one as an option");
+      this.#connection = new Connection(
+        (events) => openWebSocket(this.url, WebSocket, events),
+        this.#owner(),
+        { ...this.#options, client, token },
+      );
+    } catch (cause) {
+      const sentence = `cannot open ${this.url}: ${String(cause)}`;
+      this.#attemptFailed(new LongwireError("connect_failed", sentence, { cause }));
+    }
+  }
+
+  /** The attempt ended before there was a connection. */
+  #attemptFailed(error: LongwireError): void {
+    if (this.#closed) return;
+    this.#ended({ code: 0, reason: error.message, reconnect: error.retry, livedMs: 0, error });
+  }
+
+  #owner(): ConnectionOwner {
+    return {
+      connected: (hello) => {
+        this.#hello = hello;
+        this.#setState("open");
+        for (const subscription of this.#subscriptions.values()) subscription.connected();
+        this.#outbox.connected();
+      },
+      delivered: (message) => {
+        const subscription = this.#subscriptions.get(String(message.stream));
+        if (message.op === "entry") subscription?.entry(message);
+        else if (message.op === "gap") subscription?.gap(message);
+        else subscription?.closed(message);
+      },
+      failed: (error) => this.#fail(error),
+      ended: (ending) => this.#ended(ending),
+    };
+  }
+
+  #ended(ending: Ending): void {
+    this.#connection = undefined;
+    this.#last = { reason: ending.reason, code: ending.code };
+    for (const subscription of this.#subscriptions.values()) subscription.disconnected();
+    this.#outbox.disconnected();
+    const { error } = ending;
+    if (error) this.#fail(error);
+    // A function may give a better token the next time.
+    const isUnauthorized = error?.code === "unauthorized" || ending.code === UNAUTHORIZED;
+    const mayRenew = isUnauthorized && typeof this.#options.token === "function";
+    if (!ending.reconnect && !mayRenew) {
+      const sentence = ending.reason || `the server closed with ${ending.code}`;
+      const { code } = ending;
+      const refusal = new LongwireError("closed_by_server", sentence, { details: { code } });
+      if (!error) this.#fail(refusal);
+      this.#finish(error ?? refusal);
+      return;
+    }
+    const hadLived = ending.livedMs >= LIVED_MS;
+    if (hadLived) this.#backoff.reset();
+    let delayMs: number;
+    if (ending.afterMs) delayMs = this.#backoff.within(ending.afterMs);
+    else delayMs = hadLived ? 0 : this.#backoff.next();
+    if (delayMs === 0) return void this.#attempt();
+    this.#retry = setTimeout(() => void this.#attempt(), delayMs);
+    this.#setState("waiting", delayMs);
+  }
+
+  #finish(error: LongwireError): void {
+    if (this.#closed) return;
+    this.#closed = error;
+    clearTimeout(this.#retry);
+    this.#stopWaking();
+    this.#connection = undefined;
+    const isOwnWill = error.code === "closed";
+    for (const subscription of [...this.#subscriptions.values()]) {
+      subscription.end(isOwnWill ? undefined : error);
+    }
+    this.#outbox.close(error);
+    this.#setState("closed");
+  }
+
+  // --- what the parts need ----------------------------------------------------------------
+
+  #retryDelayMs(failures: number): number {
+    const { retryFirstMs, retryMaxMs, random } = this.#options;
+    const backoff = new Backoff(retryFirstMs, retryMaxMs, random);
+    backoff.failures = failures;
+    return backoff.next();
+  }
+
+  #outboxLink(): ConstructorParameters<typeof Outbox>[0] {
+    const client = this;
+    return {
+      get isUsable() {
+        return client.#connection?.isUsable ?? false;
+      },
+      limit(name) {
+        const limits = client.#hello?.limits as Record<string, number> | undefined;
+        return limits?.[name] ?? Infinity;
+      },
+      request: (...request) => client.#connection?.request(...request),
+      retryDelayMs: (failures) => client.#retryDelayMs(failures),
+    };
+  }
+
+  #subscriptionHost(): ConstructorParameters<typeof Subscription>[0] {
+    const client = this;
+    return {
+      get isUsable() {
+        return client.#connection?.isUsable ?? false;
+      },
+      queueMessagesMax: client.#options.queueMessagesMax,
+      request: (...request) => client.#connection?.request(...request),
+      recovered: (event) => void client.#emitter.emit("recovered", event),
+      finished: (event) => void client.#emitter.emit("end", event),
+      gap: (event) => {
+        if (client.#emitter.emit("gap", event)) return;
+        const { stream, reason, held, position } = event;
+        console.warn(`longwire: ${stream}: messages are missing (${reason}), ${held} … ${position}`);
+      },
+      failed: (error) => client.#fail(error),
+      retryDelayMs: (failures) => client.#retryDelayMs(failures),
+      ended: ({ stream }) => void client.#subscriptions.delete(stream),
+    };
+  }
+
+  #fail(error: LongwireError): void {
+    if (!this.#emitter.emit("error", error)) console.error("longwire:", error);
+  }
+
+  #setState(state: State, retryInMs?: number): void {
+    const previous = this.#state;
+    if (state === previous) return;
+    this.#state = state;
+    this.#emitter.emit("state", {
+      ...this.#last,
+      state,
+      previous,
+      failures: this.#backoff.failures,
+      ...(retryInMs === undefined ? {} : { retryInMs }),
+    });
+  }
+}
+
+/**
+ * Connect to a longwire server, and stay connected.
+ *
+ * @param url the server's `/ws`: absolute, or relative to the page.
+ */
+export function connect(url: string | URL = "/ws", options: ConnectOptions = {}): Client {
+  return new Client(url, options);
+}

@@ -1,0 +1,304 @@
+import { LongwireError } from "./errors.js";
+import type { OpenTransport, Transport } from "./transport.js";
+
+/** One message of the protocol, as it came. */
+export interface ServerMessage {
+  readonly op: string;
+  readonly id?: number;
+  readonly [field: string]: unknown;
+}
+
+/** Why and how a connection ended. */
+export interface Ending {
+  readonly code: number;
+  readonly reason: string;
+  /** Whether another attempt makes sense. */
+  readonly reconnect: boolean;
+  /** The range of delays that the server asked for, milliseconds. */
+  readonly afterMs?: readonly [number, number];
+  /** How long the connection was open, milliseconds; 0 when it never was. */
+  readonly livedMs: number;
+  /** What the server refused to connect for. */
+  readonly error?: LongwireError;
+}
+
+export interface ConnectionOwner {
+  /** The server accepted; requests may be sent. */
+  connected(hello: ServerMessage): void;
+  /** An entry or a gap of a subscribed stream, or its end. */
+  delivered(message: ServerMessage): void;
+  /** Something went wrong that no request asked for. */
+  failed(error: LongwireError): void;
+  /** The last call; requests without an answer stay without one. */
+  ended(ending: Ending): void;
+}
+
+export interface ConnectionSettings {
+  readonly token: string | undefined;
+  readonly client: string;
+  readonly connectTimeoutMs: number;
+  readonly answerTimeoutMs: number;
+  readonly probeTimeoutMs: number;
+}
+
+interface Request {
+  readonly sentMs: number;
+  readonly answered: (message: ServerMessage) => void;
+  readonly refused: (error: LongwireError) => void;
+}
+
+/** How often a server that sends no heartbeats is asked for one, seconds. */
+const OWN_HEARTBEAT_S = 25;
+/** From the server's word that it will close to the close itself, milliseconds. */
+const CLOSING_MS = 5000;
+/** A timer that is later than this was held up, by sleep or by a hidden tab's throttling. */
+const LATE_MS = 2000;
+
+/** The table of docs/protocol.md section 10.2. */
+function allowsReconnect(code: number): boolean {
+  if (code >= 3000) return code % 1000 < 500;
+  return ![1000, 1002, 1003, 1007, 1008, 1009, 1010].includes(code);
+}
+
+function errorOf(message: ServerMessage): LongwireError {
+  const { op: _op, id: _id, code, message: sentence, retry, ...details } = message;
+  return new LongwireError(
+    typeof code === "string" ? code : "internal",
+    typeof sentence === "string" ? sentence : "the server gave no reason",
+    { retry: retry === true, details },
+  );
+}
+
+/**
+ * One connection from its opening to its end: the hello, requests and their answers, and the
+ * question whether the other side is still there.
+ */
+export class Connection {
+  readonly #owner: ConnectionOwner;
+  readonly #settings: ConnectionSettings;
+  readonly #transport: Transport;
+  readonly #requests = new Map<number, Request>();
+  readonly #startedMs = Date.now();
+  #lastId = 0;
+  #heardMs = this.#startedMs;
+  #heartbeatS = 0;
+  #connectedMs = 0;
+  #probedMs = 0;
+  #answeredMs = 0;
+  #heldBytes = Infinity;
+  #closing: (ServerMessage & { heardMs: number }) | undefined;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #dueMs = 0;
+  #isOver = false;
+
+  constructor(open: OpenTransport, owner: ConnectionOwner, settings: ConnectionSettings) {
+    this.#owner = owner;
+    this.#settings = settings;
+    this.#transport = open({
+      opened: () => this.#sayHello(),
+      received: (text) => this.#receive(text),
+      closed: (code, reason) => this.#end(code, reason),
+    });
+    this.#watch();
+  }
+
+  /** Whether requests may be sent: accepted, and the server has not said that it will close. */
+  get isUsable(): boolean {
+    return this.#connectedMs > 0 && !this.#closing && !this.#isOver;
+  }
+
+  /**
+   * Send a request. `raw` is more members of its JSON object, already encoded. Exactly one of
+   * the two functions is called, or neither when the connection ends first.
+   */
+  request(
+    op: string,
+    members: object,
+    answered: Request["answered"],
+    refused: Request["refused"],
+    raw = "",
+  ): void {
+    const id = ++this.#lastId;
+    const text = JSON.stringify({ op, id, ...members });
+    this.#requests.set(id, { sentMs: Date.now(), answered, refused });
+    this.#transport.send(raw ? `${text.slice(0, -1)},${raw}}` : text);
+    this.#watch();
+  }
+
+  /** Ask for a sign of life; the connection ends when none comes in time. */
+  probe(): void {
+    if (this.#probedMs || !this.#connectedMs || this.#isOver) return;
+    this.#probedMs = Date.now();
+    const nothing = (): void => undefined;
+    this.request("ping", {}, nothing, nothing);
+  }
+
+  /** End the connection for good, for the owner's own reason; `ended` is not called. */
+  close(code: number, reason: string): void {
+    this.#isOver = true;
+    clearTimeout(this.#timer);
+    this.#transport.close(code, reason);
+  }
+
+  #sayHello(): void {
+    const { token, client } = this.#settings;
+    this.request(
+      "connect",
+      { version: 1, client, ...(token === undefined ? {} : { token }) },
+      (hello) => {
+        this.#heartbeatS = Number(hello.heartbeat_s) || 0;
+        this.#connectedMs = Date.now();
+        this.#owner.connected(hello);
+        this.#watch();
+      },
+      (error) => this.#drop(error.code, error),
+    );
+  }
+
+  #receive(text: string): void {
+    this.#heardMs = Date.now();
+    this.#probedMs = 0;
+    let message: ServerMessage;
+    try {
+      message = JSON.parse(text) as ServerMessage;
+      if (typeof message?.op !== "string") throw new TypeError('it has no "op"');
+    } catch (cause) {
+      const start = JSON.stringify(text.slice(0, 80));
+      this.#owner.failed(
+        new LongwireError("bad_answer", `the server sent no message of the protocol: ${start}`, {
+          cause,
+        }),
+      );
+      this.#drop("the server sent no message of the protocol");
+      return;
+    }
+    const request = message.id === undefined ? undefined : this.#requests.get(message.id);
+    if (request) {
+      this.#requests.delete(message.id as number);
+      this.#answeredMs = this.#heardMs;
+      if (message.op === "error") request.refused(errorOf(message));
+      else request.answered(message);
+    } else {
+      this.#handle(message);
+    }
+  }
+
+  #handle(message: ServerMessage): void {
+    switch (message.op) {
+      case "entry":
+      case "gap":
+      case "closed":
+        this.#owner.delivered(message);
+        break;
+      case "ping":
+        this.#transport.send('{"op":"pong"}');
+        break;
+      case "error":
+        this.#owner.failed(errorOf(message));
+        break;
+      case "closing":
+        this.#closing = { ...message, heardMs: this.#heardMs };
+        this.#watch();
+        break;
+      // Other operations belong to later versions of the protocol: passed over, as it asks.
+    }
+  }
+
+  /** What is waited for, and until when: the earliest of the deadlines. */
+  #deadline(): readonly [whenMs: number, reason: string, isProbe: boolean] {
+    const { connectTimeoutMs, answerTimeoutMs, probeTimeoutMs } = this.#settings;
+    if (!this.#connectedMs) {
+      const whenMs = this.#startedMs + connectTimeoutMs;
+      return [whenMs, `no connection within ${connectTimeoutMs / 1000} s`, true];
+    }
+    if (this.#closing) {
+      return [this.#closing.heardMs + CLOSING_MS, "the server is closing", true];
+    }
+    const silenceS = 2 * this.#heartbeatS || OWN_HEARTBEAT_S;
+    let whenMs = this.#heardMs + silenceS * 1000;
+    let reason = `the server was silent for ${silenceS} s`;
+    let isProbe = false;
+    if (this.#probedMs) {
+      whenMs = this.#probedMs + probeTimeoutMs;
+      reason = `no sign of life within ${probeTimeoutMs / 1000} s`;
+      isProbe = true;
+    }
+    // Requests stand in the order in which they were sent: the first is the oldest.
+    for (const { sentMs } of this.#requests.values()) {
+      const answerMs = Math.max(sentMs, this.#answeredMs) + answerTimeoutMs;
+      if (answerMs < whenMs) return [answerMs, `no answer within ${answerTimeoutMs / 1000} s`, false];
+      break;
+    }
+    return [whenMs, reason, isProbe];
+  }
+
+  /** Have a timer that is no later than the next deadline. */
+  #watch(): void {
+    if (this.#isOver) return;
+    const [whenMs] = this.#deadline();
+    if (this.#timer !== undefined && this.#dueMs <= whenMs) return;
+    clearTimeout(this.#timer);
+    this.#dueMs = whenMs;
+    this.#timer = setTimeout(() => this.#expire(), Math.max(0, whenMs - Date.now()));
+  }
+
+  #expire(): void {
+    this.#timer = undefined;
+    const nowMs = Date.now();
+    const [whenMs, reason, isProbe] = this.#deadline();
+    if (nowMs < whenMs) {
+      this.#watch();
+    } else if (!isProbe && (nowMs - this.#dueMs > LATE_MS || !this.#heartbeatS)) {
+      // The machine slept: what the server sent may still lie unread, so silence proves nothing.
+      // Nor does it where the server sends no heartbeats.
+      this.#heardMs = this.#answeredMs = nowMs;
+      this.probe();
+      this.#watch();
+    } else if (this.#isSendingSlowly()) {
+      // Our question may still stand behind what is being sent.
+      this.#answeredMs = nowMs;
+      if (this.#probedMs) this.#probedMs = nowMs;
+      this.#watch();
+    } else {
+      this.#drop(reason);
+    }
+  }
+
+  /** Whether the network took some of what was sent since the last time, and has more to take. */
+  #isSendingSlowly(): boolean {
+    const heldBytes = this.#transport.heldBytes;
+    const isProgress = heldBytes > 0 && heldBytes < this.#heldBytes;
+    this.#heldBytes = heldBytes || Infinity;
+    return isProgress && this.#connectedMs > 0 && !this.#closing;
+  }
+
+  /** Give the connection up from this side: a dead peer would never answer a closing handshake. */
+  #drop(reason: string, error?: LongwireError): void {
+    this.#transport.close(4000, reason);
+    this.#end(1006, reason, error);
+  }
+
+  #unnamedReason(): string {
+    return this.#connectedMs ? "the connection was lost" : "no connection could be made";
+  }
+
+  #end(code: number, reason: string, error?: LongwireError): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    clearTimeout(this.#timer);
+    const closing = this.#closing;
+    const after = closing?.after_s;
+    this.#owner.ended({
+      code: closing && code === 1006 ? Number(closing.code) : code,
+      reason: reason || String(closing?.reason ?? "") || this.#unnamedReason(),
+      reconnect: error
+        ? error.retry
+        : typeof closing?.reconnect === "boolean"
+          ? closing.reconnect
+          : allowsReconnect(code),
+      livedMs: this.#connectedMs ? Date.now() - this.#connectedMs : 0,
+      ...(Array.isArray(after) ? { afterMs: [1000 * after[0], 1000 * after[1]] as const } : {}),
+      ...(error ? { error } : {}),
+    });
+  }
+}

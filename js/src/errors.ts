@@ -1,0 +1,41 @@
+/** What is known about a publish that failed. */
+export type Outcome = "not_stored" | "unknown";
+
+/**
+ * Everything that goes wrong, with a `code` to act on and a sentence to show.
+ *
+ * Codes of the server stand in docs/protocol.md; docs/javascript.md lists those of the client.
+ */
+export class LongwireError extends Error {
+  override readonly name = "LongwireError";
+  readonly code: string;
+  /** Whether the same request may succeed later. */
+  readonly retry: boolean;
+  /** Set when a publish failed: whether its message may have been stored all the same. */
+  readonly outcome?: Outcome;
+  /** The further fields of the server's answer, such as `expected`. */
+  readonly details: Readonly<Record<string, unknown>>;
+
+  constructor(
+    code: string,
+    message: string,
+    options: {
+      retry?: boolean;
+      outcome?: Outcome;
+      details?: Record<string, unknown>;
+      cause?: unknown;
+    } = {},
+  ) {
+    super(message, "cause" in options ? { cause: options.cause } : undefined);
+    this.code = code;
+    this.retry = options.retry ?? false;
+    if (options.outcome) this.outcome = options.outcome;
+    this.details = options.details ?? {};
+  }
+
+  /** The same error, said of a publish. */
+  withOutcome(outcome: Outcome): LongwireError {
+    const { code, message, retry, details } = this;
+    return new LongwireError(code, message, { retry, outcome, details, cause: this.cause });
+  }
+}
