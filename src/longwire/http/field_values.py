@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from ipaddress import IPv6Address
 
 __all__ = [
@@ -89,7 +90,7 @@ def split_parameters(value: str) -> tuple[str, dict[str, str]]:
     return first.strip(" \t"), parameters
 
 
-def tokens(values: list[str]) -> set[str]:
+def tokens(values: Iterable[str]) -> set[str]:
     """Return the members of a list field over all its lines, in lower case."""
     return {element.lower() for value in values for element in split_list(value)}
 

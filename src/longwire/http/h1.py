@@ -1,9 +1,9 @@
 """HTTP/1.0 and HTTP/1.1, the server's side of one connection (RFC 9110, RFC 9112).
 
-How bytes become events: ``h1_scan`` finds and checks the head, ``h1_head`` reads it with llhttp,
-``h1_body`` takes the body off, ``h1_writer`` frames the response. This module holds them
-together: which request is being read, which is being answered, what is waited for, and when the
-connection is over.
+How bytes become events: ``h1_reader`` cuts requests off the input (``h1_scan`` finds and checks a
+head, ``h1_head`` reads it with llhttp, ``h1_body`` takes the body off), ``h1_writer`` frames the
+response. This module holds them together: which request is being read, which is being answered,
+what is waited for, and when the connection is over.
 
 Requests may be pipelined. They are read ahead up to a limit, but their events are given out one
 request at a time: those of the next when the response to the one before has ended. So responses
@@ -16,7 +16,7 @@ in doubt is never taken for a request.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 from longwire.base.errors import ProtocolError
@@ -38,11 +38,10 @@ from longwire.http.events import (
     StreamClosed,
     Upgraded,
 )
-from longwire.http.h1_body import BodyReader, ChunkedBody, SizedBody
-from longwire.http.h1_head import CHUNKED, RequestHead, parse_head
-from longwire.http.h1_scan import HeadScanner
-from longwire.http.h1_writer import ResponseWriter, interim_response
-from longwire.http.semantics import reason_phrase
+from longwire.http.h1_body import BodyReader, body_reader
+from longwire.http.h1_head import RequestHead
+from longwire.http.h1_reader import RequestReader
+from longwire.http.h1_writer import ResponseWriter, failure_response, interim_response
 
 __all__ = ["Http1Engine"]
 
@@ -71,8 +70,8 @@ class _Exchange:
         self.stream = stream
         self.head = head
         self.body = body
-        self.writer = ResponseWriter(head.method, head.version, keep_alive=head.keep_alive)
-        self.events: list[HttpEvent] = []  # not given out yet
+        self.writer = ResponseWriter(head.method, head.version)
+        self.events: list[HttpEvent] = []  # of a request read ahead
         self.waits_for_continue = head.expects_continue
         self.discarded_bytes = 0
 
@@ -99,20 +98,17 @@ class Http1Engine:
         self._scheme = scheme
         self._server = server
         self._date = date
-        self._input = bytearray()
-        self._scanner = HeadScanner(self._limits)
+        self._reader = RequestReader(self._limits)
         self._events: list[HttpEvent] = []
         self._output: list[bytes] = []
         self._streams = 0
         self._exchanges: deque[_Exchange] = deque()  # the first is the one being answered
-        self._reading: _Exchange | None = None  # whose body is being read, answered or not
-        self._blank_line_seen = False
-        self._input_closed = False  # what arrives is dropped
-        self._eof = False
-        self._failure: ProtocolError | None = None  # answered after the exchanges before it
-        self._is_failure_to_head = False
-        self._shutting_down = False
-        self._upgraded = False
+        self._reading: _Exchange | None = None  # whose body is to be read, answered or not
+        self._is_input_closed = False  # what arrives is dropped
+        self._has_eof = False
+        self._failure: tuple[ProtocolError, bool] | None = None  # for after the exchanges; to HEAD?
+        self._is_shutting_down = False
+        self._is_upgraded = False
         self._since = now  # when what we wait for began to be waited for
         self._paused_since: float | None = None
         self.wants_close = False
@@ -122,19 +118,19 @@ class Http1Engine:
 
     def receive(self, data: bytes | bytearray | memoryview, now: float) -> list[HttpEvent]:
         """Take bytes from the peer; never raises for what they are."""
-        if self._upgraded:
+        if self._is_upgraded:
             raise ProtocolError(500, "the connection is no longer HTTP", side="local")
-        if data and not self._input_closed and not self._eof:
-            if not self._input and not self._exchanges and self._reading is None:
-                self._since = now  # the first byte of a head
-            self._input += data
+        if data and not self._is_input_closed and not self._has_eof:
+            if not self._exchanges and self._reading is None and not self._reader.is_inside_head:
+                self._since = now
+            self._reader.feed(data)
             self._advance(now)
         return self.take_events()
 
     def receive_eof(self, now: float) -> list[HttpEvent]:
-        """Learn that the peer half-closed."""
-        if not self._upgraded and not self._eof and not self.wants_close:
-            self._eof = True
+        """Learn that the peer half-closed; what it asked for in full is still answered."""
+        if not self._is_upgraded and not self._has_eof:
+            self._has_eof = True
             self._advance(now)
         return self.take_events()
 
@@ -151,61 +147,49 @@ class Http1Engine:
     @property
     def wants_read(self) -> bool:
         """Whether to go on reading."""
-        if self._upgraded or self.wants_close or self._eof:
+        if self._is_upgraded or self.wants_close or self._has_eof:
             return False
-        if self._input_closed or not self._is_blocked():
+        if self._is_input_closed or not self._is_blocked():
             return True
-        if len(self._exchanges) > self._limits.pipelined_requests_max and self._reading is None:
-            return False
-        return len(self._input) < _HELD_BYTES_MAX
+        return not self._is_full_ahead() and self._reader.held_bytes < _HELD_BYTES_MAX
 
     def _is_blocked(self) -> bool:
         """Tell whether bytes that are here may not be read yet."""
         if self._reading is not None:
             # The body of a request read ahead stays where it is until its turn comes.
-            return bool(self._exchanges) and self._is_ahead(self._reading)
+            return self._is_ahead(self._reading)
         if not self._exchanges:
             return False
         last = self._exchanges[-1]
         if last.head.protocol is not None and not last.writer.started:
             return True  # whether more HTTP follows depends on our answer
-        return self._shutting_down or len(self._exchanges) > self._limits.pipelined_requests_max
+        return self._is_shutting_down or self._is_full_ahead()
 
     def _is_ahead(self, exchange: _Exchange) -> bool:
-        return exchange is not self._exchanges[0] and not exchange.writer.ended
+        return not exchange.writer.ended and exchange is not self._exchanges[0]
+
+    def _is_full_ahead(self) -> bool:
+        return self._reading is None and len(self._exchanges) > self._limits.pipelined_requests_max
 
     def _advance(self, now: float) -> None:
         """Read as far as the bytes and the rules allow."""
         try:
-            while not self._input_closed and not self._is_blocked():
+            while not self._is_input_closed and not self._is_blocked():
                 if not (self._read_head(now) if self._reading is None else self._read_body(now)):
-                    if self._eof:
+                    if self._has_eof:
                         self._run_dry()
                     return
         except ProtocolError as error:
             self._fail(error)
 
     def _read_head(self, now: float) -> bool:
-        if not self._blank_line_seen and self._input.startswith(b"\r\n"):
-            # RFC 9112 section 2.2: a server ignores at least one empty line before the request.
-            self._blank_line_seen = True
-            del self._input[:2]
-        length = self._scanner.scan(self._input) if self._input else 0
-        if not length:
+        head = self._reader.read_head()
+        if head is None:
             return False
-        head = parse_head(bytes(self._input[:length]), self._limits)
-        del self._input[:length]
-        self._scanner.reset()
-        self._blank_line_seen = False
         self._streams += 1
-        body: BodyReader
-        if head.content_length == CHUNKED:
-            body = ChunkedBody(self._limits)
-        else:
-            body = SizedBody(head.content_length)
-        exchange = _Exchange(self._streams, head, body)
+        exchange = _Exchange(self._streams, head, body_reader(head, self._limits))
         self._exchanges.append(exchange)
-        events = self._events_of(exchange)
+        events = self._events if exchange is self._exchanges[0] else exchange.events
         events.append(
             RequestReceived(
                 exchange.stream,
@@ -219,30 +203,19 @@ class Http1Engine:
             )
         )
         self._since = now
-        if body.ended:
+        self._reading = exchange
+        if exchange.body.ended:
             self._end_request(exchange, events)
-        else:
-            self._reading = exchange
         return True
-
-    def _events_of(self, exchange: _Exchange) -> list[HttpEvent]:
-        return self._events if exchange is self._exchanges[0] else exchange.events
-
-    def _end_request(self, exchange: _Exchange, events: list[HttpEvent]) -> None:
-        events.append(RequestEnded(exchange.stream, exchange.body.trailers))
-        self._reading = None
-        if not exchange.head.keep_alive:
-            # RFC 9112 section 9.6: nothing after a request with the close option is processed.
-            self._close_input()
 
     def _read_body(self, now: float) -> bool:
         exchange = self._reading
         assert exchange is not None
-        if not self._input:
+        if not self._reader.held_bytes:
             return False
         self._since = now
-        exchange.waits_for_continue = False  # it did not wait
-        data = exchange.body.read(self._input)
+        exchange.waits_for_continue = False  # the client did not wait
+        data = self._reader.read_body(exchange.body)
         if exchange.writer.ended:
             exchange.discarded_bytes += len(data)
             if exchange.body.ended:
@@ -256,63 +229,62 @@ class Http1Engine:
                 self._end_request(exchange, self._events)
         return exchange.body.ended
 
+    def _end_request(self, exchange: _Exchange, events: list[HttpEvent]) -> None:
+        events.append(RequestEnded(exchange.stream, exchange.body.trailers))
+        self._reading = None
+        if not exchange.head.keep_alive and exchange.head.protocol is None:
+            # RFC 9112 section 9.6: nothing after a request with the close option is processed.
+            self._close_input()
+
     def _run_dry(self) -> None:
-        """Handle the end of input where more was expected."""
-        exchange = self._reading
-        if exchange is not None and not exchange.writer.ended:
+        """Handle the end of the input where more was expected."""
+        if self._reading is not None and not self._reading.writer.ended:
             # RFC 9112 section 8: an incomplete request may be answered before closing.
             raise ProtocolError(400, "the connection ended before the request's body did")
-        was_inside = bool(self._input)
+        was_inside_head = self._reading is None and self._reader.is_inside_head
         self._close_input()
-        self._reading = None
         if not self._exchanges:
-            self._end("the connection ended inside a request" if was_inside else None)
+            self._end("the connection ended inside a request's head" if was_inside_head else None)
 
     def _close_input(self) -> None:
-        self._input_closed = True
-        self._input.clear()
+        self._is_input_closed = True
+        self._reading = None
+        self._reader.take_rest()
 
     # Failing and ending
 
     def _fail(self, error: ProtocolError) -> None:
         """Answer what the peer did wrong, at once or after the requests before it."""
-        current = self._exchanges[0] if self._exchanges else None
-        is_in_body = self._reading is not None and self._reading is current
-        is_discarding = self._reading is not None and self._reading.writer.ended
-        is_head = self._input.startswith(b"HEAD ") or (
-            is_in_body and current is not None and current.head.method == "HEAD"
-        )
+        reading, is_head_request = self._reading, self._reader.is_head_request
         self._close_input()
-        self._reading = None
         self.wants_linger = True
-        if is_discarding:
-            self._end(error.message)
-        elif current is not None and not is_in_body:
-            self._failure = error
-            self._is_failure_to_head = is_head
-        elif current is not None and current.writer.started:
+        if reading is None:
+            if self._exchanges:
+                self._failure = (error, is_head_request)
+            else:
+                self._answer_failure(error, is_head_request)
+        elif reading.writer.started:
             self._end(error.message)
         else:
-            self._answer_failure(error, without_body=is_head)
+            self._answer_failure(error, reading.head.method == "HEAD")
 
-    def _answer_failure(self, error: ProtocolError, *, without_body: bool = False) -> None:
-        response = Response(0, error.code, Headers([("Content-Type", "text/plain; charset=utf-8")]))
-        text = f"{error.code} {reason_phrase(error.code)}: {error.message}\n".encode()
-        writer = ResponseWriter("HEAD" if without_body else "GET", "1.1", keep_alive=False)
-        head = writer.start(response, body_bytes=len(text), server=self._server, date=self._date)
-        self._output.append(head + b"".join(writer.body(text)))
+    def _answer_failure(self, error: ProtocolError, is_head_request: bool) -> None:
+        self._output.append(
+            failure_response(
+                error, without_body=is_head_request, server=self._server, date=self._date
+            )
+        )
         self._end(error.message, error.code)
 
     def _end(self, error: str | None, status: int | None = None) -> None:
-        """Stop: nothing is read, nothing more may be sent, the output leaves and that is all."""
+        """Stop: nothing is read, nothing more may be sent; the output leaves and that is all."""
         if self.wants_close:
             return
-        if self._reading is not None or self._input:
+        if self._reading is not None or self._reader.held_bytes:
             self.wants_linger = True
         self._close_input()
-        self._reading = None
         if self._exchanges:
-            # Requests read ahead were never given out, so only this one is known outside.
+            # Requests read ahead were never given out: only the first is known outside.
             self._events.append(StreamClosed(self._exchanges[0].stream, error))
             self._exchanges.clear()
         self.wants_close = True
@@ -327,7 +299,7 @@ class Http1Engine:
             if isinstance(command, Response):
                 self._start_response(exchange, command, commands[index + 1 :])
             elif isinstance(command, Body | End):
-                self._go_on(exchange, command)
+                self._continue_response(exchange, command)
             elif isinstance(command, Informational):
                 self._send_interim(exchange, command, now)
             elif isinstance(command, BodyWanted):
@@ -337,39 +309,42 @@ class Http1Engine:
                 self._end(command.reason)
             if exchange.writer.ended:
                 self._finish_exchange(exchange, now)
-        if not self._upgraded:
+        if not self._is_upgraded:
             self._advance(now)
 
     def _exchange_for(self, stream: int) -> _Exchange:
-        if self._exchanges and self._exchanges[0].stream == stream and not self._upgraded:
+        if self._exchanges and self._exchanges[0].stream == stream and not self._is_upgraded:
             return self._exchanges[0]
         raise ProtocolError(500, f"request {stream} is not being answered", side="local")
 
     def _start_response(
-        self, exchange: _Exchange, response: Response, following: tuple[HttpCommand, ...]
+        self, exchange: _Exchange, response: Response, following: Sequence[HttpCommand]
     ) -> None:
-        writer = exchange.writer
-        body_bytes = 0 if response.end else _body_bytes(response.stream, following)
-        if self._is_last(exchange, answered_at_once=body_bytes is not None):
-            writer.keep_alive = False
-        self._output.append(
-            writer.start(response, body_bytes=body_bytes, server=self._server, date=self._date)
+        body_bytes = 0 if response.end else _known_body_bytes(response.stream, following)
+        head = exchange.writer.start(
+            response,
+            body_bytes=body_bytes,
+            keep_alive=not self._is_last(exchange, is_answered_at_once=body_bytes is not None),
+            server=self._server,
+            date=self._date,
         )
+        self._output.append(head)
         if response.end:
-            self._go_on(exchange, End(response.stream))
+            self._continue_response(exchange, End(response.stream))
 
-    def _is_last(self, exchange: _Exchange, *, answered_at_once: bool) -> bool:
+    def _is_last(self, exchange: _Exchange, *, is_answered_at_once: bool) -> bool:
         """Tell whether the connection cannot go on after this response."""
-        if self._shutting_down or exchange.waits_for_continue:
-            # RFC 9110 section 10.1.1: the client may send the body or not; closing settles it.
+        if not exchange.head.keep_alive or self._is_shutting_down:
             return True
-        is_only = len(self._exchanges) == 1
-        if is_only and self._input_closed and self._failure is None:
+        if exchange.waits_for_continue:
+            # RFC 9110 section 10.1.1: the client may now send the body or not; only closing
+            # keeps the next request apart from it.
             return True
-        remaining = exchange.body.remaining_bytes
-        return answered_at_once and remaining is not None and remaining > _DISCARDED_BYTES_MAX
+        if self._is_input_closed and self._failure is None and len(self._exchanges) == 1:
+            return True
+        return is_answered_at_once and _is_too_much_to_discard(exchange)
 
-    def _go_on(self, exchange: _Exchange, command: Body | End) -> None:
+    def _continue_response(self, exchange: _Exchange, command: Body | End) -> None:
         writer = exchange.writer
         try:
             if isinstance(command, Body):
@@ -385,70 +360,67 @@ class Http1Engine:
         if exchange.writer.started:
             raise ProtocolError(500, "the final response has been started", side="local")
         if interim.status == 101:
-            self._upgrade(exchange, interim)
+            self._upgrade(exchange, interim.headers)
             return
         output = interim_response(interim.status, interim.headers)
         # RFC 9110 section 15.2: no 1xx to an HTTP/1.0 client.
         if exchange.head.version == "1.0":
             return
-        if interim.status == 100:
+        if interim.status == 100 and exchange.waits_for_continue:
             exchange.waits_for_continue = False
             self._since = now
         self._output.append(output)
 
-    def _upgrade(self, exchange: _Exchange, interim: Informational) -> None:
+    def _upgrade(self, exchange: _Exchange, given: Headers) -> None:
         if exchange.head.protocol is None:
             raise ProtocolError(500, "the client did not ask for another protocol", side="local")
-        headers = Headers(interim.headers)
+        headers = Headers(given)
         # RFC 9110 section 7.8: a 101 names the protocol in Upgrade, and Connection names Upgrade.
         if "upgrade" not in headers:
             headers.add("Upgrade", exchange.head.protocol)
         if "connection" not in headers:
             headers.add("Connection", "Upgrade")
         self._output.append(interim_response(101, headers))
-        self._upgraded = True
-        self._events.append(Upgraded(exchange.stream, bytes(self._input)))
-        self._input.clear()
+        self._is_upgraded = True
+        self._events.append(Upgraded(exchange.stream, self._reader.take_rest()))
 
     def _finish_exchange(self, exchange: _Exchange, now: float) -> None:
         self._exchanges.popleft()
         self._events.append(StreamClosed(exchange.stream, None))
         self._since = now
         if not exchange.writer.keep_alive:
+            self._exchanges.clear()  # read ahead, and not to be answered
             self._end(None)
         elif self._exchanges:
-            following = self._exchanges[0]
-            self._events += following.events
-            following.events.clear()
+            self._events += self._exchanges[0].events
         elif self._failure is not None:
-            self._answer_failure(self._failure, without_body=self._is_failure_to_head)
-        elif self._shutting_down or self._input_closed:
+            self._answer_failure(*self._failure)
+        elif self._is_shutting_down or self._is_input_closed or _is_too_much_to_discard(exchange):
             self._end(None)
-        elif self._reading is exchange:
-            remaining = exchange.body.remaining_bytes
-            if remaining is not None and remaining > _DISCARDED_BYTES_MAX:
-                self._end(None)
 
     # Time
 
     @property
     def deadline(self) -> float | None:
         """When to be called again."""
-        if self.wants_close or self._upgraded or self._paused_since is not None:
+        if self.wants_close or self._is_upgraded or self._paused_since is not None:
             return None
         timeout_s = self._timeout_s()
         return None if timeout_s is None else self._since + timeout_s
 
     def _timeout_s(self) -> float | None:
+        """Return how long the peer may be silent now; ``None`` where it is our turn."""
         limits = self._limits
         if self._exchanges:
-            exchange = self._exchanges[0]
-            if self._reading is not exchange or exchange.waits_for_continue:
-                return None  # it is our turn
-            return limits.body_timeout_s
+            is_waiting = self._reading is self._exchanges[0]
+            return (
+                limits.body_timeout_s
+                if is_waiting and not self._exchanges[0].waits_for_continue
+                else None
+            )
         if self._reading is not None:
             return limits.body_timeout_s
-        if self._input or self._blank_line_seen or not self._streams:
+        if self._reader.is_inside_head or not self._streams:
             return limits.head_timeout_s
         return limits.idle_timeout_s
 
@@ -456,33 +428,32 @@ class Http1Engine:
         """Refuse what is too slow, close what is idle."""
         deadline = self.deadline
         if deadline is not None and now >= deadline:
-            # RFC 9110 section 15.5.9: 408 when no complete request came in time.
-            if self._exchanges:
+            # RFC 9110 section 15.5.9: 408 when no complete request came in time. Before the first
+            # byte of one nobody waits for an answer, and after ours nobody waits for another.
+            if self._reading is not None:
                 self._fail(ProtocolError(408, "the request's body came too slowly"))
-            elif self._reading is not None:
-                self._end("the request's body came too slowly")
-            elif self._input or self._blank_line_seen:
+            elif self._reader.is_inside_head:
                 self._fail(ProtocolError(408, "the request's head came too slowly"))
             else:
                 self._end(None)
         return self.take_events()
 
     def set_reading_paused(self, paused: bool, now: float) -> None:
-        """Stop the time of the peer while the driver does not read, and go on with it."""
+        """Stop the peer's time while the driver does not read, and go on with it."""
         if paused and self._paused_since is None:
             self._paused_since = now
         elif not paused and self._paused_since is not None:
-            self._since += now - self._paused_since
+            self._since = min(now, self._since + now - self._paused_since)
             self._paused_since = None
 
     def shutdown(self, now: float) -> None:
         """Finish the request that is begun, then end."""
-        self._shutting_down = True
-        if not self._upgraded and not self._exchanges and not self._input:
+        self._is_shutting_down = True
+        if not self._is_upgraded and not self._exchanges and not self._reader.is_inside_head:
             self._end(None)
 
 
-def _body_bytes(stream: int, following: tuple[HttpCommand, ...]) -> int | None:
+def _known_body_bytes(stream: int, following: Sequence[HttpCommand]) -> int | None:
     """Return the length of a body that is given whole together with its response."""
     size = 0
     for command in following:
@@ -493,3 +464,8 @@ def _body_bytes(stream: int, following: tuple[HttpCommand, ...]) -> int | None:
         else:
             break
     return None
+
+
+def _is_too_much_to_discard(exchange: _Exchange) -> bool:
+    remaining = exchange.body.remaining_bytes
+    return remaining is not None and remaining > _DISCARDED_BYTES_MAX

@@ -14,9 +14,10 @@ from longwire.base.errors import LimitError, ProtocolError
 from longwire.base.headers import Headers
 from longwire.base.limits import HttpLimits
 from longwire.http.field_values import TOKEN_PATTERN
+from longwire.http.h1_head import CHUNKED, RequestHead
 from longwire.http.h1_scan import check_field_line
 
-__all__ = ["BodyReader", "ChunkedBody", "SizedBody"]
+__all__ = ["BodyReader", "ChunkedBody", "SizedBody", "body_reader"]
 
 # RFC 9112 section 7.1 and 7.1.1:
 #   chunk-ext = *( BWS ";" BWS chunk-ext-name [ BWS "=" BWS chunk-ext-val ] )
@@ -55,6 +56,19 @@ class BodyReader(Protocol):
         """
 
 
+def body_reader(head: RequestHead, limits: HttpLimits) -> BodyReader:
+    """Return what reads the body that follows this head."""
+    return ChunkedBody(limits) if head.content_length == CHUNKED else SizedBody(head.content_length)
+
+
+def _take(buffer: bytearray, count: int) -> bytes:
+    """Remove up to ``count`` bytes from the front, copying them once."""
+    with memoryview(buffer) as view:
+        data = view[:count].tobytes()
+    del buffer[:count]
+    return data
+
+
 class SizedBody:
     """A body with a Content-Length (RFC 9112 section 6.2)."""
 
@@ -72,8 +86,7 @@ class SizedBody:
 
     def read(self, buffer: bytearray) -> bytes:
         """Take what is there, up to the length."""
-        data = bytes(buffer[: self._remaining])
-        del buffer[: len(data)]
+        data = _take(buffer, self._remaining)
         self._remaining -= len(data)
         self.ended = self._remaining == 0
         return data
@@ -117,8 +130,7 @@ class ChunkedBody:
         pieces = []
         while buffer and not self.ended:
             if self._remaining > 2:
-                piece = bytes(buffer[: self._remaining - 2])
-                del buffer[: len(piece)]
+                piece = _take(buffer, self._remaining - 2)
                 self._remaining -= len(piece)
                 pieces.append(piece)
             elif self._remaining:

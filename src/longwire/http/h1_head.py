@@ -7,8 +7,9 @@ together is decided here (RFC 9112 sections 3, 6 and 9, RFC 9110 sections 7 and 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeAlias
 
 import httptools
 
@@ -25,7 +26,9 @@ CHUNKED: Final = -1
 # Codings that RFC 9112 section 7 registers; we are asked to understand "chunked" only.
 _OTHER_CODINGS = frozenset({"gzip", "x-gzip", "deflate", "compress", "x-compress"})
 
-_ABSOLUTE_FORM = re.compile(r"([A-Za-z][A-Za-z0-9+\-.]*)://([^/?]*)(.*)")
+_ABSOLUTE_FORM = re.compile(r"(?P<scheme>[^:/?]+)://(?P<authority>[^/?]*)(?P<path>.*)")
+
+_Fields: TypeAlias = Mapping[str, list[str]]
 
 # Enough for 2^63; also keeps the conversion of absurdly long digit strings away.
 _CONTENT_LENGTH_DIGITS_MAX = 19
@@ -47,21 +50,32 @@ class RequestHead:
     protocol: str | None
 
 
+# The fields that are read here, all their lines collected in one pass.
+_READ_HERE = frozenset(
+    {"connection", "content-length", "expect", "host", "transfer-encoding", "upgrade"}
+)
+
+
 class _Collector:
     """The callbacks of httptools; it may cut the target into pieces, headers come whole."""
 
-    __slots__ = ("fields", "target")
+    __slots__ = ("fields", "read_here", "target")
 
     def __init__(self) -> None:
         self.target = b""
         self.fields: list[tuple[str, str]] = []
+        self.read_here: dict[str, list[str]] = {}
 
     def on_url(self, piece: bytes) -> None:
         self.target += piece
 
-    def on_header(self, name: bytes, value: bytes) -> None:
+    def on_header(self, raw_name: bytes, raw_value: bytes) -> None:
         # llhttp leaves the white space after a value where it is.
-        self.fields.append((name.decode("ascii"), value.decode("latin-1").strip(" \t")))
+        name, value = raw_name.decode("ascii"), raw_value.decode("latin-1").strip(" \t")
+        self.fields.append((name, value))
+        lower = name.lower()
+        if lower in _READ_HERE:
+            self.read_here.setdefault(lower, []).append(value)
 
 
 def parse_head(head: bytes, limits: HttpLimits) -> RequestHead:
@@ -70,20 +84,26 @@ def parse_head(head: bytes, limits: HttpLimits) -> RequestHead:
     Raises ProtocolError with 400, 413, 417 or 501: what a server must refuse before the body.
     """
     # RFC 9110 section 2.5: a higher minor version is processed as the highest we know.
-    line_end = head.index(b"\r\n")
-    version = "1.0" if head[line_end - 1] == 0x30 else "1.1"
-    if head[line_end - 1] not in b"01":
-        head = head[: line_end - 1] + b"1" + head[line_end:]
-    method, target, fields = _tokenise(head)
-    headers = Headers(fields)
+    minor = head.index(b"\r\n") - 1
+    version = "1.0" if head[minor] == 0x30 else "1.1"
+    if head[minor] not in b"01":
+        head = head[:minor] + b"1" + head[minor + 1 :]
+    method, parts = _tokenise(head)
+    fields = parts.read_here
     if method == "CONNECT":
         # RFC 9110 section 9.3.6: CONNECT is for proxies; 501 for a method that is not implemented.
         raise ProtocolError(501, "CONNECT is not implemented: this server is no proxy")
-    content_length = _body_length(headers, version)
-    target, authority = _target_uri(method, target, version, headers)
-    connection = tokens(headers.get_all("connection"))
+    content_length = _body_length(fields, version)
+    host = _host(fields, version)
+    target, authority = _target_uri(method, parts.target.decode("ascii"), host)
+    headers = Headers(parts.fields)
+    if authority != host:
+        # RFC 9112 section 3.2.2: with an absolute target the received Host is ignored, and
+        # replaced, so that nobody behind this line is told two different hosts.
+        headers.set("Host", authority)
+    connection = tokens(fields.get("connection", ()))
+    expects_continue = _expects_continue(fields, version) and content_length != 0
     maximum = limits.body_bytes_max
-    expects_continue = _expects_continue(headers, version) and content_length != 0
     if maximum is not None and content_length > maximum:
         raise LimitError(413, "body_bytes_max", content_length, maximum)
     return RequestHead(
@@ -95,11 +115,11 @@ def parse_head(head: bytes, limits: HttpLimits) -> RequestHead:
         content_length=content_length,
         keep_alive=_is_kept_alive(version, connection),
         expects_continue=expects_continue,
-        protocol=_wanted_protocol(method, version, content_length, connection, headers),
+        protocol=_wanted_protocol(method, version, content_length, connection, fields),
     )
 
 
-def _tokenise(head: bytes) -> tuple[str, str, list[tuple[str, str]]]:
+def _tokenise(head: bytes) -> tuple[str, _Collector]:
     collector = _Collector()
     parser = httptools.HttpRequestParser(collector)
     try:
@@ -112,13 +132,13 @@ def _tokenise(head: bytes) -> tuple[str, str, list[tuple[str, str]]]:
             # RFC 9110 section 9.1: 501 for a method that is unrecognised or not implemented.
             raise ProtocolError(501, "this method is not implemented here") from None
         raise ProtocolError(400, f"the request is malformed: {message}") from None
-    return parser.get_method().decode("ascii"), collector.target.decode("ascii"), collector.fields
+    return parser.get_method().decode("ascii"), collector
 
 
-def _body_length(headers: Headers, version: str) -> int:
+def _body_length(fields: _Fields, version: str) -> int:
     """Decide where the body ends (RFC 9112 section 6.3); whatever could be read twice is 400."""
-    lengths = headers.get_all("content-length")
-    codings = headers.get_all("transfer-encoding")
+    lengths = fields.get("content-length")
+    codings = fields.get("transfer-encoding")
     if codings:
         return _check_codings(codings, version, bool(lengths))
     if not lengths:
@@ -153,39 +173,42 @@ def _check_codings(values: list[str], version: str, has_length: bool) -> int:
     raise ProtocolError(400, "Transfer-Encoding is not exactly chunked")
 
 
-def _target_uri(method: str, target: str, version: str, headers: Headers) -> tuple[str, str]:
-    """Return the target in origin or asterisk form, and the authority (RFC 9112 section 3.3)."""
-    hosts = headers.get_all("host")
+def _host(fields: _Fields, version: str) -> str:
     # RFC 9112 section 3.2: 400 for HTTP/1.1 without Host, for more than one, for an invalid one.
-    if not hosts and version != "1.0":
+    hosts = fields.get("host")
+    if not hosts:
+        if version == "1.0":
+            return ""
         raise ProtocolError(400, "an HTTP/1.1 request needs a Host header")
     if len(hosts) > 1:
         raise ProtocolError(400, "Host stands there more than once")
-    if hosts and not is_host(hosts[0]):
+    if not is_host(hosts[0]):
         raise ProtocolError(400, "Host is not a host name or address with an optional port")
-    authority = hosts[0] if hosts else ""
+    return hosts[0]
+
+
+def _target_uri(method: str, target: str, host: str) -> tuple[str, str]:
+    """Return the target in origin or asterisk form, and the authority (RFC 9112 section 3.3)."""
     if target.startswith("/"):
-        return target, authority
+        return target, host
     if target == "*":
         # RFC 9112 section 3.2.4: the asterisk form is for a server-wide OPTIONS.
         if method != "OPTIONS":
             raise ProtocolError(400, "the request target * is for OPTIONS only")
-        return target, authority
+        return target, host
     match = _ABSOLUTE_FORM.fullmatch(target)
-    if match is None or match[1].lower() not in ("http", "https"):
+    if match is None or match["scheme"].lower() not in ("http", "https"):
         raise ProtocolError(400, "the request target is neither a path nor an http URI")
-    # RFC 9110 section 4.2.4: userinfo in an http URI is treated as an error.
-    if not is_host(match[2]):
+    # RFC 9110 section 4.2.4: userinfo in an http URI is treated as an error; is_host has no "@".
+    authority, path = match["authority"], match["path"]
+    if not is_host(authority):
         raise ProtocolError(400, "the request target's authority is not a host with a port")
-    # RFC 9112 section 3.2.2: with an absolute target the received Host is ignored and replaced,
-    # so that nobody behind this line can be told two different hosts.
-    headers.set("Host", match[2])
-    path = match[3]
     if not path:
+        # RFC 9112 section 3.2.4: OPTIONS without a path is the server-wide one.
         path = "*" if method == "OPTIONS" else "/"
     elif path.startswith("?"):
         path = "/" + path
-    return path, match[2]
+    return path, authority
 
 
 def _is_kept_alive(version: str, connection: set[str]) -> bool:
@@ -195,8 +218,8 @@ def _is_kept_alive(version: str, connection: set[str]) -> bool:
     return version != "1.0" or "keep-alive" in connection
 
 
-def _expects_continue(headers: Headers, version: str) -> bool:
-    expectations = tokens(headers.get_all("expect"))
+def _expects_continue(fields: _Fields, version: str) -> bool:
+    expectations = tokens(fields.get("expect", ()))
     # RFC 9110 section 10.1.1: in an HTTP/1.0 request the expectation is ignored.
     if not expectations or version == "1.0":
         return False
@@ -206,12 +229,12 @@ def _expects_continue(headers: Headers, version: str) -> bool:
 
 
 def _wanted_protocol(
-    method: str, version: str, content_length: int, connection: set[str], headers: Headers
+    method: str, version: str, content_length: int, connection: set[str], fields: _Fields
 ) -> str | None:
     # RFC 9110 section 7.8: Upgrade in an HTTP/1.0 request is ignored; other protocols, h2c among
     # them, may be ignored always. RFC 6455 section 4.1: the handshake is a GET.
     if "upgrade" not in connection or method != "GET" or version == "1.0" or content_length:
         return None
-    if "websocket" in tokens(headers.get_all("upgrade")):
+    if "websocket" in tokens(fields.get("upgrade", ())):
         return "websocket"
     return None

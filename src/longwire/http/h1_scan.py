@@ -129,10 +129,10 @@ class HeadScanner:
             raise LimitError(414, "request_line_bytes_max", length, maximum)
 
     def _check_fields_bytes(self, buffer: bytearray, end: int) -> None:
-        size, maximum = end - self._fields_start, self._limits.header_bytes_max
-        # The empty line that ends the head does not count, also when half of it is here.
-        if end - self._line_start <= 2 and buffer[self._line_start] == 0x0D:
+        # The empty line that ends the head does not count, also when only half of it is here.
+        if end - self._line_start <= 2 and buffer.startswith(b"\r", self._line_start):
             return
+        size, maximum = end - self._fields_start, self._limits.header_bytes_max
         if size > maximum:
             raise LimitError(431, "header_bytes_max", size, maximum)
 

@@ -18,7 +18,7 @@ from longwire.http.events import Response
 from longwire.http.field_values import is_token, split_list
 from longwire.http.semantics import reason_phrase
 
-__all__ = ["ResponseWriter", "interim_response"]
+__all__ = ["ResponseWriter", "failure_response", "interim_response"]
 
 # RFC 9110 section 5.5: what would end the field, or what no field may hold.
 _FORBIDDEN_IN_VALUE = re.compile(r"[^\t -~\x80-\xff]")
@@ -68,13 +68,13 @@ class ResponseWriter:
         "started",
     )
 
-    def __init__(self, method: str, version: str, *, keep_alive: bool) -> None:
+    def __init__(self, method: str, version: str) -> None:
         self._is_head = method == "HEAD"
         self._version = version
         self._framing = _Framing.NO_BODY
         self._remaining = 0  # with _Framing.LENGTH
-        self.keep_alive = keep_alive
-        """Whether the connection goes on after this response; settled once it is started."""
+        self.keep_alive = True
+        """Whether the connection goes on after this response; known once it is started."""
         self.started = False
         self.ended = False
         self.is_broken = False
@@ -84,19 +84,29 @@ class ResponseWriter:
         response: Response,
         *,
         body_bytes: int | None,
+        keep_alive: bool,
         server: str | None,
         date: Callable[[], str] | None,
     ) -> bytes:
-        """Return the head. ``body_bytes`` is the length of the body where it is known already."""
+        """Return the head.
+
+        ``body_bytes`` is the length of the body where it is known already, ``keep_alive`` whether
+        the connection may go on. Raises ProtocolError(side="local"); then nothing is begun.
+        """
         if self.started:
             raise _misuse("the response has been started already")
         if not 200 <= response.status <= 599:
             raise _misuse(f"{response.status} is not a final status (200 to 599)")
         lines, options, length = _read_headers(response.headers)
-        names = {line[0] for line in lines}
         framing = self._choose_framing(response.status, length, body_bytes)
-        keep_alive = self.keep_alive and "close" not in options and framing is not _Framing.CLOSE
+        announced = self._announced_length(response.status, framing, length, body_bytes)
+        if framing is _Framing.LENGTH and body_bytes not in (None, announced):
+            raise _misuse(f"the body has {body_bytes} bytes, its Content-Length is {announced}")
+        if framing is _Framing.NO_BODY and body_bytes and not self._is_head:
+            raise _misuse(f"a response with status {response.status} has no body")
+        keep_alive = keep_alive and "close" not in options and framing is not _Framing.CLOSE
         text = [f"HTTP/1.1 {response.status} {reason_phrase(response.status)}\r\n"]
+        names = {lower for lower, _, _ in lines}
         # RFC 9110 section 6.6.1: an origin server with a clock sends Date.
         if date is not None and "date" not in names:
             text.append(f"Date: {date()}\r\n")
@@ -105,24 +115,27 @@ class ResponseWriter:
         text.extend([f"{name}: {value}\r\n" for _, name, value in lines])
         if framing is _Framing.CHUNKED:
             text.append("Transfer-Encoding: chunked\r\n")
-        else:
-            announced = self._announced_length(response.status, framing, length, body_bytes)
-            if announced is not None:
-                text.append(f"Content-Length: {announced}\r\n")
-                self._remaining = announced
-        connection = [option for option in options if option not in ("close", "keep-alive")]
-        if not keep_alive:
-            # RFC 9112 section 9.6: the last response on a connection says so.
-            connection.append("close")
-        elif self._version == "1.0":
-            connection.append("keep-alive")
+        elif announced is not None:
+            text.append(f"Content-Length: {announced}\r\n")
+        connection = self._connection_options(options, keep_alive)
         if connection:
             text.append(f"Connection: {', '.join(connection)}\r\n")
         text.append("\r\n")
         self.started = True
         self.keep_alive = keep_alive
         self._framing = framing
+        self._remaining = announced or 0
         return "".join(text).encode("latin-1")
+
+    def _connection_options(self, options: list[str], keep_alive: bool) -> list[str]:
+        kept = [option for option in options if option not in ("close", "keep-alive")]
+        if not keep_alive:
+            # RFC 9112 section 9.6: the last response on a connection says so.
+            kept.append("close")
+        elif self._version == "1.0":
+            # RFC 9112 section 9.3: an HTTP/1.0 client wants to be told.
+            kept.append("keep-alive")
+        return kept
 
     def _choose_framing(self, status: int, length: int | None, body_bytes: int | None) -> _Framing:
         # RFC 9112 section 6.3 item 1: HEAD, 204 and 304 end with the head, whatever it says.
@@ -138,14 +151,14 @@ class ResponseWriter:
         self, status: int, framing: _Framing, length: int | None, body_bytes: int | None
     ) -> int | None:
         # RFC 9110 section 8.6: no Content-Length in a 204.
-        if status == 204 or framing is _Framing.CLOSE:
+        if status == 204:
             return None
         if status == 205:
             return 0
         if length is not None:
             return length
-        # RFC 9110 section 8.6: to HEAD and in 304 it would be that of the body of a GET, which an
-        # empty body does not tell.
+        # RFC 9110 section 8.6: to HEAD, and in a 304, it is what a GET would have brought; that
+        # nothing follows here does not tell.
         return body_bytes if framing is _Framing.LENGTH or body_bytes else None
 
     def body(self, data: bytes) -> list[bytes]:
@@ -194,6 +207,27 @@ class ResponseWriter:
             return [b"0\r\n" + trailer_lines + b"\r\n"]
         # RFC 9112 section 7.1.2: only chunked can carry trailers; elsewhere they are dropped.
         return []
+
+
+def failure_response(
+    error: ProtocolError,
+    *,
+    without_body: bool,
+    server: str | None,
+    date: Callable[[], str] | None,
+) -> bytes:
+    """Return our whole answer to a request that could not be read; the connection ends with it."""
+    text = f"{error.code} {reason_phrase(error.code)}: {error.message}\n".encode()
+    headers = Headers([("Content-Type", "text/plain; charset=utf-8")])
+    writer = ResponseWriter("HEAD" if without_body else "GET", "1.1")
+    head = writer.start(
+        Response(0, error.code, headers),
+        body_bytes=len(text),
+        keep_alive=False,
+        server=server,
+        date=date,
+    )
+    return b"".join([head, *writer.body(text)])
 
 
 def interim_response(status: int, headers: Headers) -> bytes:

@@ -1,0 +1,70 @@
+"""The requests in the bytes of one HTTP/1.x connection, one after the other."""
+
+from __future__ import annotations
+
+from longwire.base.limits import HttpLimits
+from longwire.http.h1_body import BodyReader
+from longwire.http.h1_head import RequestHead, parse_head
+from longwire.http.h1_scan import HeadScanner
+
+__all__ = ["RequestReader"]
+
+
+class RequestReader:
+    """Hold what arrived and was not read yet; cut heads and bodies off its front."""
+
+    __slots__ = ("_buffer", "_has_skipped_line", "_limits", "_scanner")
+
+    def __init__(self, limits: HttpLimits) -> None:
+        self._limits = limits
+        self._buffer = bytearray()
+        self._scanner = HeadScanner(limits)
+        self._has_skipped_line = False
+
+    @property
+    def held_bytes(self) -> int:
+        """Bytes that arrived and were not read yet."""
+        return len(self._buffer)
+
+    @property
+    def is_inside_head(self) -> bool:
+        """Whether, between two requests, the next has begun."""
+        return bool(self._buffer) or self._has_skipped_line
+
+    @property
+    def is_head_request(self) -> bool:
+        """Whether the request that begins here is a HEAD, as far as can be told."""
+        return self._buffer.startswith(b"HEAD ")
+
+    def feed(self, data: bytes | bytearray | memoryview) -> None:
+        """Take bytes; they are copied."""
+        self._buffer += data
+
+    def read_head(self) -> RequestHead | None:
+        """Return the next request's head, ``None`` when more bytes are needed.
+
+        Raises ProtocolError with the status that refuses it.
+        """
+        if not self._has_skipped_line and self._buffer.startswith(b"\r\n"):
+            # RFC 9112 section 2.2: a server ignores at least one empty line before the request.
+            self._has_skipped_line = True
+            del self._buffer[:2]
+            self._scanner.reset()
+        length = self._scanner.scan(self._buffer) if self._buffer else 0
+        if not length:
+            return None
+        head = parse_head(bytes(self._buffer[:length]), self._limits)
+        del self._buffer[:length]
+        self._scanner.reset()
+        self._has_skipped_line = False
+        return head
+
+    def read_body(self, body: BodyReader) -> bytes:
+        """Return what is here of the body; see ``BodyReader.read``."""
+        return body.read(self._buffer) if self._buffer else b""
+
+    def take_rest(self) -> bytes:
+        """Return what is left and keep nothing."""
+        rest = bytes(self._buffer)
+        self._buffer.clear()
+        return rest
