@@ -872,11 +872,13 @@ var Subscription = class {
       );
     }
     try {
-      while (this.#state !== "ended") {
+      for (; ; ) {
         const message = this.#take();
         if (message) {
           yield message;
           this.#finish(message);
+        } else if (this.#state === "ended") {
+          break;
         } else {
           await new Promise((resolve) => this.#wake = resolve);
         }

@@ -376,11 +376,13 @@ export class Subscription<Data = unknown> implements AsyncIterable<Message<Data>
       );
     }
     try {
-      while (this.#state !== "ended") {
+      for (;;) {
         const message = this.#take();
         if (message) {
           yield message;
           this.#finish(message);
+        } else if (this.#state === "ended") {
+          break;
         } else {
           await new Promise<void>((resolve) => (this.#wake = resolve));
         }
