@@ -35,8 +35,8 @@ from longwire.websocket.frames import (
     FrameParser,
     Item,
     Piece,
-    encode_frame,
     encode_header,
+    seal,
 )
 from longwire.websocket.keepalive import Keepalive, KeepaliveVerdict
 from longwire.websocket.messages import MessageAssembler
@@ -50,6 +50,9 @@ BytesLike: TypeAlias = bytes | bytearray | memoryview
 _SEPARATE_BYTES_MIN = 16 * 1024
 
 _CONTROL_BYTES_MAX = 125
+
+# Bits of a frame's first octet (RFC 6455 section 5.2).
+_FIN, _RSV1 = 0x80, 0x40
 
 _STATES = {
     ClosingPhase.OPEN: State.OPEN,
@@ -141,9 +144,9 @@ class WebSocketEngine:
             is_server=self._is_server,
             allows_rsv1=deflate is not None,
             emits_pieces=streaming,
-            message_bytes_max=_or_none(limits.message_bytes_max),
-            frame_bytes_max=_or_none(limits.frame_bytes_max),
-            fragments_max=_or_none(limits.fragments_max),
+            message_bytes_max=_limit(limits.message_bytes_max),
+            frame_bytes_max=_limit(limits.frame_bytes_max),
+            fragments_max=_limit(limits.fragments_max),
         )
         self._assembler = MessageAssembler(
             inflater=None if deflate is None else deflate.new_inflater(is_server=self._is_server),
@@ -231,7 +234,7 @@ class WebSocketEngine:
             # RFC 6455 section 5.5.2: answered with the same payload, unless a Close was received;
             # section 5.5.1 wants nothing sent after our own Close.
             if self.state is _OPEN:
-                self._queue(PONG, payload)
+                self._queue(_FIN | PONG, payload)
             return Ping(payload)
         self.last_pong_s = now
         latency_s = self._keepalive.latency_of(payload, now)
@@ -268,10 +271,9 @@ class WebSocketEngine:
         if self._deflater is not None and (
             len(payload) >= self._deflate_threshold if compress is None else compress
         ):
-            payload = self._deflater.deflate(payload, is_final=True)
-            self._queue(opcode, payload, rsv1=True)
+            self._queue(_FIN | _RSV1 | opcode, self._deflater.deflate(payload, is_final=True))
         else:
-            self._queue(opcode, payload)
+            self._queue(_FIN | opcode, payload)
         self.messages_sent += 1
 
     def send_encoded(self, frames: bytes, *, messages: int = 1) -> None:
@@ -315,8 +317,9 @@ class WebSocketEngine:
         is_compressed = self._is_fragment_compressed
         if is_compressed and self._deflater is not None:
             payload = self._deflater.deflate(payload, is_final=final)
+        first = _FIN | opcode if final else opcode
         # RFC 7692 section 6.1: RSV1 is set on the first frame only.
-        self._queue(opcode, payload, fin=final, rsv1=is_compressed and is_first)
+        self._queue(first | _RSV1 if is_compressed and is_first else first, payload)
         self._sends_fragments = not final
         if final:
             self.messages_sent += 1
@@ -328,7 +331,7 @@ class WebSocketEngine:
         if payload is None:
             payload = self._keepalive.new_payload(self._entropy)
         _check_control(payload, "a ping")
-        self._queue(PING, payload)
+        self._queue(_FIN | PING, payload)
         self._keepalive.remember(payload, now)
         self.last_ping_sent_s = now
         return payload
@@ -338,7 +341,7 @@ class WebSocketEngine:
         if self.state is not _OPEN:
             self._refuse("a pong")
         _check_control(payload, "a pong")
-        self._queue(PONG, payload)
+        self._queue(_FIN | PONG, payload)
 
     def close(self, code: int = 1000, reason: str = "", *, now: float) -> None:
         """Begin the closing handshake; while it is under way, or over, this does nothing.
@@ -432,21 +435,20 @@ class WebSocketEngine:
 
     # ── inside ────────────────────────────────────────────────────────────────────────────────
 
-    def _queue(self, opcode: int, payload: bytes, *, fin: bool = True, rsv1: bool = False) -> None:
+    def _queue(self, first: int, payload: bytes) -> None:
+        """Queue a frame; ``first`` is its first octet: FIN, RSV1 and the opcode."""
         if not self._is_server:
             # RFC 6455 section 5.3: a fresh, unpredictable key for every frame.
-            frame = encode_frame(opcode, payload, fin=fin, rsv1=rsv1, mask=self._entropy(4))
+            frame = seal(first, payload, self._entropy(4))
+        elif len(payload) < _SEPARATE_BYTES_MIN:
+            frame = seal(first, payload, None)
+        else:
+            frame = encode_header(first, len(payload), None)
             self._output.append(frame)
             self.bytes_sent += len(frame)
-            return
-        first = (0x80 if fin else 0) | (0x40 if rsv1 else 0) | opcode
-        header = encode_header(first, len(payload), None)
-        self.bytes_sent += len(header) + len(payload)
-        if len(payload) < _SEPARATE_BYTES_MIN:
-            self._output.append(header + payload)
-        else:
-            self._output.append(header)
-            self._output.append(payload)
+            frame = payload
+        self._output.append(frame)
+        self.bytes_sent += len(frame)
 
     def _step(self, happened: ClosingInput, now: float, close: Close | None = None) -> None:
         """Take the row of the closing table for what happened, if there is one."""
@@ -454,7 +456,7 @@ class WebSocketEngine:
         if step is None:
             return
         if step.sends != "nothing" and close is not None:
-            self._queue(CLOSE, closing.encode_close(close.code, close.reason))
+            self._queue(_FIN | CLOSE, closing.encode_close(close.code, close.reason))
             self.close_sent = close
         self._phase = step.next
         self.state = _STATES[step.next]
@@ -484,8 +486,9 @@ class WebSocketEngine:
         raise _misuse(f"{what} cannot be sent: the connection is {state}")
 
 
-def _or_none(limit: int | None) -> int:
-    return -1 if limit is None else limit
+def _limit(value: int | None) -> int:
+    """Return a limit as the parser has it, in 64 bits."""
+    return -1 if value is None else min(value, 2**63 - 1)
 
 
 def _misuse(message: str) -> ProtocolError:

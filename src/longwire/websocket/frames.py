@@ -1,3 +1,4 @@
+# cython: annotation_typing=False, boundscheck=False, wraparound=False
 """Frames on the wire (RFC 6455 section 5): the parser and the encoder.
 
 Read sections 5.2 to 5.5 first. The parser takes bytes as they come and gives back, in order:
@@ -12,8 +13,6 @@ Read sections 5.2 to 5.5 first. The parser takes bytes as they come and gives ba
 It holds no payload of data frames. What it may keep is a header that is not complete yet and a
 control frame, 139 bytes at most.
 """
-
-# cython: annotation_typing=False, boundscheck=False, wraparound=False
 
 from __future__ import annotations
 
@@ -36,6 +35,7 @@ __all__ = [
     "encode_frame",
     "encode_header",
     "encode_message",
+    "seal",
 ]
 
 # RFC 6455 section 5.2.
@@ -158,8 +158,8 @@ class FrameParser:
         self._scan(data, len(data), items)
         return items
 
-    def _scan(self, data: bytes, length: int, items: list[Item]) -> None:
-        """Walk over the frames in ``data``; the hot loop."""
+    def _scan(self, data: bytes, length: int, items: list[Item]) -> int:
+        """Walk over the frames in ``data``, the hot loop; return 0."""
         offset = 0
         is_server = self._is_server
         while True:
@@ -173,7 +173,7 @@ class FrameParser:
             payload_bytes = second & 0x7F
             is_masked = second >= 0x80
             if not self._check_header(first, is_masked, payload_bytes):
-                return
+                return 0
             header_bytes = 2
             # RFC 6455 section 5.2: 126 and 127 announce 16 and 64 bits of length.
             if payload_bytes == 126:
@@ -187,7 +187,7 @@ class FrameParser:
             if payload_bytes >= 126:
                 payload_bytes = self._read_length(data, offset, payload_bytes)
                 if payload_bytes < 0:
-                    return
+                    return 0
             start = offset + header_bytes
             if first & 0x08:
                 if length - start < payload_bytes:
@@ -202,10 +202,10 @@ class FrameParser:
                 if first & 0x0F == CLOSE:
                     # RFC 6455 section 5.5.1: nothing that follows is to be processed.
                     self._is_finished = True
-                    return
+                    return 0
                 continue
             if not self._begin_data_frame(first, payload_bytes):
-                return
+                return 0
             if is_server:
                 self._key = data[start - 4 : start]
             offset = start
@@ -218,13 +218,14 @@ class FrameParser:
             ):
                 offset = start + payload_bytes
                 if not self._take_message(data, start, offset, items):
-                    return
+                    return 0
             elif payload_bytes == 0:
                 self._add_piece(b"", items)
             else:
                 self._remaining = payload_bytes
         if offset < length:
             self._held = data[offset:length]
+        return 0
 
     def _take_message(self, data: bytes, start: int, stop: int, items: list[Item]) -> bool:
         """Add the whole message in ``data[start:stop]``; the short path."""
@@ -265,7 +266,7 @@ class FrameParser:
         self._add_piece(payload, items)
         return stop
 
-    def _add_piece(self, payload: bytes, items: list[Item]) -> None:
+    def _add_piece(self, payload: bytes, items: list[Item]) -> int:
         is_final = self._is_final_frame and self._remaining == 0
         self.has_only_messages = False
         items.append(
@@ -274,6 +275,7 @@ class FrameParser:
         self._is_first_piece = False
         if is_final:
             self._is_in_message = False
+        return 0
 
     def _check_header(self, first: int, is_masked: bool, payload_bytes: int) -> bool:
         """Check what the first two octets of a frame say; fail as early as that."""
@@ -361,13 +363,17 @@ class FrameParser:
             self._message_bytes = 0
         self._is_final_frame = first >= 0x80
         self._fragments += 1
-        self._message_bytes += payload_bytes
         # RFC 6455 section 10.4.
         if 0 <= self._frame_bytes_max < payload_bytes:
             return self._exceed("frame_bytes_max", payload_bytes, self._frame_bytes_max)
         # What a compressed message holds is known, and checked, while it is inflated.
-        if not self._is_compressed and 0 <= self._message_bytes_max < self._message_bytes:
-            return self._exceed("message_bytes_max", self._message_bytes, self._message_bytes_max)
+        if self._message_bytes_max >= 0 and not self._is_compressed:
+            # Subtracted, not added: the sum may not fit into 64 bits.
+            if payload_bytes > self._message_bytes_max - self._message_bytes:
+                total = self._message_bytes
+                total += payload_bytes
+                return self._exceed("message_bytes_max", total, self._message_bytes_max)
+            self._message_bytes += payload_bytes
         if 0 <= self._fragments_max < self._fragments:
             return self._exceed("fragments_max", self._fragments, self._fragments_max)
         return True
@@ -387,14 +393,21 @@ class FrameParser:
 
 def encode_header(first: int, payload_bytes: int, mask: bytes | None) -> bytes:
     """Return a frame's header with the fewest length bytes (RFC 6455 section 5.2)."""
-    mask_bit = 0 if mask is None else 0x80
+    bits = first << 8 if mask is None else first << 8 | 0x80
     if payload_bytes < 126:
-        header = bytes((first, mask_bit | payload_bytes))
+        header = (bits | payload_bytes).to_bytes(2, "big")
     elif payload_bytes < 0x10000:
-        header = bytes((first, mask_bit | 126)) + payload_bytes.to_bytes(2, "big")
+        header = ((bits | 126) << 16 | payload_bytes).to_bytes(4, "big")
     else:
-        header = bytes((first, mask_bit | 127)) + payload_bytes.to_bytes(8, "big")
+        header = (bits | 127).to_bytes(2, "big") + payload_bytes.to_bytes(8, "big")
     return header if mask is None else header + mask
+
+
+def seal(first: int, payload: bytes, mask: bytes | None) -> bytes:
+    """Return a frame whose first octet is given: the FIN and RSV1 bits and the opcode."""
+    if mask is None:
+        return encode_header(first, len(payload), None) + payload
+    return encode_header(first, len(payload), mask) + mask_range(payload, 0, len(payload), mask)
 
 
 def encode_frame(
@@ -409,13 +422,9 @@ def encode_frame(
 
     Checks nothing but the length of the key: tests write broken frames with it.
     """
-    first = (0x80 if fin else 0) | (0x40 if rsv1 else 0) | opcode
-    if mask is None:
-        return encode_header(first, len(payload), None) + payload
-    if len(mask) != 4:
+    if mask is not None and len(mask) != 4:
         raise ValueError(f"a masking key has 4 bytes, not {len(mask)}")
-    masked = mask_range(payload, 0, len(payload), mask)
-    return encode_header(first, len(payload), mask) + masked
+    return seal((0x80 if fin else 0) | (0x40 if rsv1 else 0) | opcode, payload, mask)
 
 
 def encode_message(data: str | bytes) -> bytes:

@@ -164,7 +164,7 @@ class HeadReader:
         position = received.find(b"\r", start, end)
         while position >= 0:
             following = received[position + 1 : position + 2]
-            if following not in (b"", b"\n"):
+            if following and following != b"\n":
                 raise HandshakeError(400, "a CR stands alone in the head")
             position = received.find(b"\r", position + 1, end)
 
