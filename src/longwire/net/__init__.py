@@ -1,0 +1,1 @@
+"""Real descriptors: links, listeners, TLS, flow control, drain, connect() and serve()."""

@@ -1,0 +1,365 @@
+"""One WebSocket connection on a link: the engine hosted, its events handed to callbacks.
+
+The callback style talks to an ``Endpoint`` directly; the coroutine style (``Connection``) is a set
+of callbacks. All methods belong on the thread of the event loop that the link lives on.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from typing import cast
+
+from longwire.base.codes import CloseCode
+from longwire.base.errors import ProtocolError
+from longwire.net.callbacks import Callbacks
+from longwire.net.closed import Closed, ConnectionClosed
+from longwire.net.evidence import Evidence, LinkEnd
+from longwire.net.link import Address, Link
+from longwire.net.opening import Opening
+from longwire.net.verdict import Ending
+from longwire.websocket.connection import BytesLike, State, TransportAction, WebSocketEngine
+from longwire.websocket.events import Event, Fragment, Ping, Pong
+
+__all__ = ["Endpoint"]
+
+logger = logging.getLogger("longwire.net")
+
+_POLITE_CODES = frozenset({1000, 1001, 1005})
+
+LOOP_BLOCK_WINDOW_S = 2.0
+"""How long before the end a block of our own loop may lie and still have to do with it."""
+
+
+class Endpoint:
+    """An open WebSocket connection for callbacks: every method returns at once."""
+
+    __slots__ = (
+        "__weakref__",
+        "_callbacks",
+        "_closed",
+        "_evidence",
+        "_link",
+        "_link_end",
+        "_link_error",
+        "_opened_s",
+        "engine",
+        "messages_discarded",
+        "opening",
+        "user_data",
+    )
+
+    def __init__(self, engine: WebSocketEngine, callbacks: Callbacks, opening: Opening) -> None:
+        self.engine = engine
+        self.opening = opening
+        self.user_data: object = None
+        """Yours."""
+        self.messages_discarded = 0
+        self._callbacks = callbacks
+        self._link: Link
+        self._link_end: LinkEnd = "open"
+        self._link_error: OSError | None = None
+        self._evidence: Evidence | None = None
+        self._closed: Closed | None = None
+        self._opened_s = 0.0
+
+    # -- facts ------------------------------------------------------------------------------
+
+    @property
+    def link(self) -> Link:
+        return self._link
+
+    @property
+    def state(self) -> State:
+        return State.CLOSED if self._closed is not None else self.engine.state
+
+    @property
+    def closed(self) -> Closed | None:
+        """How the connection ended; ``None`` until it has."""
+        return self._closed
+
+    @property
+    def held_bytes(self) -> int:
+        """Bytes sent that the kernel has not taken yet. Stop sending while this grows."""
+        return self._link.held_bytes
+
+    @property
+    def local_address(self) -> Address:
+        return self._link.local_address
+
+    @property
+    def remote_address(self) -> Address:
+        return self._link.remote_address
+
+    @property
+    def subprotocol(self) -> str | None:
+        return self.opening.subprotocol
+
+    # -- what a user does -------------------------------------------------------------------
+
+    def send(self, message: str | BytesLike, *, text: bool | None = None) -> None:
+        """Send one message; ``text`` chooses the type where the type of ``message`` does not.
+
+        Never waits: watch ``held_bytes``, or wait for ``on_drain``. Raises
+        :exc:`ConnectionClosed` when the connection is closing or closed.
+        """
+        self._check_open()
+        self.engine.send(message, text=text)
+        self._link.write(*self.engine.take_output(self._link.now()))
+
+    def send_fragment(
+        self, data: str | BytesLike, *, final: bool, text: bool | None = None
+    ) -> None:
+        """Send one fragment of a message, the last one with ``final``."""
+        self._check_open()
+        self.engine.send_fragment(data, final=final, text=text)
+        self._link.write(*self.engine.take_output(self._link.now()))
+
+    def send_encoded(self, frame: bytes) -> None:
+        """Send a message that ``longwire.websocket.frames.encode_message`` encoded for many.
+
+        Only for the server's role and without a message under way in fragments.
+        """
+        self._check_open()
+        self.engine.send_encoded(frame)
+        self._link.write(*self.engine.take_output(self._link.now()))
+
+    def ping(self, payload: bytes | None = None) -> bytes:
+        """Send a ping; return its payload, which ``on_pong`` will get."""
+        self._check_open()
+        now = self._link.now()
+        sent = self.engine.ping(payload, now=now)
+        self._after_engine(now)
+        return sent
+
+    def pong(self, payload: bytes = b"") -> None:
+        """Send a pong that nobody asked for."""
+        self._check_open()
+        self.engine.pong(payload)
+        self._after_engine(self._link.now())
+
+    def close(self, code: int = CloseCode.NORMAL_CLOSURE, reason: str = "") -> None:
+        """Begin the closing handshake; ``on_close`` follows. Does nothing when closing already."""
+        if self._closed is not None or self.engine.state is not State.OPEN:
+            return
+        now = self._link.now()
+        self.engine.close(code, reason, now=now)
+        # The peer's answer can be behind any number of messages: from now on everything is read.
+        self.resume_reading()
+        self._after_engine(now)
+
+    def fail(self, error: ProtocolError) -> None:
+        """Fail the connection: close with the code of ``error`` and give it as the reason."""
+        if self._closed is not None or self.engine.state is not State.OPEN:
+            return
+        now = self._link.now()
+        self.engine.fail(error, now=now)
+        self._capture()
+        self.resume_reading()
+        self._after_engine(now)
+
+    def abort(self) -> None:
+        """Drop the connection at once, without a closing handshake."""
+        if self._closed is None:
+            if self._link_end == "open":
+                self._link_end = "aborted_by_us"
+            self._capture()
+            self._link.abort()
+
+    def pause_reading(self) -> None:
+        """Take nothing more from the peer; TCP makes it wait.
+
+        What is already decoded still comes. Keepalive does not judge a peer that is not read.
+        """
+        if not self._link.is_reading_paused and self.engine.state is State.OPEN:
+            self._link.pause_reading()
+            self.engine.set_reading_paused(True, self._link.now())
+            self._link.set_deadline(self.engine.deadline)
+
+    def resume_reading(self) -> None:
+        if self._link.is_reading_paused:
+            self._link.resume_reading()
+            self.engine.set_reading_paused(False, self._link.now())
+            self._link.set_deadline(self.engine.deadline)
+
+    # -- LinkHandler ------------------------------------------------------------------------
+
+    def link_made(self, link: Link) -> None:
+        self._link = link
+        self._opened_s = link.now()
+        link.set_deadline(self.engine.deadline)
+        self._call(self._callbacks.on_open)
+        self._after_engine(self._opened_s)
+
+    def data_received(self, data: bytes | bytearray | memoryview) -> None:
+        now = self._link.now()
+        self._dispatch(self.engine.receive(data, now))
+        self._after_engine(now)
+
+    def eof_received(self) -> None:
+        now = self._link.now()
+        if self._link_end == "open":
+            self._link_end = "eof"
+        if self.engine.close_received is None:
+            self._capture()
+        self._dispatch(self.engine.receive_eof(now))
+        self._after_engine(now)
+
+    def link_drained(self) -> None:
+        if self._closed is None:
+            self._call(self._callbacks.on_drain)
+
+    def deadline_reached(self, now: float) -> None:
+        self._dispatch(self.engine.handle_deadline(now))
+        self._after_engine(now)
+
+    def shutdown(self) -> None:
+        self.close(CloseCode.GOING_AWAY)
+
+    def link_lost(self, error: OSError | None) -> None:
+        self._link_error = error
+        if error is not None:
+            self._link_end = "error"
+        now = self._link.now()
+        if self.engine.state is not State.CLOSED:
+            self._dispatch(self.engine.receive_eof(now))
+        self._capture()
+        engine = self.engine
+        ending = Ending(
+            received=engine.close_received,
+            sent=engine.close_sent,
+            initiator=engine.close_initiator,
+            failure=engine.failure,
+        )
+        self._closed = Closed.from_evidence(ending, cast(Evidence, self._evidence))
+        callbacks, self._callbacks = self._callbacks, Callbacks()
+        try:
+            callbacks.on_close(self, self._closed.error())
+        except Exception:
+            logger.exception("on_close of %r failed", callbacks)
+
+    # -- inside -----------------------------------------------------------------------------
+
+    def _dispatch(self, events: list[Event]) -> None:
+        remaining = iter(events)
+        while True:
+            try:
+                self._dispatch_remaining(remaining)
+                return
+            except ConnectionClosed:
+                # A callback sent something after the peer's Close, which was in the same read.
+                continue
+            except Exception as error:
+                self._callback_failed(error)
+                return
+
+    def _dispatch_remaining(self, events: Iterator[Event]) -> None:
+        callbacks = self._callbacks
+        for event in events:
+            if isinstance(event, (str, bytes)):
+                callbacks.on_message(self, event)
+            elif isinstance(event, Fragment):
+                callbacks.on_fragment(self, event)
+            elif isinstance(event, Ping):
+                callbacks.on_ping(self, event.payload)
+            elif isinstance(event, Pong):
+                callbacks.on_pong(self, event.payload, event.latency_s)
+            elif event.code not in _POLITE_CODES:
+                self._capture()
+
+    def _call(self, callback: Callable[[Endpoint], None]) -> None:
+        try:
+            callback(self)
+        except ConnectionClosed:
+            pass
+        except Exception as error:
+            self._callback_failed(error)
+
+    def _callback_failed(self, error: Exception) -> None:
+        logger.error("callback of %r failed", self._callbacks, exc_info=error)
+        message = f"{type(error).__name__} in a callback"
+        self.fail(ProtocolError(CloseCode.INTERNAL_ERROR, message, side="local"))
+
+    def _after_engine(self, now: float) -> None:
+        """Write what the engine has to say, and obey it about time and transport."""
+        engine, link = self.engine, self._link
+        if engine.failure is not None and self._evidence is None:
+            self._capture()
+        output = engine.take_output(now)
+        if output:
+            link.write(*output)
+        action = engine.transport_action
+        if action is TransportAction.NONE:
+            pass
+        elif action is TransportAction.HALF_CLOSE:
+            link.write_eof()
+        elif action is TransportAction.CLOSE:
+            if self._link_end == "open":
+                self._link_end = "closed_by_us"
+            link.close()
+        else:
+            self.abort()
+        link.set_deadline(engine.deadline)
+
+    def _check_open(self) -> None:
+        if self._closed is not None:
+            raise self._closed.error()
+        if self.engine.state is not State.OPEN:
+            raise self.error_now()
+
+    def error_now(self) -> ConnectionClosed:
+        """Return what a user is told who acts on a connection that is closing."""
+        if self._closed is not None:
+            return self._closed.error()
+        engine = self.engine
+        ending = Ending(
+            received=engine.close_received,
+            sent=engine.close_sent,
+            initiator=engine.close_initiator,
+            failure=engine.failure,
+        )
+        return Closed.from_evidence(ending, self._evidence or self._snapshot()).error()
+
+    def _capture(self) -> None:
+        """Take the evidence, once, while the descriptor is open and the trail is warm."""
+        if self._evidence is None:
+            self._evidence = self._snapshot()
+
+    def _snapshot(self) -> Evidence:
+        engine, link = self.engine, self._link
+        now = link.now()
+
+        def age(moment: float | None) -> float | None:
+            return None if moment is None else max(0.0, now - moment)
+
+        block = link.longest_block(LOOP_BLOCK_WINDOW_S)
+        messages_unread, bytes_unread = self._unread()
+        return Evidence(
+            link_end=self._link_end,
+            link_error=self._link_error,
+            open_s=now - self._opened_s,
+            last_received_age_s=age(engine.last_received_s),
+            last_sent_age_s=age(engine.last_sent_s),
+            last_ping_age_s=age(engine.last_ping_sent_s),
+            last_pong_age_s=age(engine.last_pong_s),
+            latency_s=engine.latency_s,
+            bytes_received=engine.bytes_received,
+            bytes_sent=engine.bytes_sent,
+            messages_received=engine.messages_received,
+            messages_sent=engine.messages_sent,
+            bytes_unsent=link.held_bytes,
+            messages_unread=messages_unread,
+            bytes_unread=bytes_unread,
+            messages_discarded=self.messages_discarded,
+            reading_paused=link.is_reading_paused,
+            has_keepalive_expired=engine.keepalive_expired,
+            is_local_socket=isinstance(link.local_address, (str, bytes)),
+            tcp=link.tcp_info(),
+            loop_block=block,
+            loop_block_age_s=None if block is None else now - block.ended_s,
+        )
+
+    def _unread(self) -> tuple[int, int]:
+        """Messages and bytes that the application has not received."""
+        queue = getattr(self._callbacks, "unread", None)
+        return (0, 0) if queue is None else queue()

@@ -1,0 +1,257 @@
+"""Listening sockets of every kind, the links they accepted, and the drain in stages."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import socket
+import ssl
+import stat
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from longwire.net.asyncio_link import AsyncioLink
+from longwire.net.link import Link, LinkHandler
+from longwire.net.loop_state import LoopState, loop_state
+
+__all__ = ["Listener"]
+
+BACKLOG = 1024
+"""Connections that the kernel keeps ready while we are busy; it caps this at somaxconn."""
+
+
+class Listener:
+    """Accepts connections and gives each a handler.
+
+    Give ``host`` and ``port`` (0: a free one), ``path`` of a Unix socket, or ``sock``. Draining
+    goes in stages: ``stop_accepting``; ``shutdown``, which lets every handler finish; ``drained``,
+    which waits; ``abort``. ``close`` is all four.
+
+    ``handshake_timeout_s`` bounds the TLS handshake. ``connections_max`` refuses connections past
+    it: they are closed at once, because an answer is what an overloaded server cannot afford.
+    """
+
+    def __init__(
+        self,
+        make_handler: Callable[[Link], LinkHandler],
+        *,
+        host: str | Sequence[str] | None = None,
+        port: int | None = None,
+        path: str | os.PathLike[str] | None = None,
+        mode: int | None = None,
+        sock: socket.socket | None = None,
+        ssl: ssl.SSLContext | None = None,
+        reuse_port: bool = False,
+        backlog: int = BACKLOG,
+        family: int = socket.AF_UNSPEC,
+        handshake_timeout_s: float | None = 10.0,
+        tls_shutdown_timeout_s: float | None = 10.0,
+        connections_max: int | None = None,
+    ) -> None:
+        if sum(given is not None for given in (port, path, sock)) != 1:
+            raise ValueError("a listener takes host and port, or path, or sock")
+        self._make_handler = make_handler
+        self._host = host
+        self._port = port
+        self._path = None if path is None else os.fspath(path)
+        self._mode = mode
+        self._sock = sock
+        self._ssl = ssl
+        self._reuse_port = reuse_port
+        self._backlog = backlog
+        self._family = family
+        self._handshake_timeout_s = handshake_timeout_s
+        self._tls_shutdown_timeout_s = tls_shutdown_timeout_s
+        self._connections_max = connections_max
+        self._server: asyncio.Server | None = None
+        self._sockets: tuple[socket.socket, ...] = ()
+        self._inode: tuple[int, int] | None = None
+        self._state: LoopState
+        self._links: dict[AsyncioLink, None] = {}
+        self._is_stopping = False
+        self._drained: asyncio.Event
+        self.connections_refused = 0
+
+    # -- begin ------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Listen and accept. Raises :exc:`OSError` when the address cannot be had."""
+        loop = asyncio.get_running_loop()
+        self._state = loop_state(loop)
+        self._drained = asyncio.Event()
+        self._drained.set()
+        tls = self._ssl is not None
+        common: dict[str, Any] = {
+            "ssl": self._ssl,
+            "backlog": self._backlog,
+            "ssl_handshake_timeout": self._handshake_timeout_s if tls else None,
+            "ssl_shutdown_timeout": self._tls_shutdown_timeout_s if tls else None,
+        }
+        sock = self._sock
+        if self._path is not None:
+            sock = _bind_unix(self._path, self._mode)
+            status = os.stat(self._path)
+            self._inode = (status.st_dev, status.st_ino)
+        if sock is not None and sock.family == socket.AF_UNIX:
+            server = await loop.create_unix_server(self._protocol, sock=sock, **common)
+        elif sock is not None:
+            server = await loop.create_server(self._protocol, sock=sock, **common)
+        else:
+            server = await loop.create_server(
+                self._protocol,
+                host=self._host,
+                port=self._port,
+                reuse_port=self._reuse_port or None,
+                family=self._family,
+                **common,
+            )
+        self._server = server
+        self._sockets = tuple(server.sockets)
+
+    @property
+    def sockets(self) -> tuple[socket.socket, ...]:
+        """The listening sockets; none before ``start`` and after ``stop_accepting``."""
+        return self._sockets
+
+    @property
+    def links(self) -> list[AsyncioLink]:
+        """The connections that are open now."""
+        return list(self._links)
+
+    @property
+    def is_accepting(self) -> bool:
+        return bool(self._sockets)
+
+    def _protocol(self) -> AsyncioLink:
+        return AsyncioLink(self._state, self._accept, self._forget)
+
+    def _accept(self, link: AsyncioLink) -> LinkHandler:
+        is_full = self._connections_max is not None and len(self._links) >= self._connections_max
+        self._links[link] = None
+        self._drained.clear()
+        if is_full or self._is_stopping:
+            # Connections whose TLS handshake was under way come in even after the stop.
+            self.connections_refused += 1
+            return _Refusal()
+        return self._make_handler(link)
+
+    def _forget(self, link: AsyncioLink) -> None:
+        self._links.pop(link, None)
+        if not self._links:
+            self._drained.set()
+
+    # -- drain ------------------------------------------------------------------------------
+
+    def stop_accepting(self) -> None:
+        """Close the listening sockets; open connections live on."""
+        self._is_stopping = True
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+        self._sockets = ()
+        self._remove_path()
+
+    def shutdown(self) -> None:
+        """Ask every connection to finish what is begun, and to close."""
+        for link in list(self._links):
+            link.handler.shutdown()
+
+    async def drained(self, timeout_s: float | None = None) -> bool:
+        """Wait until no connection is open; return whether that was so in time. Cancel-safe."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._drained.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    def abort(self) -> None:
+        """Drop every connection that is left."""
+        for link in list(self._links):
+            link.abort()
+
+    async def close(self, timeout_s: float | None = None) -> bool:
+        """Drain in stages, dropping what is left after ``timeout_s``; tell if nothing was."""
+        self.stop_accepting()
+        self.shutdown()
+        is_clean = await self.drained(timeout_s)
+        if not is_clean:
+            self.abort()
+            await self._drained.wait()
+        return is_clean
+
+    def _remove_path(self) -> None:
+        if self._path is None or self._inode is None:
+            return
+        try:
+            # Another process may have taken the place meanwhile; its socket is not ours to remove.
+            status = os.stat(self._path)
+            if (status.st_dev, status.st_ino) == self._inode:
+                os.unlink(self._path)
+        except FileNotFoundError:
+            pass
+        self._inode = None
+
+
+class _Refusal:
+    """Handler of a connection that is one too many."""
+
+    def link_made(self, link: Link) -> None:
+        link.abort()
+
+    def data_received(self, data: bytes | bytearray | memoryview) -> None:
+        pass
+
+    def eof_received(self) -> None:
+        pass
+
+    def link_lost(self, error: OSError | None) -> None:
+        pass
+
+    def link_drained(self) -> None:
+        pass
+
+    def deadline_reached(self, now: float) -> None:
+        pass
+
+    def shutdown(self) -> None:
+        pass
+
+
+def _bind_unix(path: str, mode: int | None) -> socket.socket:
+    """Bind a Unix socket, in place of one that nobody listens on any more.
+
+    Permissions are set before anybody can connect: that takes ``listen``, which comes later.
+    """
+    _remove_stale(path)
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        sock.setblocking(False)
+        sock.bind(path)
+        if mode is not None:
+            os.chmod(path, mode)
+    except OSError as error:
+        sock.close()
+        raise OSError(error.errno, f"cannot listen on the Unix socket {path}: {error}") from error
+    return sock
+
+
+def _remove_stale(path: str) -> None:
+    if path.startswith("\0"):
+        return  # Linux's abstract names have no file
+    try:
+        if not stat.S_ISSOCK(os.stat(path).st_mode):
+            raise FileExistsError(errno.EEXIST, f"{path} exists and is no socket")
+    except FileNotFoundError:
+        return
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.settimeout(1.0)
+        try:
+            probe.connect(path)
+        except ConnectionRefusedError:
+            os.unlink(path)
+            return
+        except (TimeoutError, BlockingIOError):
+            pass  # a full backlog: somebody is there
+    raise OSError(errno.EADDRINUSE, f"another process listens on {path}")
