@@ -51,7 +51,9 @@ class LimitError(ProtocolError):
         *,
         side: Side = "remote",
     ) -> None:
-        super().__init__(code, f"{limit_name}: {value:g} is over the limit of {maximum:g}", side=side)
+        super().__init__(
+            code, f"{limit_name}: {value:.15g} is over the limit of {maximum:.15g}", side=side
+        )
         self.limit_name = limit_name
         self.value = value
         self.maximum = maximum

@@ -7,7 +7,7 @@ parts stand beside this file: frames, messages, deflate, keepalive, and the clos
 from __future__ import annotations
 
 from enum import Enum
-from typing import Literal, NoReturn, TypeAlias, cast
+from typing import Literal, NoReturn, cast
 
 from longwire.base.codes import CloseCode, is_sendable_close_code
 from longwire.base.entropy import Entropy
@@ -40,16 +40,19 @@ from longwire.websocket.frames import (
 )
 from longwire.websocket.keepalive import Keepalive, KeepaliveVerdict
 from longwire.websocket.messages import MessageAssembler
+from longwire.websocket.payload import (
+    BytesLike,
+    check_control,
+    encode_payload,
+    encode_text,
+    misuse,
+)
 from longwire.websocket.rate import RateLimit
 
 __all__ = ["BytesLike", "Close", "Role", "State", "TransportAction", "WebSocketEngine"]
 
-BytesLike: TypeAlias = bytes | bytearray | memoryview
-
 # Unmasked payloads from this size on are queued beside their header instead of behind a copy.
 _SEPARATE_BYTES_MIN = 16 * 1024
-
-_CONTROL_BYTES_MAX = 125
 
 # Bits of a frame's first octet (RFC 6455 section 5.2).
 _FIN, _RSV1 = 0x80, 0x40
@@ -267,7 +270,7 @@ class WebSocketEngine:
         """
         if self.state is not _OPEN or self._sends_fragments:
             self._refuse("a message")
-        payload, opcode = _encode_payload(data, text)
+        payload, opcode = encode_payload(data, text)
         if self._deflater is not None and (
             len(payload) >= self._deflate_threshold if compress is None else compress
         ):
@@ -284,7 +287,7 @@ class WebSocketEngine:
         if self.state is not _OPEN or self._sends_fragments:
             self._refuse("a message")
         if not self._is_server:
-            raise _misuse("a client masks each frame and cannot send one that others share")
+            raise misuse("a client masks each frame and cannot send one that others share")
         self._output.append(frames)
         self.bytes_sent += len(frames)
         self.messages_sent += messages
@@ -307,10 +310,10 @@ class WebSocketEngine:
             is_text = self._fragment_opcode == TEXT
             opcode = CONTINUATION
             if text is not None and text != is_text:
-                raise _misuse("all fragments of a message have the type of its first")
+                raise misuse("all fragments of a message have the type of its first")
             if isinstance(data, str) and not is_text:
-                raise _misuse("a fragment of a binary message is bytes, not str")
-        payload = _encode_text(data) if isinstance(data, str) else bytes(data)
+                raise misuse("a fragment of a binary message is bytes, not str")
+        payload = encode_text(data) if isinstance(data, str) else bytes(data)
         if is_first:
             self._fragment_opcode = opcode
             self._is_fragment_compressed = self._deflater is not None
@@ -330,7 +333,7 @@ class WebSocketEngine:
             self._refuse("a ping")
         if payload is None:
             payload = self._keepalive.new_payload(self._entropy)
-        _check_control(payload, "a ping")
+        check_control(payload, "a ping")
         self._queue(_FIN | PING, payload)
         self._keepalive.remember(payload, now)
         self.last_ping_sent_s = now
@@ -340,7 +343,7 @@ class WebSocketEngine:
         """Queue a pong that nobody asked for (RFC 6455 section 5.5.3)."""
         if self.state is not _OPEN:
             self._refuse("a pong")
-        _check_control(payload, "a pong")
+        check_control(payload, "a pong")
         self._queue(_FIN | PONG, payload)
 
     def close(self, code: int = 1000, reason: str = "", *, now: float) -> None:
@@ -463,6 +466,10 @@ class WebSocketEngine:
         action = step.server if self._is_server else step.client
         if action is not TransportAction.NONE:
             self.transport_action = action
+        if step.next is not ClosingPhase.CLOSE_SENT:
+            self._assembler.drop()
+        # Nothing can be sent any more.
+        self._deflater = None
         self._keepalive.stop()
         timeout_s = self._limits.close_timeout_s
         if self.state is State.CLOSED or timeout_s is None:
@@ -481,51 +488,11 @@ class WebSocketEngine:
 
     def _refuse(self, what: str) -> NoReturn:
         if self.state is _OPEN:
-            raise _misuse(f"{what} cannot be sent inside a fragmented message; finish it first")
+            raise misuse(f"{what} cannot be sent inside a fragmented message; finish it first")
         state = "closing" if self.state is State.CLOSING else "closed"
-        raise _misuse(f"{what} cannot be sent: the connection is {state}")
+        raise misuse(f"{what} cannot be sent: the connection is {state}")
 
 
 def _limit(value: int | None) -> int:
     """Return a limit as the parser has it, in 64 bits."""
     return -1 if value is None else min(value, 2**63 - 1)
-
-
-def _misuse(message: str) -> ProtocolError:
-    return ProtocolError(CloseCode.PROTOCOL_ERROR, message, side="local")
-
-
-def _check_control(payload: bytes, what: str) -> None:
-    # RFC 6455 section 5.5.
-    if len(payload) > _CONTROL_BYTES_MAX:
-        raise _misuse(f"{what} carries {_CONTROL_BYTES_MAX} bytes at most, not {len(payload)}")
-
-
-def _encode_text(data: str) -> bytes:
-    try:
-        return data.encode()
-    except UnicodeEncodeError as error:
-        raise ProtocolError(
-            CloseCode.INVALID_FRAME_PAYLOAD_DATA,
-            f"the text cannot be written in UTF-8: {error.reason} at character {error.start}",
-            side="local",
-        ) from None
-
-
-def _encode_payload(data: str | BytesLike, text: bool | None) -> tuple[bytes, int]:
-    """Return the payload and the opcode of a message."""
-    if isinstance(data, str):
-        return _encode_text(data), BINARY if text is False else TEXT
-    payload = bytes(data)
-    if not text:
-        return payload, BINARY
-    # RFC 6455 section 5.6: text is UTF-8.
-    try:
-        payload.decode()
-    except UnicodeDecodeError as error:
-        raise ProtocolError(
-            CloseCode.INVALID_FRAME_PAYLOAD_DATA,
-            f"bytes to be sent as text are not UTF-8: {error.reason} at byte {error.start}",
-            side="local",
-        ) from None
-    return payload, TEXT

@@ -47,17 +47,18 @@ class DeflateOptions:
     client_no_context_takeover: bool = True
     """The client begins each message with an empty window."""
 
-    server_max_window_bits: int | None = None
+    server_max_window_bits: int | None = 12
     """Window of the server's compressor, 8 to 15 (256 bytes to 32 KiB); ``None``: any."""
 
-    client_max_window_bits: int | None = None
+    client_max_window_bits: int | None = 12
     """Window of the client's compressor, 8 to 15; ``None``: any."""
 
     level: int = 6
     """zlib's level of effort, 0 to 9."""
 
     memory_level: int = 5
-    """zlib's memory for hashing, 1 to 9. 5 with 12 window bits takes 24 KiB a compressor."""
+    """zlib's memory for hashing, 1 to 9. With 12 window bits, 5 makes 32 KiB a compressor; the
+    window takes 2**(bits + 2) bytes and this 2**(level + 9)."""
 
     threshold_bytes: int = 256
     """Messages with less payload are sent as they are, bytes."""

@@ -77,6 +77,13 @@ class MessageAssembler:
                 raise _not_utf8(f"{error.reason} at byte {error.start}") from None
         return self._add_whole(piece, payload)
 
+    def drop(self) -> None:
+        """Forget the message that was arriving and all state of inflating: no more will come."""
+        self._buffer = bytearray()
+        self._validator = None
+        self._decoder = None
+        self._inflater = None
+
     def _inflate(self, payload: bytes, is_final: bool) -> bytes:
         assert self._inflater is not None, "RSV1 is refused unless deflate was agreed"
         inflated = self._inflater.inflate(
