@@ -16,7 +16,11 @@ from pathlib import Path
 from setuptools import Extension, setup
 
 # Leaf modules on the hot path, as dotted names. A name without a file fails mode `require`.
-COMPILED_MODULES: tuple[str, ...] = ()
+COMPILED_MODULES: tuple[str, ...] = (
+    "longwire.websocket._mask",
+    "longwire.websocket._utf8",
+    "longwire.websocket.frames",
+)
 
 MODES = ("auto", "require", "off")
 DIRECTIVES = {"language_level": 3, "freethreading_compatible": True}

@@ -87,7 +87,8 @@ class connect:
     * ``open_timeout``: for the whole of connecting, redirects included.
     * ``ping_interval``, ``ping_timeout``: keepalive; any inbound byte counts as life.
     * ``close_timeout``: for the peer's Close frame, and again for the end of TCP.
-    * ``max_size``: of a message after inflation, or ``(message, frame)``.
+    * ``max_size``: of a message after inflation, or ``(message, frame)``. A message may have one
+      fragment for each 256 bytes of this limit.
     * ``max_queue``: messages that wait for ``recv`` until reading pauses, or ``(high, low)``.
     * ``write_limit``: bytes the peer has not taken until ``send`` waits, or ``(high, low)``.
     * ``ssl``: an ``SSLContext`` for ``wss``; ``server_hostname``: the name to verify.

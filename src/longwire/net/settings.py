@@ -75,6 +75,7 @@ def websocket_settings(
         limits=WebSocketLimits(
             message_bytes_max=message_max,
             frame_bytes_max=frame_max,
+            fragments_max=_fragments_max(message_max, defaults.fragments_max),
             read_queue_messages_max=queue_max,
             read_queue_bytes_max=queue_bytes_max,
             write_buffer_bytes_max=write_high,
@@ -86,3 +87,13 @@ def websocket_settings(
         read_queue_messages_low=queue_low,
         write_buffer_bytes_low=write_low,
     )
+
+
+def _fragments_max(message_bytes_max: int | None, default: int | None) -> int | None:
+    """A fragment for each 256 bytes of the largest message: who raises one raises the other.
+
+    At the default of 1 MiB this is the default of 4,096, and it is never less.
+    """
+    if message_bytes_max is None or default is None:
+        return None
+    return max(default, message_bytes_max // 256)
