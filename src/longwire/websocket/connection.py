@@ -42,7 +42,8 @@ from longwire.websocket.keepalive import Keepalive, KeepaliveVerdict
 from longwire.websocket.messages import MessageAssembler
 from longwire.websocket.payload import (
     BytesLike,
-    check_control,
+    as_bytes,
+    encode_control,
     encode_payload,
     encode_text,
     misuse,
@@ -270,7 +271,8 @@ class WebSocketEngine:
         """
         if self.state is not _OPEN or self._sends_fragments:
             self._refuse("a message")
-        payload, opcode = encode_payload(data, text)
+        payload, is_text = encode_payload(data, text)
+        opcode = TEXT if is_text else BINARY
         if self._deflater is not None and (
             len(payload) >= self._deflate_threshold if compress is None else compress
         ):
@@ -313,7 +315,7 @@ class WebSocketEngine:
                 raise misuse("all fragments of a message have the type of its first")
             if isinstance(data, str) and not is_text:
                 raise misuse("a fragment of a binary message is bytes, not str")
-        payload = encode_text(data) if isinstance(data, str) else bytes(data)
+        payload = encode_text(data) if isinstance(data, str) else as_bytes(data)
         if is_first:
             self._fragment_opcode = opcode
             self._is_fragment_compressed = self._deflater is not None
@@ -333,7 +335,7 @@ class WebSocketEngine:
             self._refuse("a ping")
         if payload is None:
             payload = self._keepalive.new_payload(self._entropy)
-        check_control(payload, "a ping")
+        payload = encode_control(payload, "a ping")
         self._queue(_FIN | PING, payload)
         self._keepalive.remember(payload, now)
         self.last_ping_sent_s = now
@@ -343,8 +345,7 @@ class WebSocketEngine:
         """Queue a pong that nobody asked for (RFC 6455 section 5.5.3)."""
         if self.state is not _OPEN:
             self._refuse("a pong")
-        check_control(payload, "a pong")
-        self._queue(_FIN | PONG, payload)
+        self._queue(_FIN | PONG, encode_control(payload, "a pong"))
 
     def close(self, code: int = 1000, reason: str = "", *, now: float) -> None:
         """Begin the closing handshake; while it is under way, or over, this does nothing.

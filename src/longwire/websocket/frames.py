@@ -20,6 +20,7 @@ from typing import TypeAlias
 
 from longwire.base.errors import LimitError, ProtocolError
 from longwire.websocket._mask import mask_range
+from longwire.websocket.payload import BytesLike, encode_payload
 
 __all__ = [
     "BINARY",
@@ -427,8 +428,7 @@ def encode_frame(
     return seal((0x80 if fin else 0) | (0x40 if rsv1 else 0) | opcode, payload, mask)
 
 
-def encode_message(data: str | bytes) -> bytes:
+def encode_message(data: str | BytesLike, *, text: bool | None = None) -> bytes:
     """Return a message as one unmasked frame, which every connection of a server can share."""
-    if isinstance(data, str):
-        return encode_frame(TEXT, data.encode())
-    return encode_frame(BINARY, bytes(data))
+    payload, is_text = encode_payload(data, text)
+    return seal(0x80 | (TEXT if is_text else BINARY), payload, None)

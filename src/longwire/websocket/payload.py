@@ -6,9 +6,8 @@ from typing import TypeAlias
 
 from longwire.base.codes import CloseCode
 from longwire.base.errors import ProtocolError
-from longwire.websocket.frames import BINARY, TEXT
 
-__all__ = ["BytesLike", "check_control", "encode_payload", "encode_text", "misuse"]
+__all__ = ["BytesLike", "as_bytes", "encode_control", "encode_payload", "encode_text", "misuse"]
 
 BytesLike: TypeAlias = bytes | bytearray | memoryview
 
@@ -16,16 +15,33 @@ _CONTROL_BYTES_MAX = 125
 
 
 def misuse(message: str) -> ProtocolError:
+    """Return the error for something that the caller may not do."""
     return ProtocolError(CloseCode.PROTOCOL_ERROR, message, side="local")
 
 
-def check_control(payload: bytes, what: str) -> None:
+def as_bytes(data: BytesLike) -> bytes:
+    """Return bytes that nobody changes later; raise :exc:`TypeError` for what is not bytes-like.
+
+    ``bytes(5)`` would be five zeros.
+    """
+    if type(data) is bytes:
+        return data
+    if isinstance(data, (bytes, bytearray, memoryview)):
+        return bytes(data)
+    raise TypeError(f"a payload is str or bytes-like, not {type(data).__name__}")
+
+
+def encode_control(payload: BytesLike, what: str) -> bytes:
+    """Return the payload of a ping or pong."""
+    encoded = as_bytes(payload)
     # RFC 6455 section 5.5.
-    if len(payload) > _CONTROL_BYTES_MAX:
-        raise misuse(f"{what} carries {_CONTROL_BYTES_MAX} bytes at most, not {len(payload)}")
+    if len(encoded) > _CONTROL_BYTES_MAX:
+        raise misuse(f"{what} carries {_CONTROL_BYTES_MAX} bytes at most, not {len(encoded)}")
+    return encoded
 
 
 def encode_text(data: str) -> bytes:
+    """Return a text's UTF-8; a lone surrogate has none."""
     try:
         return data.encode()
     except UnicodeEncodeError as error:
@@ -36,13 +52,13 @@ def encode_text(data: str) -> bytes:
         ) from None
 
 
-def encode_payload(data: str | BytesLike, text: bool | None) -> tuple[bytes, int]:
-    """Return the payload and the opcode of a message."""
+def encode_payload(data: str | BytesLike, text: bool | None) -> tuple[bytes, bool]:
+    """Return the payload of a message, and whether it is text."""
     if isinstance(data, str):
-        return encode_text(data), BINARY if text is False else TEXT
-    payload = bytes(data)
+        return encode_text(data), text is not False
+    payload = as_bytes(data)
     if not text:
-        return payload, BINARY
+        return payload, False
     # RFC 6455 section 5.6: text is UTF-8.
     try:
         payload.decode()
@@ -52,4 +68,4 @@ def encode_payload(data: str | BytesLike, text: bool | None) -> tuple[bytes, int
             f"bytes to be sent as text are not UTF-8: {error.reason} at byte {error.start}",
             side="local",
         ) from None
-    return payload, TEXT
+    return payload, True
