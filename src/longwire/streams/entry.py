@@ -1,0 +1,76 @@
+"""Entries of a stream: what is handed to a store, and what it hands out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import NamedTuple
+
+from longwire.streams.position import Position
+
+__all__ = ["BYTES", "JSON", "Durability", "Entry", "NewEntry", "is_json", "normalize_content_type"]
+
+JSON = "application/json"
+BYTES = "application/octet-stream"
+
+
+class Durability(Enum):
+    """What a stored entry survives. The values are the words on the wire."""
+
+    MEMORY = "memory"
+    """Nothing: it is gone with the process."""
+    DISK = "disk"
+    """A crash of the machine."""
+    REPLICATED = "replicated"
+    """The loss of one machine."""
+
+
+class NewEntry(NamedTuple):
+    """One payload on its way into a stream.
+
+    ``key`` counts in streams that keep the latest entry of each key only; the empty key is one
+    like the others.
+    """
+
+    payload: bytes
+    key: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One stored payload. Never changes, so that all who read the stream share it."""
+
+    position: Position
+    """After this entry."""
+    previous: Position
+    """Before it: the position after the entry stored just before, whether or not that one is
+    still kept."""
+    payload: bytes
+    time_ms: int
+    """When it was stored, Unix time in milliseconds by the store's clock; never goes back within
+    a stream."""
+    content_type: str
+    """That of the stream."""
+    key: str = ""
+
+
+def normalize_content_type(text: str) -> str:
+    """Return a media type in the form in which types are compared.
+
+    RFC 9110 section 8.3.1: type, subtype and parameter names have no case. Values of parameters
+    are left as they are.
+    """
+    media_type, _, parameters = text.partition(";")
+    media_type = media_type.strip().lower()
+    named = []
+    for parameter in parameters.split(";"):
+        name, equals, value = parameter.strip().partition("=")
+        if name:
+            named.append(f"{name.strip().lower()}{equals}{value.strip()}")
+    return ";".join([media_type, *named])
+
+
+def is_json(content_type: str) -> bool:
+    """Tell whether payloads of this normalized content type are JSON (RFC 8259, RFC 6839)."""
+    media_type = content_type.partition(";")[0]
+    return media_type == JSON or media_type.endswith("+json")

@@ -1,0 +1,123 @@
+"""The producer rule: how a publish that is sent again is recognised (docs/protocol.md, 6.2).
+
+The rule is a pure function over what is remembered of a producer in one stream. Stores keep the
+state and commit it together with the entries; no store has a rule of its own.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from typing import NamedTuple, TypeAlias
+
+from longwire.streams.errors import (
+    EpochStartError,
+    ProducerFencedError,
+    ProducerUnknownError,
+    SequenceGapError,
+    StreamError,
+)
+from longwire.streams.position import Position
+
+__all__ = [
+    "PRODUCER_NUMBER_MAX",
+    "RESULTS_MAX",
+    "Accept",
+    "Decision",
+    "Duplicate",
+    "ForgottenProducer",
+    "ProducerStamp",
+    "ProducerState",
+    "Refuse",
+    "Result",
+    "decide",
+]
+
+RESULTS_MAX = 64
+"""Publishes of a producer whose positions are kept, and so the most that may be on the way."""
+
+PRODUCER_NUMBER_MAX = 2**53 - 1
+"""Largest epoch and sequence: what a JavaScript number holds exactly."""
+
+
+class ProducerStamp(NamedTuple):
+    """What a publish carries so that sending it again is safe."""
+
+    producer_id: str
+    epoch: int
+    sequence: int
+
+
+class Result(NamedTuple):
+    """Where a publish was stored; ``None`` when it brought no entry but closed the stream."""
+
+    first: Position | None
+    last: Position | None
+
+
+@dataclass(slots=True)
+class ProducerState:
+    """What is remembered of one producer in one stream. Its key is (principal, producer id)."""
+
+    epoch: int
+    next_sequence: int = 0
+    results: deque[Result] = field(default_factory=lambda: deque(maxlen=RESULTS_MAX))
+    """Of the sequences just before ``next_sequence``, in order."""
+    used_ms: int = 0
+    """When it published last, by the store's clock."""
+
+    def record(self, stamp: ProducerStamp, result: Result) -> None:
+        """Take note of an accepted publish. Call it in the atomic step of the append."""
+        if stamp.epoch != self.epoch:
+            self.epoch = stamp.epoch
+            self.results.clear()
+        self.next_sequence = stamp.sequence + 1
+        self.results.append(result)
+
+
+class ForgottenProducer(NamedTuple):
+    """A producer of which only the epoch is remembered: what it stored can not be told."""
+
+    epoch: int
+
+
+class Accept(NamedTuple):
+    """Store it, then ``record`` it."""
+
+
+class Duplicate(NamedTuple):
+    """It was stored before; ``result`` is ``None`` when that is too long ago to know where."""
+
+    result: Result | None
+
+
+class Refuse(NamedTuple):
+    """Store nothing; the number counts as not used."""
+
+    error: StreamError
+
+
+Decision: TypeAlias = Accept | Duplicate | Refuse
+
+_ACCEPT = Accept()
+
+
+def decide(remembered: ProducerState | ForgottenProducer | None, stamp: ProducerStamp) -> Decision:
+    """Decide on a publish by what is remembered of its producer."""
+    epoch, sequence = stamp.epoch, stamp.sequence
+    if remembered is None:
+        # A number above 0 may have been stored in a life that is forgotten altogether.
+        return _ACCEPT if sequence == 0 else Refuse(ProducerUnknownError(sequence))
+    if epoch < remembered.epoch:
+        return Refuse(ProducerFencedError(epoch, remembered.epoch))
+    if epoch > remembered.epoch:
+        return _ACCEPT if sequence == 0 else Refuse(EpochStartError(epoch, sequence))
+    if isinstance(remembered, ForgottenProducer):
+        return Refuse(ProducerUnknownError(sequence))
+    behind = remembered.next_sequence - sequence
+    if behind == 0:
+        return _ACCEPT
+    if behind < 0:
+        return Refuse(SequenceGapError(sequence, remembered.next_sequence))
+    results = remembered.results
+    return Duplicate(results[-behind] if behind <= len(results) else None)

@@ -1,0 +1,35 @@
+"""Content types."""
+
+import pytest
+
+from longwire.streams.entry import is_json, normalize_content_type
+
+
+@pytest.mark.parametrize(
+    ("text", "normalized"),
+    [
+        ("application/json", "application/json"),
+        (" Application/JSON ", "application/json"),
+        ("Text/Plain; Charset=UTF-8", "text/plain;charset=UTF-8"),
+        ("text/plain;", "text/plain"),
+        ("a/b ; X = y ; flag", "a/b;x=y;flag"),
+    ],
+)
+def test_content_type_is_normalized(text, normalized):
+    assert normalize_content_type(text) == normalized
+    assert normalize_content_type(normalized) == normalized
+
+
+@pytest.mark.parametrize(
+    ("content_type", "expected"),
+    [
+        ("application/json", True),
+        ("application/json;charset=utf-8", True),
+        ("application/vnd.x+json", True),
+        ("application/jsonl", False),
+        ("text/plain;format=json", False),
+        ("application/octet-stream", False),
+    ],
+)
+def test_json_is_recognised(content_type, expected):
+    assert is_json(content_type) is expected
