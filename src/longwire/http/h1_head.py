@@ -127,12 +127,19 @@ def _tokenise(head: bytes) -> tuple[str, _Collector]:
     except httptools.HttpParserUpgrade:
         pass  # Whether another protocol is spoken is decided by the answer, not by the parser.
     except httptools.HttpParserError as error:
-        message = str(error)
-        if message.startswith("Invalid method"):
+        if _is_about_method(error, head, collector.target):
             # RFC 9110 section 9.1: 501 for a method that is unrecognised or not implemented.
             raise ProtocolError(501, "this method is not implemented here") from None
-        raise ProtocolError(400, f"the request is malformed: {message}") from None
+        raise ProtocolError(400, f"the request is malformed: {error}") from None
     return parser.get_method().decode("ascii"), collector
+
+
+def _is_about_method(error: httptools.HttpParserError, head: bytes, target: bytes) -> bool:
+    """Tell whether llhttp, given a well-formed request line, stumbled over its method."""
+    if isinstance(error, httptools.HttpParserInvalidURLError):
+        return False
+    # It names methods of RTSP only once it has seen the version, and takes PRI for HTTP/2.
+    return not target or str(error).startswith("Invalid method") or head.startswith(b"PRI ")
 
 
 def _body_length(fields: _Fields, version: str) -> int:
