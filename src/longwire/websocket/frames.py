@@ -363,7 +363,9 @@ class FrameParser:
             self._fragments = 0
             self._message_bytes = 0
         self._is_final_frame = first >= 0x80
-        self._fragments += 1
+        # Who streams often ends with an empty frame, which carries nothing to keep.
+        if payload_bytes or not self._is_final_frame:
+            self._fragments += 1
         # RFC 6455 section 10.4.
         if 0 <= self._frame_bytes_max < payload_bytes:
             return self._exceed("frame_bytes_max", payload_bytes, self._frame_bytes_max)
