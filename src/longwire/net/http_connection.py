@@ -1,0 +1,295 @@
+"""One HTTP connection on a link: the engine hosted, its streams handed to exchanges."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from longwire.base.headers import HeadersLike
+from longwire.http.engine import HttpEngine
+from longwire.http.events import (
+    BodyConsumed,
+    BodyReceived,
+    HttpCommand,
+    HttpEvent,
+    Informational,
+    RequestEnded,
+    RequestReceived,
+    Reset,
+    StreamClosed,
+    Upgraded,
+)
+from longwire.net.callbacks import Callbacks
+from longwire.net.endpoint import Endpoint
+from longwire.net.entropy_source import ENTROPY
+from longwire.net.http_exchange import HttpExchange
+from longwire.net.link import Link
+from longwire.net.opening import Opening
+from longwire.net.settings import WebSocketSettings
+from longwire.websocket.connection import Role, WebSocketEngine
+from longwire.websocket.handshake import RequestHead, accept_request
+
+if TYPE_CHECKING:
+    from longwire.net.http_server import HttpServer
+
+__all__ = ["HttpConnection"]
+
+LINGER_S = 2.0
+"""How long we read on and drop after our last response, when the peer may still be sending."""
+
+UNREAD_BODY_BYTES_MAX = 64 * 1024
+"""Bytes of request bodies that no handler has read yet, past which reading pauses."""
+
+
+class HttpConnection:
+    """Handler of a link that speaks HTTP."""
+
+    __slots__ = (
+        "_engine",
+        "_events",
+        "_exchanges",
+        "_is_handling",
+        "_is_lingering",
+        "_is_lost",
+        "_is_paused",
+        "_server",
+        "_stall_check_s",
+        "_stall_progress",
+        "_successor",
+        "_written_bytes",
+        "is_shutting_down",
+        "link",
+    )
+
+    def __init__(self, server: HttpServer) -> None:
+        self._server = server
+        self.link: Link
+        self.is_shutting_down = False
+        self._engine: HttpEngine
+        self._exchanges: dict[int, HttpExchange] = {}
+        self._events: deque[HttpEvent] = deque()
+        self._is_handling = False
+        self._is_lingering = False
+        self._is_lost = False
+        self._is_paused = False
+        self._successor: Endpoint | None = None
+        self._written_bytes = 0
+        self._stall_check_s: float | None = None
+        self._stall_progress = 0
+
+    @property
+    def is_held_up(self) -> bool:
+        """Whether the client has to take something before more is sent."""
+        return self.link.held_bytes > self._server.write_buffer_bytes_max
+
+    # -- LinkHandler ------------------------------------------------------------------------
+
+    def link_made(self, link: Link) -> None:
+        self.link = link
+        high = self._server.write_buffer_bytes_max
+        link.set_write_limits(high, high // 4)
+        self._engine = self._server.make_engine(link)
+        self._after_engine()
+
+    def data_received(self, data: bytes | bytearray | memoryview) -> None:
+        if self._is_lingering:
+            return
+        self._handle(self._engine.receive(data, self.link.now()))
+        self._after_engine()
+
+    def eof_received(self) -> None:
+        if self._is_lingering:
+            self.link.close()
+            return
+        now = self.link.now()
+        self._handle(self._engine.receive_eof(now))
+        for exchange in list(self._exchanges.values()):
+            # A client may end its direction and wait for the answer (RFC 9112 section 9.6), but
+            # nobody does that with a stream that has no end: there it means the client is gone.
+            if exchange.is_open_ended and not exchange.closed:
+                self.send(Reset(exchange.request.stream, "the client closed the connection"))
+        self._after_engine()
+
+    def link_lost(self, error: OSError | None) -> None:
+        self._is_lost = True
+        reason = "the client closed the connection" if error is None else f"the link broke: {error}"
+        for exchange in self._exchanges.values():
+            exchange.stream_closed(reason)
+        self._exchanges.clear()
+
+    def link_drained(self) -> None:
+        for exchange in list(self._exchanges.values()):
+            exchange.wake()
+        self._steer_reading()
+
+    def deadline_reached(self, now: float) -> None:
+        if self._is_lingering:
+            self.link.abort()
+            return
+        if self._stall_check_s is not None and now >= self._stall_check_s:
+            self._stall_check_s = None
+            if self.link.held_bytes and self._progress() == self._stall_progress:
+                self.link.abort()
+                return
+        self._handle(self._engine.handle_deadline(now))
+        self._after_engine()
+
+    def shutdown(self) -> None:
+        self.is_shutting_down = True
+        self._engine.shutdown(self.link.now())
+        for exchange in list(self._exchanges.values()):
+            exchange.wake()
+        self._handle(self._engine.take_events())
+        self._after_engine()
+
+    # -- called by exchanges ----------------------------------------------------------------
+
+    def send(self, *commands: HttpCommand) -> None:
+        """Tell the engine, and let happen what follows from it."""
+        try:
+            self._engine.send(*commands, now=self.link.now())
+        finally:
+            self._handle(self._engine.take_events())
+            self._after_engine()
+
+    def body_consumed(self, exchange: HttpExchange, size_bytes: int) -> None:
+        """A handler took a piece of a body: the client may send more."""
+        if exchange.request.stream in self._exchanges and not exchange.closed:
+            self.send(BodyConsumed(exchange.request.stream, size_bytes))
+
+    def upgrade(
+        self,
+        exchange: HttpExchange,
+        callbacks: Callbacks,
+        settings: WebSocketSettings,
+        subprotocols: Sequence[str],
+        select_subprotocol: Callable[[Sequence[str]], str | None] | None,
+        is_origin_allowed: Callable[[str | None], bool] | None,
+        headers: HeadersLike,
+    ) -> Endpoint:
+        """Answer 101 and give the link to a WebSocket endpoint."""
+        received = exchange.request
+        request = RequestHead(received.method, received.target, received.version, received.headers)
+        accepted = accept_request(
+            request,
+            subprotocols=subprotocols,
+            select_subprotocol=select_subprotocol,
+            is_origin_allowed=is_origin_allowed,
+            deflate=settings.deflate,
+            headers=headers,
+        )
+        engine = WebSocketEngine(
+            Role.SERVER,
+            now=self.link.now(),
+            entropy=ENTROPY,
+            limits=settings.limits,
+            keepalive=settings.keepalive,
+            deflate=accepted.deflate,
+        )
+        opening = Opening(request, accepted.response, accepted.subprotocol, accepted.deflate)
+        self._successor = endpoint = Endpoint(engine, callbacks, opening)
+        try:
+            self.send(Informational(received.stream, 101, accepted.response.headers))
+        except BaseException:
+            self._successor = None
+            raise
+        return endpoint
+
+    # -- inside -----------------------------------------------------------------------------
+
+    def _handle(self, events: Sequence[HttpEvent]) -> None:
+        """Act on events in order, also when acting on one brings others."""
+        self._events += events
+        if self._is_handling:
+            return
+        self._is_handling = True
+        try:
+            while self._events:
+                self._handle_one(self._events.popleft())
+        finally:
+            self._is_handling = False
+
+    def _handle_one(self, event: HttpEvent) -> None:
+        if isinstance(event, RequestReceived):
+            exchange = HttpExchange(self, event)
+            self._exchanges[event.stream] = exchange
+            self._server.start_handler(exchange)
+        elif isinstance(event, BodyReceived):
+            self._exchanges[event.stream].body_received(event.data)
+        elif isinstance(event, RequestEnded):
+            self._exchanges[event.stream].body_ended(event.trailers)
+        elif isinstance(event, StreamClosed):
+            closed = self._exchanges.pop(event.stream, None)
+            if closed is not None:
+                closed.stream_closed(event.error)
+        elif isinstance(event, Upgraded):
+            self._hand_over(event)
+
+    def _hand_over(self, event: Upgraded) -> None:
+        endpoint = self._successor
+        assert endpoint is not None
+        self._exchanges.pop(event.stream).upgraded()
+        self._write_output()
+        self._is_lost = True  # the link is somebody else's now
+        self.link.resume_reading()
+        self.link.switch_handler(endpoint)
+        if event.rest:
+            endpoint.data_received(event.rest)
+
+    def _write_output(self) -> None:
+        output = self._engine.take_output()
+        if output:
+            self._written_bytes += sum(map(len, output))
+            self.link.write(*output)
+
+    def _after_engine(self) -> None:
+        """Write, and obey the engine about reading, closing and time."""
+        if self._is_lost or self._is_handling:
+            return
+        self._write_output()
+        if self._engine.wants_close:
+            self._close()
+            return
+        self._steer_reading()
+        self._set_deadline()
+
+    def _steer_reading(self) -> None:
+        """Read when the engine wants to, answers get away and handlers take their bodies."""
+        if self._is_lost or self._is_lingering:
+            return
+        unread_bytes = sum(exchange.unread_bytes for exchange in self._exchanges.values())
+        is_own_pause = self.is_held_up or unread_bytes > UNREAD_BODY_BYTES_MAX
+        if is_own_pause != self._is_paused:
+            self._is_paused = is_own_pause
+            self._engine.set_reading_paused(is_own_pause, self.link.now())
+        if self._engine.wants_read and not is_own_pause:
+            self.link.resume_reading()
+        else:
+            self.link.pause_reading()
+
+    def _close(self) -> None:
+        if self._is_lingering or self.link.is_closing:
+            return
+        self._is_lingering = True
+        now = self.link.now()
+        if self._engine.wants_linger:
+            self.link.write_eof()
+            self.link.resume_reading()
+            self.link.set_deadline(now + LINGER_S)
+        else:
+            self.link.close()
+            self.link.set_deadline(now + self._server.write_stall_timeout_s)
+
+    def _progress(self) -> int:
+        return self._written_bytes - self.link.held_bytes
+
+    def _set_deadline(self) -> None:
+        """Set the earlier of the engine's deadline and the look at a client that takes nothing."""
+        if self.link.held_bytes and self._stall_check_s is None:
+            self._stall_check_s = self.link.now() + self._server.write_stall_timeout_s
+            self._stall_progress = self._progress()
+        deadlines = [
+            each for each in (self._engine.deadline, self._stall_check_s) if each is not None
+        ]
+        self.link.set_deadline(min(deadlines, default=None))

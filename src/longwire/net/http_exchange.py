@@ -1,0 +1,313 @@
+"""One HTTP request and the way to answer it, the same over every version of HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from longwire.base.errors import LongwireError, ProtocolError
+from longwire.base.headers import Headers, HeadersLike
+from longwire.http.events import (
+    Body,
+    BodyWanted,
+    End,
+    Informational,
+    RequestReceived,
+    Reset,
+    Response,
+)
+from longwire.net.callbacks import Callbacks
+from longwire.net.connection import Connection
+from longwire.net.endpoint import Endpoint
+from longwire.net.link import Address, Link
+from longwire.net.settings import WebSocketSettings
+
+if TYPE_CHECKING:
+    from longwire.net.http_connection import HttpConnection
+
+__all__ = ["ExchangeClosed", "HttpExchange"]
+
+
+class ExchangeClosed(LongwireError):
+    """The exchange is over: the client went away, or the response is complete."""
+
+
+class HttpExchange:
+    """A request being answered, for one handler on one event loop.
+
+    Answer with ``await respond(...)``, or in pieces with ``start``, ``write`` … ``finish`` and
+    ``await drain()`` between, or turn it into a WebSocket. Methods raise :exc:`ExchangeClosed`
+    when the client is gone, which is an ordinary end for a handler.
+    """
+
+    __slots__ = (
+        "_body",
+        "_body_bytes",
+        "_closed_reason",
+        "_collected",
+        "_connection",
+        "_has_asked_for_body",
+        "_is_body_complete",
+        "_is_finished",
+        "_waiters",
+        "is_open_ended",
+        "request",
+        "root_path",
+        "socket",
+        "status",
+        "trailers",
+    )
+
+    def __init__(self, connection: HttpConnection, request: RequestReceived) -> None:
+        self.request = request
+        self.root_path = ""
+        """Where the application is mounted; empty, for nothing is above this server."""
+        self.status: int | None = None
+        """The status that was answered with; ``None`` before."""
+        self.trailers = Headers()
+        """Trailers of the request, once its body is complete."""
+        self.is_open_ended = False
+        """Whether the response is a stream without an announced end."""
+        self.socket: Connection | Endpoint | None = None
+        """The WebSocket that this exchange has become."""
+        self._connection = connection
+        self._body: list[bytes] = []
+        self._body_bytes = 0
+        self._collected: list[bytes] = []
+        self._is_body_complete = False
+        self._has_asked_for_body = False
+        self._is_finished = False
+        self._closed_reason: str | None = None
+        self._waiters: list[asyncio.Future[None]] = []
+
+    # -- facts ------------------------------------------------------------------------------
+
+    @property
+    def link(self) -> Link:
+        """The transport. Over HTTP/2 and 3 many exchanges share one."""
+        return self._connection.link
+
+    @property
+    def local_address(self) -> Address:
+        return self._connection.link.local_address
+
+    @property
+    def remote_address(self) -> Address:
+        return self._connection.link.remote_address
+
+    @property
+    def held_bytes(self) -> int:
+        """Bytes written that the kernel has not taken yet."""
+        return self._connection.link.held_bytes
+
+    @property
+    def closed(self) -> bool:
+        """Whether the client is gone, or the response complete."""
+        return self._is_finished or self._closed_reason is not None
+
+    @property
+    def is_shutting_down(self) -> bool:
+        """Whether the server is going: an endless response should come to its end."""
+        return self._connection.is_shutting_down
+
+    # -- the request's body -----------------------------------------------------------------
+
+    async def read(self) -> bytes:
+        """Return the next piece of the body, ``b""`` at its end.
+
+        Reading is what makes the client go on: it sends no more than we hold. Cancel-safe. Raises
+        :exc:`ExchangeClosed` when the client goes away before the end.
+        """
+        while not self._body:
+            if self._is_body_complete:
+                return b""
+            self._ask_for_body()
+            await self._wait()
+        piece = self._body.pop(0)
+        self._body_bytes -= len(piece)
+        self._connection.body_consumed(self, len(piece))
+        return piece
+
+    async def read_body(self) -> bytes:
+        """Return the whole body, up to the server's limit. May be called again. Cancel-safe."""
+        while piece := await self.read():
+            self._collected.append(piece)
+        if len(self._collected) > 1:
+            self._collected = [b"".join(self._collected)]
+        return self._collected[0] if self._collected else b""
+
+    def _ask_for_body(self) -> None:
+        if not self._has_asked_for_body and self._closed_reason is None and self.status is None:
+            self._has_asked_for_body = True
+            self._connection.send(BodyWanted(self.request.stream))
+
+    # -- the response -----------------------------------------------------------------------
+
+    async def respond(self, status: int, headers: HeadersLike = (), body: bytes = b"") -> None:
+        """Send a complete response.
+
+        Waits first while a slow client holds up earlier ones; cancelled then, nothing was sent.
+        """
+        if self._connection.is_held_up:
+            await self.drain()
+        self._check_open()
+        stream = self.request.stream
+        head = Response(stream, status, Headers(headers))
+        commands = (head, Body(stream, body), End(stream)) if body else (head, End(stream))
+        self._connection.send(*commands)
+        self.status = status
+        self._is_finished = True
+
+    def inform(self, status: int, headers: HeadersLike = ()) -> None:
+        """Send an interim response: 103 (Early Hints), say."""
+        self._check_open()
+        self._connection.send(Informational(self.request.stream, status, Headers(headers)))
+
+    def start(self, status: int, headers: HeadersLike = ()) -> None:
+        """Send the head of a response whose body comes in pieces."""
+        self._check_open()
+        fields = Headers(headers)
+        self._connection.send(Response(self.request.stream, status, fields))
+        self.status = status
+        self.is_open_ended = "Content-Length" not in fields
+
+    def write(self, data: bytes) -> None:
+        """Send a piece of the body. Never waits: see ``drain`` and ``held_bytes``."""
+        self._check_open()
+        if data:
+            self._connection.send(Body(self.request.stream, data))
+
+    def finish(self, trailers: HeadersLike = ()) -> None:
+        """The response is complete."""
+        self._check_open()
+        self._connection.send(End(self.request.stream, Headers(trailers)))
+        self._is_finished = True
+
+    def abort(self) -> None:
+        """Break the response off, so that the client cannot take it for complete."""
+        if not self.closed:
+            self._connection.send(Reset(self.request.stream, "the response was broken off"))
+
+    async def drain(self) -> None:
+        """Wait until little is held, or the client is gone. Cancel-safe."""
+        while self._connection.is_held_up and self._closed_reason is None:
+            await self._wait()
+
+    async def wait_closed(self) -> None:
+        """Wait until the client is gone or the response complete. Cancel-safe."""
+        while not self.closed:
+            await self._wait()
+
+    async def wait_shutdown(self) -> None:
+        """Wait until the server is going, or the exchange is over. Cancel-safe."""
+        while not self.closed and not self.is_shutting_down:
+            await self._wait()
+
+    # -- WebSocket --------------------------------------------------------------------------
+
+    def upgrade_websocket(
+        self,
+        *,
+        settings: WebSocketSettings | None = None,
+        subprotocols: Sequence[str] = (),
+        select_subprotocol: Callable[[Sequence[str]], str | None] | None = None,
+        is_origin_allowed: Callable[[str | None], bool] | None = None,
+        headers: HeadersLike = (),
+    ) -> Connection:
+        """Accept the WebSocket handshake and return the connection, in coroutine style.
+
+        It is closed when the handler returns. Raises :exc:`HandshakeError`, whose ``response()``
+        is the answer, when the request is no proper handshake or the Origin is not allowed.
+        """
+        settings = settings or WebSocketSettings()
+        connection = Connection(asyncio.get_running_loop(), self.link, settings)
+        self.socket = connection
+        try:
+            self._connection.upgrade(
+                self,
+                connection,
+                settings,
+                subprotocols,
+                select_subprotocol,
+                is_origin_allowed,
+                headers,
+            )
+        except BaseException:
+            self.socket = None
+            raise
+        return connection
+
+    def upgrade_callbacks(
+        self,
+        callbacks: Callbacks,
+        *,
+        settings: WebSocketSettings | None = None,
+        subprotocols: Sequence[str] = (),
+        select_subprotocol: Callable[[Sequence[str]], str | None] | None = None,
+        is_origin_allowed: Callable[[str | None], bool] | None = None,
+        headers: HeadersLike = (),
+    ) -> Endpoint:
+        """Accept the WebSocket handshake in callback style; the handler may return at once."""
+        self.socket = endpoint = self._connection.upgrade(
+            self,
+            callbacks,
+            settings or WebSocketSettings(),
+            subprotocols,
+            select_subprotocol,
+            is_origin_allowed,
+            headers,
+        )
+        return endpoint
+
+    # -- called by the connection -----------------------------------------------------------
+
+    @property
+    def unread_bytes(self) -> int:
+        """Bytes of the body that arrived and were not read."""
+        return self._body_bytes
+
+    def body_received(self, data: bytes) -> None:
+        self._body.append(data)
+        self._body_bytes += len(data)
+        self.wake()
+
+    def body_ended(self, trailers: Headers) -> None:
+        self._is_body_complete = True
+        self.trailers = trailers
+        self.wake()
+
+    def stream_closed(self, error: str | None) -> None:
+        if self._closed_reason is None:
+            self._closed_reason = error or "the response is complete"
+        self.wake()
+
+    def upgraded(self) -> None:
+        self.status = 101
+        self._is_finished = True
+        self._is_body_complete = True
+        self.wake()
+
+    def wake(self) -> None:
+        """Let every waiting method look again."""
+        waiters, self._waiters = self._waiters, []
+        for waiter in waiters:
+            if not waiter.done():
+                waiter.set_result(None)
+        if waiters:
+            self._connection.link.expect_writes()
+
+    # -- inside -----------------------------------------------------------------------------
+
+    async def _wait(self) -> None:
+        if self._closed_reason is not None:
+            raise ExchangeClosed(self._closed_reason)
+        waiter = asyncio.get_running_loop().create_future()
+        self._waiters.append(waiter)
+        await waiter
+
+    def _check_open(self) -> None:
+        if self._is_finished:
+            raise ProtocolError(500, "the response is complete already", side="local")
+        if self._closed_reason is not None:
+            raise ExchangeClosed(self._closed_reason)

@@ -1,0 +1,166 @@
+"""The HTTP server: engines on links, a coroutine for every request."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+import time
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, TypeAlias
+
+from longwire.base.codes import CloseCode
+from longwire.base.limits import KIB, HttpLimits
+from longwire.http.engine import HttpEngine
+from longwire.http.h1 import Http1Engine
+from longwire.http.pages import error_page
+from longwire.http.semantics import DateSource
+from longwire.net.closed import ConnectionClosed
+from longwire.net.connection import Connection
+from longwire.net.http_connection import HttpConnection
+from longwire.net.http_exchange import ExchangeClosed, HttpExchange
+from longwire.net.link import Link, LinkHandler
+
+__all__ = ["ExchangeHandler", "HttpServer"]
+
+logger = logging.getLogger("longwire.net")
+
+ExchangeHandler: TypeAlias = Callable[[HttpExchange], Awaitable[None]]
+
+# From Python 3.12 on a task can begin at once: a handler that never waits costs no loop turn.
+_HAS_EAGER_TASKS = sys.version_info >= (3, 12)
+
+
+class HttpServer:
+    """Calls ``handler`` with every request. Give ``make_handler`` to a :class:`Listener`::
+
+        server = HttpServer(handler)
+        listener = Listener(server.make_handler, host="127.0.0.1", port=8080)
+        await listener.start()
+
+    A handler that raises, or returns without an answer, makes a 500. On HTTP/1.1 handlers of one
+    connection run one after the other, so that answers keep the order of the requests.
+
+    ``write_buffer_bytes_max`` is what a connection holds for a slow client before ``drain`` and
+    ``respond`` wait and reading pauses; one that takes nothing for ``write_stall_timeout_s`` is
+    dropped.
+    """
+
+    def __init__(
+        self,
+        handler: ExchangeHandler,
+        *,
+        limits: HttpLimits | None = None,
+        server_header: str | None = "longwire",
+        write_buffer_bytes_max: int = 64 * KIB,
+        write_stall_timeout_s: float = 60.0,
+    ) -> None:
+        self._handler = handler
+        self._limits = limits or HttpLimits()
+        self._server_header = server_header
+        self._date = DateSource(time.time)
+        self._tasks: dict[asyncio.Task[None], HttpExchange] = {}
+        self.write_buffer_bytes_max = write_buffer_bytes_max
+        self.write_stall_timeout_s = write_stall_timeout_s
+
+    @property
+    def exchanges(self) -> list[HttpExchange]:
+        """The requests and WebSockets whose handlers run now."""
+        return list(self._tasks.values())
+
+    def make_handler(self, link: Link) -> LinkHandler:
+        """Return the handler for a new link."""
+        return HttpConnection(self)
+
+    def make_engine(self, link: Link) -> HttpEngine:
+        """Return the engine for a new link: the seam for HTTP/2, which ALPN chooses."""
+        return Http1Engine(
+            now=link.now(),
+            limits=self._limits,
+            scheme="http" if link.tls is None else "https",
+            server=self._server_header,
+            date=self._date,
+        )
+
+    def start_handler(self, exchange: HttpExchange) -> None:
+        """Run the handler for ``exchange``."""
+        task = _start_task(self._run(exchange))
+        if task.done():
+            return
+        self._tasks[task] = exchange
+        task.add_done_callback(self._forget)
+        exchange.link.expect_writes()
+
+    async def finished(self, timeout_s: float | None = None) -> list[str]:
+        """Wait for all handlers; return descriptions of those that did not end in time.
+
+        Those are cancelled. For the last stage of a drain, after the listener's ``close``.
+        """
+        if not self._tasks:
+            return []
+        _, stuck = await asyncio.wait(list(self._tasks), timeout=timeout_s)
+        descriptions = []
+        for task in stuck:
+            request = self._tasks[task].request
+            descriptions.append(f"{request.method} {request.target}")
+            task.cancel()
+        if stuck:
+            await asyncio.wait(stuck)
+        return descriptions
+
+    def _forget(self, task: asyncio.Task[None]) -> None:
+        self._tasks.pop(task, None)
+
+    async def _run(self, exchange: HttpExchange) -> None:
+        try:
+            await self._handler(exchange)
+        except (ExchangeClosed, ConnectionClosed) as error:
+            logger.debug("%s %s: %s", exchange.request.method, exchange.request.target, error)
+        except asyncio.CancelledError:
+            exchange.abort()
+            if isinstance(exchange.socket, Connection):
+                exchange.socket.endpoint.close(CloseCode.GOING_AWAY)
+            raise
+        except Exception:
+            logger.exception("%s %s failed", exchange.request.method, exchange.request.target)
+            await self._fail(exchange)
+        await self._complete(exchange)
+
+    async def _fail(self, exchange: HttpExchange) -> None:
+        if isinstance(exchange.socket, Connection):
+            await exchange.socket.close(CloseCode.INTERNAL_ERROR)
+        elif exchange.status is None:
+            await self._answer_500(
+                exchange, "The handler of this request failed; the log says why."
+            )
+        else:
+            # Past its head a response cannot turn into an error; only breaking it off shows one.
+            exchange.abort()
+
+    async def _complete(self, exchange: HttpExchange) -> None:
+        if isinstance(exchange.socket, Connection):
+            await exchange.socket.close()
+        elif not exchange.closed:
+            if exchange.status is None:
+                logger.error(
+                    "%s %s: the handler gave no answer",
+                    exchange.request.method,
+                    exchange.request.target,
+                )
+                await self._answer_500(exchange, "The handler of this request gave no answer.")
+            else:
+                exchange.finish()
+
+    async def _answer_500(self, exchange: HttpExchange, detail: str) -> None:
+        headers, body = error_page(500, None, detail, exchange.request.headers.joined("Accept"))
+        try:
+            await exchange.respond(500, headers, body)
+        except ExchangeClosed:
+            pass
+
+
+def _start_task(work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+    loop = asyncio.get_running_loop()
+    if _HAS_EAGER_TASKS:
+        return asyncio.Task(work, loop=loop, eager_start=True)  # type: ignore[call-arg,unused-ignore]
+    return loop.create_task(work)
