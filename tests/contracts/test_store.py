@@ -60,6 +60,11 @@ async def payloads(store, after=START, stream="s"):
     return [entry.payload for entry in page.entries]
 
 
+async def place(store, stream, start):
+    """Reason, where to go on, tail."""
+    return (await store.seek(stream, start))[:3]
+
+
 # -- append and read --------------------------------------------------------------------------
 
 
@@ -198,7 +203,7 @@ async def test_missing_stream_is_empty_to_readers(store):
 
 async def test_missing_stream_refuses_a_position_of_another_life(store):
     position = Position(3, "otherone", b"12345678")
-    assert await store.seek("s", position) == (Reason.EPOCH, START, START)
+    assert await place(store, "s", position) == (Reason.EPOCH, START, START)
     page = await store.read("s", position, **ALL)
     assert (page.reason, page.upto) == (Reason.EPOCH, START)
 
@@ -248,22 +253,22 @@ async def test_deleted_stream_is_gone_with_all_that_was_known(store):
 async def test_seek_finds_where_to_begin(store):
     entries = (await store.append(append(*[b"%d" % n for n in range(1, 6)]))).entries
     tail = entries[-1].position
-    assert await store.seek("s", StartAt.TAIL) == (None, tail, tail)
-    assert await store.seek("s", StartAt.EARLIEST) == (None, START, tail)
-    assert await store.seek("s", Last(2)) == (None, entries[2].position, tail)
-    assert await store.seek("s", Last(5)) == (None, START, tail)
-    assert await store.seek("s", Last(50)) == (None, START, tail)
-    assert await store.seek("s", Last(0)) == (None, tail, tail)
+    assert await place(store, "s", StartAt.TAIL) == (None, tail, tail)
+    assert await place(store, "s", StartAt.EARLIEST) == (None, START, tail)
+    assert await place(store, "s", Last(2)) == (None, entries[2].position, tail)
+    assert await place(store, "s", Last(5)) == (None, START, tail)
+    assert await place(store, "s", Last(50)) == (None, START, tail)
+    assert await place(store, "s", Last(0)) == (None, tail, tail)
     for entry in entries:
-        assert await store.seek("s", entry.position) == (None, entry.position, tail)
+        assert await place(store, "s", entry.position) == (None, entry.position, tail)
 
 
 async def test_foreign_positions_are_refused_with_a_reason(store):
     entries = (await store.append(append(b"1", b"2", b"3"))).entries
     second, tail = entries[1].position, entries[2].position
     assert (await store.seek("s", second._replace(epoch="otherone"))).reason is Reason.EPOCH
-    assert await store.seek("s", second._replace(link=bytes(8))) == (Reason.DIVERGED, tail, tail)
-    assert await store.seek("s", tail._replace(offset=4)) == (Reason.AHEAD, tail, tail)
+    assert await place(store, "s", second._replace(link=bytes(8))) == (Reason.DIVERGED, tail, tail)
+    assert await place(store, "s", tail._replace(offset=4)) == (Reason.AHEAD, tail, tail)
     page = await store.read("s", second._replace(link=bytes(8)), **ALL)
     assert (page.reason, page.entries, page.upto) == (Reason.DIVERGED, (), tail)
 
@@ -279,10 +284,10 @@ async def test_retention_keeps_a_number_of_entries(store):
     info = await store.info("s")
     assert (info.floor, info.tail) == (floor, tail)
     assert await payloads(store, floor) == [b"7", b"8", b"9"]
-    assert await store.seek("s", StartAt.EARLIEST) == (None, floor, tail)
-    assert await store.seek("s", START) == (Reason.TRIMMED, floor, tail)
-    assert await store.seek("s", entries[5].position) == (Reason.TRIMMED, floor, tail)
-    assert await store.seek("s", entries[6].position) == (None, floor, tail)
+    assert await place(store, "s", StartAt.EARLIEST) == (None, floor, tail)
+    assert await place(store, "s", START) == (Reason.TRIMMED, floor, tail)
+    assert await place(store, "s", entries[5].position) == (Reason.TRIMMED, floor, tail)
+    assert await place(store, "s", entries[6].position) == (None, floor, tail)
     # One before the oldest kept can still be checked, not only counted.
     assert (await store.seek("s", floor._replace(link=bytes(8)))).reason is Reason.DIVERGED
     page = await store.read("s", entries[2].position, **ALL)
@@ -471,6 +476,9 @@ async def test_closed_stream_takes_nothing_more(store):
     page = await store.read("s", START, **ALL)
     assert page.is_closed
     assert [entry.payload for entry in page.entries] == [b"1"]
+    for start in (START, tail, StartAt.TAIL, StartAt.EARLIEST, Last(1), Last(0)):
+        assert (await store.seek("s", start)).is_closed
+    assert (await store.seek("s", tail._replace(offset=7))).is_closed
     with pytest.raises(StreamMissingError):
         await store.close_stream("t")
 

@@ -118,7 +118,7 @@ class MemoryStore:
         found = self._streams.get(stream)
         if found is None:
             raise StreamMissingError(stream)
-        found.is_closed = True
+        found.log.is_closed = True
         return found.info()
 
     async def delete(self, stream: str) -> bool:

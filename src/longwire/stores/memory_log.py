@@ -29,6 +29,7 @@ class MemoryLog(Protocol):
     floor: Position
     tail: Position
     payload_bytes: int
+    is_closed: bool
 
     def __len__(self) -> int:
         """How many entries are kept."""
@@ -54,13 +55,14 @@ class MemoryLog(Protocol):
 class DenseLog:
     """Keeps every entry from the floor on: the entry of an offset is found by subtraction."""
 
-    __slots__ = ("_entries", "_head", "epoch", "floor", "payload_bytes", "tail")
+    __slots__ = ("_entries", "_head", "epoch", "floor", "is_closed", "payload_bytes", "tail")
 
     def __init__(self, epoch: str) -> None:
         self.epoch = epoch
         self.floor = START
         self.tail = START
         self.payload_bytes = 0
+        self.is_closed = False
         # Entries before _head are dropped already; the list is cut now and then, not every time.
         self._entries: list[Entry] = []
         self._head = 0
@@ -120,6 +122,7 @@ class LatestLog:
         "_offsets",
         "epoch",
         "floor",
+        "is_closed",
         "payload_bytes",
         "tail",
     )
@@ -129,6 +132,7 @@ class LatestLog:
         self.floor = START
         self.tail = START
         self.payload_bytes = 0
+        self.is_closed = False
         self._by_key: dict[str, Entry] = {}
         self._entries: list[Entry] = []
         self._offsets: list[int] = []

@@ -39,7 +39,6 @@ class MemoryStream:
         "_producers",
         "_producers_forgotten",
         "created_ms",
-        "is_closed",
         "log",
         "name",
         "settings",
@@ -56,7 +55,6 @@ class MemoryStream:
         self.name = name
         self.settings = settings
         self.created_ms = now_ms
-        self.is_closed = False
         self.log: MemoryLog = LatestLog(epoch) if settings.keeps_latest else DenseLog(epoch)
         self._limits = limits
         # Both in the order of last use, the longest silent first.
@@ -75,7 +73,7 @@ class MemoryStream:
             settings=self.settings,
             floor=self.log.floor,
             tail=self.log.tail,
-            is_closed=self.is_closed,
+            is_closed=self.log.is_closed,
             created_ms=self.created_ms,
         )
 
@@ -90,7 +88,7 @@ class MemoryStream:
         self._check(request)
         entries = self._store(request, now_ms)
         if request.closes:
-            self.is_closed = True
+            self.log.is_closed = True
         first, last = (entries[0], entries[-1]) if entries else (None, None)
         stored = Appended(
             first=first.position if first else None,
@@ -98,7 +96,7 @@ class MemoryStream:
             is_duplicate=False,
             durability=Durability.MEMORY,
             entries=tuple(entries),
-            is_closed=self.is_closed,
+            is_closed=self.log.is_closed,
         )
         self._remember(request, stored, now_ms)
         self.trim(now_ms)
@@ -122,11 +120,11 @@ class MemoryStream:
             last=result.last,
             is_duplicate=True,
             durability=Durability.MEMORY,
-            is_closed=self.is_closed,
+            is_closed=self.log.is_closed,
         )
 
     def _check(self, request: Append) -> None:
-        if self.is_closed:
+        if self.log.is_closed:
             raise StreamClosedError(self.name, self.log.tail)
         content_type = self.settings.content_type
         if request.content_type is not None and request.content_type != content_type:
@@ -208,16 +206,16 @@ class MemoryStream:
         if isinstance(start, Position):
             return judge(start, log)
         if start is StartAt.TAIL:
-            return Verdict(None, log.tail, log.tail)
+            return Verdict(None, log.tail, log.tail, log.is_closed)
         if start is StartAt.EARLIEST:
-            return Verdict(None, log.floor, log.tail)
+            return Verdict(None, log.floor, log.tail, log.is_closed)
         assert isinstance(start, Last)
         if start.entries >= len(log):
-            return Verdict(None, log.floor, log.tail)
+            return Verdict(None, log.floor, log.tail, log.is_closed)
         if start.entries <= 0:
-            return Verdict(None, log.tail, log.tail)
+            return Verdict(None, log.tail, log.tail, log.is_closed)
         wanted = log.before(log.tail.offset + 1, start.entries)
-        return Verdict(None, wanted[0].previous, log.tail)
+        return Verdict(None, wanted[0].previous, log.tail, log.is_closed)
 
     def read(self, after: Position, entries_max: int, bytes_max: int) -> Page:
         log = self.log
@@ -230,7 +228,7 @@ class MemoryStream:
                 log.tail,
                 verdict.reason,
                 verdict.resume != log.tail,
-                self.is_closed,
+                self.log.is_closed,
             )
         found = log.after(after.offset, entries_max)
         entries = _within(found, bytes_max)
@@ -238,7 +236,9 @@ class MemoryStream:
             bool(entries) and entries[-1].position == log.tail
         )
         upto = log.tail if is_end else entries[-1].position
-        return Page(entries, after, upto, log.tail, has_more=not is_end, is_closed=self.is_closed)
+        return Page(
+            entries, after, upto, log.tail, has_more=not is_end, is_closed=self.log.is_closed
+        )
 
     def read_back(self, before: Position | None, entries_max: int, bytes_max: int) -> Page:
         log = self.log
@@ -254,7 +254,7 @@ class MemoryStream:
         oldest = entries[0] if entries else None
         has_more = oldest is not None and oldest is not log.oldest()
         after = oldest.previous if oldest is not None else upto
-        return Page(entries, after, upto, log.tail, has_more=has_more, is_closed=self.is_closed)
+        return Page(entries, after, upto, log.tail, has_more=has_more, is_closed=self.log.is_closed)
 
 
 def _judge_backwards(before: Position, log: MemoryLog) -> Verdict:

@@ -60,6 +60,8 @@ class Verdict(NamedTuple):
     resume: Position
     """Where reading goes on: the position itself when it is honoured."""
     tail: Position
+    is_closed: bool = False
+    """Whether the stream takes no more entries."""
 
 
 class LogFacts(Protocol):
@@ -74,6 +76,9 @@ class LogFacts(Protocol):
 
     @property
     def tail(self) -> Position: ...
+
+    @property
+    def is_closed(self) -> bool: ...
 
     def link_at(self, offset: int) -> bytes | None:
         """Link of the entry with this offset (floor included), ``None`` when not known."""
@@ -102,9 +107,9 @@ def judge(position: Position, log: LogFacts) -> Verdict:
         else:
             reason = None if link == position.link else Reason.DIVERGED
     if reason is None:
-        return Verdict(None, position, tail)
+        return Verdict(None, position, tail, log.is_closed)
     resume = floor if reason in (Reason.TRIMMED, Reason.EPOCH) else tail
-    return Verdict(reason, resume, tail)
+    return Verdict(reason, resume, tail, log.is_closed)
 
 
 def judge_missing(start: Start) -> Verdict:

@@ -23,6 +23,7 @@ class Log:
     floor: Position
     tail: Position
     epoch: str = EPOCH
+    is_closed: bool = False
 
     def link_at(self, offset):
         assert self.floor.offset <= offset <= self.tail.offset
@@ -69,6 +70,12 @@ def test_position_whose_link_is_not_known_any_more_is_refused():
             return None
 
     assert judge(at(5), Forgetful(START, at(10))).reason is Reason.TRIMMED
+
+
+def test_verdict_tells_that_the_stream_is_closed():
+    log = Log(START, at(10), is_closed=True)
+    assert judge(at(10), log).is_closed
+    assert judge(at(11), log).is_closed
 
 
 def test_missing_stream_has_nothing_before_its_start():
