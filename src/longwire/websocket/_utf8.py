@@ -41,7 +41,9 @@ class Utf8Validator:
                 self._decoder.decode(data)
             except UnicodeDecodeError:
                 return False
-            return True
+            # Python's decoder waits for the third octet of a surrogate before it objects.
+            begun = self._decoder.getstate()[0]
+            return not (len(begun) == 2 and begun[0] == 0xED and begun[1] >= 0xA0)
 
     def is_complete(self) -> bool:
         """Return whether the text ends between characters."""

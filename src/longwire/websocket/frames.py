@@ -212,7 +212,7 @@ class FrameParser:
             offset = start
             if (
                 self._is_final_frame
-                and self._fragments == 1
+                and first & 0x0F != CONTINUATION
                 and payload_bytes <= length - start
                 and not self._is_compressed
                 and not self.emits_pieces

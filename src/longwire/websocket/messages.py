@@ -38,6 +38,7 @@ class MessageAssembler:
         "_inflater",
         "_is_open_streaming",
         "_message_bytes_max",
+        "_text_bytes",
         "_validator",
         "is_streaming",
     )
@@ -53,6 +54,7 @@ class MessageAssembler:
         self._inflated_bytes = 0
         self._buffer = bytearray()
         self._validator: Utf8Validator | None = None
+        self._text_bytes = 0
         self._decoder: codecs.IncrementalDecoder | None = None
 
     def add(self, piece: Piece) -> str | bytes | Fragment | None:
@@ -66,15 +68,17 @@ class MessageAssembler:
         payload = piece.payload
         if piece.is_compressed:
             payload = self._inflate(payload, piece.is_final)
-        if self._is_open_streaming:
-            return self._add_streaming(piece, payload)
-        if piece.is_first and piece.is_final:
+        if piece.is_first and piece.is_final and not self._is_open_streaming:
             if not piece.is_text:
                 return payload
             try:
                 return payload.decode()
             except UnicodeDecodeError as error:
                 raise _not_utf8(f"{error.reason} at byte {error.start}") from None
+        if piece.is_text:
+            self._check_text(piece, payload)
+        if self._is_open_streaming:
+            return self._add_streaming(piece, payload)
         return self._add_whole(piece, payload)
 
     def drop(self) -> None:
@@ -92,27 +96,27 @@ class MessageAssembler:
         self._inflated_bytes += len(inflated)
         return inflated
 
+    def _check_text(self, piece: Piece, payload: bytes) -> None:
+        """Fail a text at its first wrong octet, wherever it is cut."""
+        if piece.is_first:
+            self._validator = Utf8Validator()
+            self._text_bytes = 0
+        assert self._validator is not None, "the first piece of a text made it"
+        if not self._validator.feed(payload):
+            last = self._text_bytes + len(payload) - 1
+            raise _not_utf8(f"a wrong octet in bytes {self._text_bytes} to {last}")
+        self._text_bytes += len(payload)
+        if piece.is_final:
+            if not self._validator.is_complete():
+                raise _not_utf8("it ends in the middle of a character")
+            self._validator = None
+
     def _add_whole(self, piece: Piece, payload: bytes) -> str | bytes | None:
-        if piece.is_text:
-            if piece.is_first:
-                self._validator = Utf8Validator()
-            assert self._validator is not None, "the first piece of a text made it"
-            if not self._validator.feed(payload):
-                raise _not_utf8(
-                    f"a wrong octet in bytes {len(self._buffer)} to "
-                    f"{len(self._buffer) + len(payload) - 1}"
-                )
         self._buffer += payload
         if not piece.is_final:
             return None
         buffer, self._buffer = self._buffer, bytearray()
-        validator, self._validator = self._validator, None
-        if not piece.is_text:
-            return bytes(buffer)
-        assert validator is not None, "the first piece of a text made it"
-        if not validator.is_complete():
-            raise _not_utf8("it ends in the middle of a character")
-        return buffer.decode()
+        return buffer.decode() if piece.is_text else bytes(buffer)
 
     def _add_streaming(self, piece: Piece, payload: bytes) -> Fragment | None:
         data: str | bytes = payload
@@ -120,10 +124,7 @@ class MessageAssembler:
             if piece.is_first:
                 self._decoder = _new_decoder()
             assert self._decoder is not None, "the first piece of a text made it"
-            try:
-                data = self._decoder.decode(payload, piece.is_final)
-            except UnicodeDecodeError as error:
-                raise _not_utf8(error.reason) from None
+            data = self._decoder.decode(payload, piece.is_final)
         if piece.is_final:
             self._decoder = None
         if data or piece.is_first or piece.is_final:
