@@ -53,14 +53,16 @@ class Request:
     """One request.
 
     ``path`` is as it stood in the request, ``path_parameters`` are decoded. ``id`` names the
-    request in the log. ``remote_address`` is ``(host, port)``, a path, or ``None``. The body is
-    read on demand and kept; it is at most ``http.body_bytes_max`` long.
+    request in the log. ``authority`` is the host, with its port, that the client asked for.
+    ``remote_address`` is ``(host, port)``, a path, or ``None``. The body is read on demand and
+    kept; it is at most ``http.body_bytes_max`` long.
     """
 
     __slots__ = (
         "_body",
         "_query",
         "_read_body",
+        "authority",
         "headers",
         "id",
         "method",
@@ -80,9 +82,9 @@ class Request:
         query_text: str,
         headers: Headers,
         scheme: str,
+        authority: str,
         request_id: str,
         remote_address: Any,
-        path_parameters: Mapping[str, str],
         read_body: Callable[[], Awaitable[bytes]],
         root_path: str = "",
     ) -> None:
@@ -91,9 +93,10 @@ class Request:
         self.query_text = query_text
         self.headers = headers
         self.scheme = scheme
+        self.authority = authority
         self.id = request_id
         self.remote_address = remote_address
-        self.path_parameters = path_parameters
+        self.path_parameters: Mapping[str, str] = {}
         self.root_path = root_path
         self._read_body = read_body
         self._body: bytes | None = None

@@ -107,6 +107,10 @@ class Router(Generic[Handler, WebSocketHandler]):
                 return candidate, parameters
         return None
 
+    def resources(self) -> list[Resource[Handler, WebSocketHandler]]:
+        """Return all resources, literal paths first, each in the order added."""
+        return [*self._literal.values(), *(resource for _, resource in self._patterns)]
+
     def _resource(self, pattern: str) -> Resource[Handler, WebSocketHandler]:
         if not pattern.startswith("/"):
             raise ConfigError(pattern, "a path begins with a slash", hint=f'"/{pattern}"')

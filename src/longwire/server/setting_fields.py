@@ -32,6 +32,9 @@ _TRUE = ("true", "yes", "on", "1")
 _FALSE = ("false", "no", "off", "0")
 _SHOWN_MAX = 60
 
+# Limits come as they are, without a range of their own; where zero means something it is named.
+_ZERO_ALLOWED = frozenset({("native", "heartbeat_s"), ("events", "retry_ms")})
+
 
 class WrongValueError(ValueError):
     """The value does not fit; ``found`` and ``wanted`` are the halves of a sentence."""
@@ -201,7 +204,8 @@ def _describe_field(section: str, field: dataclasses.Field[Any], owner: type) ->
     kind, is_optional = _kind_of(typing.get_type_hints(owner)[field.name])
     # A number without a range of its own counts something: a limit or a time of zero is no limit
     # that anything could pass, so it is a mistake.
-    default_minimum = {"int": 1, "float": 0}.get(kind)
+    is_zero_allowed = (section, field.name) in _ZERO_ALLOWED
+    default_minimum = {"int": 0 if is_zero_allowed else 1, "float": 0}.get(kind)
     return SettingField(
         section=section,
         name=field.name,
@@ -209,7 +213,7 @@ def _describe_field(section: str, field: dataclasses.Field[Any], owner: type) ->
         is_optional=is_optional,
         default=typing.cast(SettingValue, field.default),
         minimum=field.metadata.get("minimum", default_minimum),
-        is_minimum_allowed="minimum" in field.metadata or kind == "int",
+        is_minimum_allowed="minimum" in field.metadata or kind == "int" or is_zero_allowed,
         maximum=field.metadata.get("maximum"),
         choices=field.metadata.get("choices", ()),
         documentation=_documentation(owner).get(field.name, ""),

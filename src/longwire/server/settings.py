@@ -11,7 +11,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from longwire.base.limits import HttpLimits, KeepaliveSettings, WebSocketLimits
+from longwire.base.limits import (
+    EventsLimits,
+    HttpLimits,
+    HubLimits,
+    KeepaliveSettings,
+    MemoryStoreLimits,
+    NativeLimits,
+    RetentionLimits,
+    StreamLimits,
+    WebSocketLimits,
+)
 
 __all__ = [
     "AnonymousSettings",
@@ -55,9 +65,13 @@ class ServerSettings:
     """Path of a file that TLS secrets are appended to, for Wireshark. Whoever reads it can read
     the traffic."""
 
+    drain_delay_s: float = field(default=0.0, metadata={"minimum": 0.0})
+    """From SIGTERM or SIGINT until nothing new is accepted, seconds. ``/readyz`` answers 503
+    meanwhile, so that a load balancer can notice and choose another server."""
+
     drain_timeout_s: float = field(default=8.0, metadata={"minimum": 0.0})
-    """From SIGTERM or SIGINT to the end, seconds: what is still open then is cut. Below the ten
-    seconds after which ``docker stop`` kills."""
+    """From then until what is still open is cut, seconds. Below the ten seconds after which
+    ``docker stop`` kills."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,4 +156,10 @@ class Settings:
     keepalive: KeepaliveSettings = field(default_factory=KeepaliveSettings)
     compression: CompressionSettings = field(default_factory=CompressionSettings)
     http: HttpLimits = field(default_factory=HttpLimits)
+    native: NativeLimits = field(default_factory=NativeLimits)
+    events: EventsLimits = field(default_factory=EventsLimits)
+    streams: StreamLimits = field(default_factory=StreamLimits)
+    retention: RetentionLimits = field(default_factory=RetentionLimits)
+    memory_store: MemoryStoreLimits = field(default_factory=MemoryStoreLimits)
+    hub: HubLimits = field(default_factory=HubLimits)
     log: LogSettings = field(default_factory=LogSettings)

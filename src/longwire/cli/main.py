@@ -1,0 +1,65 @@
+"""The ``longwire`` command: its groups, and how its errors look."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from collections.abc import Sequence
+
+import click
+
+from longwire import __version__
+from longwire.cli.config import config_group
+from longwire.cli.doctor import doctor_command
+from longwire.cli.exit_codes import USAGE, CommandError
+from longwire.cli.serve import serve_command
+
+__all__ = ["main"]
+
+
+@click.group(
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    no_args_is_help=True,
+)
+@click.version_option(
+    __version__,
+    prog_name="longwire",
+    message=f"%(prog)s %(version)s (Python {platform.python_version()}, {platform.system()})",
+)
+def longwire_group() -> None:
+    """Real-time messaging that survives bad networks: a server for WebSocket, Server-Sent Events
+    and HTTP over streams that can be resumed.
+
+    Exit codes: 0 done, 2 the command line is wrong, 69 cannot listen, 78 the configuration is
+    wrong.
+    """
+
+
+longwire_group.add_command(serve_command)
+longwire_group.add_command(config_group)
+longwire_group.add_command(doctor_command)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; return its exit code. Errors are one line each on standard error."""
+    try:
+        result = longwire_group.main(arguments, prog_name="longwire", standalone_mode=False)
+    except click.UsageError as error:
+        command = error.ctx.command_path if error.ctx is not None else "longwire"
+        print(f"{command}: {error.format_message()} (see {command} --help)", file=sys.stderr)
+        return USAGE
+    except click.ClickException as error:
+        print(f"longwire: {error.format_message()}", file=sys.stderr)
+        return error.exit_code
+    except click.Abort:
+        return 130
+    except CommandError as error:
+        for line in error.lines:
+            print(f"longwire: {line}", file=sys.stderr)
+        return error.exit_code
+    except BrokenPipeError:
+        # The reader of our output is gone; the interpreter must not stumble over it at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    return result if isinstance(result, int) else 0

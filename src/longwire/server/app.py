@@ -1,0 +1,218 @@
+"""``longwire.App``: what a user writes."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
+
+from longwire.base.errors import ConfigError, LongwireError
+from longwire.server.patterns import StreamPattern
+from longwire.server.permissions import Access, Action, Permissions, PermitRule
+from longwire.server.publication import Publication, PublishHook
+from longwire.server.request import Request
+from longwire.server.router import Router
+from longwire.server.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from longwire.server.service import Service
+    from longwire.streams.store import Appended
+
+__all__ = [
+    "Access",
+    "App",
+    "LifespanHook",
+    "Publication",
+    "RouteHandler",
+    "SocketRoute",
+    "WebSocket",
+    "WebSocketHandler",
+]
+
+
+class WebSocket(Protocol):
+    """A WebSocket as handlers get it: a ``longwire.Connection``, or the like under ASGI."""
+
+    @property
+    def subprotocol(self) -> str | None:
+        """The subprotocol that was agreed."""
+
+    async def recv(self) -> str | bytes:
+        """Return the next message."""
+
+    async def send(self, message: str | bytes) -> None:
+        """Send a message."""
+
+    async def close(self, code: int = 1000, reason: str = "") -> None:
+        """Close the connection."""
+
+    def __aiter__(self) -> AsyncIterator[str | bytes]:
+        """Receive until the connection is closed."""
+
+
+RouteHandler: TypeAlias = Callable[[Request], Any]
+"""A function or coroutine function; what it may return stands at ``make_response``. A plain
+function runs on the event loop, so it must not block."""
+
+WebSocketHandler: TypeAlias = Callable[[Any, Request], Awaitable[None]]
+"""Gets the open connection and the request; the connection is closed when it returns."""
+
+LifespanHook: TypeAlias = Callable[[], "Awaitable[None] | None"]
+
+_Route = TypeVar("_Route", bound=RouteHandler)
+_Socket = TypeVar("_Socket", bound=WebSocketHandler)
+_Rule = TypeVar("_Rule", bound=PermitRule)
+_Hook = TypeVar("_Hook", bound=PublishHook)
+_Lifespan = TypeVar("_Lifespan", bound=LifespanHook)
+
+RESERVED_PATHS = ("/ws", "/healthz", "/readyz", "/metrics", "/longwire.js", "/echo")
+RESERVED_PREFIXES = ("/streams/", "/api/", "/console")
+
+
+@dataclass(frozen=True, slots=True)
+class SocketRoute:
+    """A WebSocket endpoint of the application."""
+
+    handler: WebSocketHandler
+    subprotocols: tuple[str, ...]
+
+
+class App:
+    """An application: routes, WebSocket endpoints, permissions and hooks around the streams.
+
+    ``longwire serve module:app`` serves it, and it is an ASGI 3 application as it stands, to be
+    mounted in Starlette, FastAPI or any ASGI server. Either way it answers on ``/ws`` and
+    ``/streams/…`` too. Register everything before it is served; it belongs to one event loop
+    then.
+
+    ``settings`` are for an application that is mounted; without them it reads ``longwire.toml``
+    and the ``LONGWIRE_*`` variables as ``longwire serve`` does.
+
+    >>> app = App()
+    >>> @app.route("/hello/{name}")
+    ... def hello(request):
+    ...     return {"hello": request.path_parameters["name"]}
+    >>> @app.permit("chat/*", actions=["read", "publish"])
+    ... def anybody(access):
+    ...     return True
+    >>> @app.on_publish("chat/*")
+    ... async def no_shouting(publication):
+    ...     if str(publication.data).isupper():
+    ...         raise PublishRefused("Please do not shout.")
+    """
+
+    def __init__(self, *, settings: Settings | None = None) -> None:
+        self.settings = settings
+        self.permissions = Permissions()
+        self.routes: Router[RouteHandler, SocketRoute] = Router()
+        self.publish_hooks: list[tuple[StreamPattern, PublishHook]] = []
+        self.start_hooks: list[LifespanHook] = []
+        self.stop_hooks: list[LifespanHook] = []
+        self._service: Service | None = None
+
+    # -- what a user registers ----------------------------------------------------------------
+
+    def route(self, path: str, *, methods: Iterable[str] = ("GET",)) -> Callable[[_Route], _Route]:
+        """Answer HTTP requests to ``path`` with the function below.
+
+        ``path`` may hold parameters: ``/rooms/{room}``, ``/files/{name...}`` for the rest. HEAD
+        and OPTIONS are answered by themselves. Raises
+        :exc:`~longwire.base.errors.ConfigError` for a path that cannot be, or is taken.
+        """
+        _refuse_reserved(path)
+
+        def register(handler: _Route) -> _Route:
+            self.routes.add(path, methods, handler)
+            return handler
+
+        return register
+
+    def websocket(
+        self, path: str, *, subprotocols: Sequence[str] = ()
+    ) -> Callable[[_Socket], _Socket]:
+        """Serve raw WebSocket connections to ``path`` with the coroutine function below.
+
+        It gets the connection and the request. Pages of foreign origins are refused before.
+        Errors as for ``route``.
+        """
+        _refuse_reserved(path)
+
+        def register(handler: _Socket) -> _Socket:
+            self.routes.add_websocket(path, SocketRoute(handler, tuple(subprotocols)))
+            return handler
+
+        return register
+
+    def permit(
+        self, pattern: str, *, actions: Iterable[Action] = ("read", "publish")
+    ) -> Callable[[_Rule], _Rule]:
+        """Let the function below decide who may do ``actions`` on the streams of ``pattern``.
+
+        It gets an ``Access`` (principal, action, stream) and returns whether that is allowed. The
+        first rule whose pattern fits decides; where none does, the configuration's [anonymous]
+        section does.
+        """
+
+        def register(rule: _Rule) -> _Rule:
+            self.permissions.add_rule(pattern, actions, rule)
+            return rule
+
+        return register
+
+    def on_publish(self, pattern: str) -> Callable[[_Hook], _Hook]:
+        """Show every entry that a client publishes to the function below, before it is stored.
+
+        It gets a ``Publication``, may change its ``data``, or raise ``longwire.PublishRefused``
+        with a sentence for the client. Hooks run in the order they were registered. What
+        ``App.publish`` stores passes no hook.
+        """
+        streams = StreamPattern(pattern)
+
+        def register(hook: _Hook) -> _Hook:
+            self.publish_hooks.append((streams, hook))
+            return hook
+
+        return register
+
+    def on_start(self, hook: _Lifespan) -> _Lifespan:
+        """Run the function below before the first request."""
+        self.start_hooks.append(hook)
+        return hook
+
+    def on_stop(self, hook: _Lifespan) -> _Lifespan:
+        """Run the function below after the last request. In the reverse order of registering."""
+        self.stop_hooks.append(hook)
+        return hook
+
+    # -- what a user calls ----------------------------------------------------------------------
+
+    async def publish(self, stream: str, data: Any) -> Appended:
+        """Publish one entry from the application itself, past permissions and hooks.
+
+        ``bytes`` are stored as they are, everything else as JSON. Returns where it was stored.
+        Raises the errors of ``longwire.streams``, and :exc:`~longwire.base.errors.LongwireError`
+        when the application is not being served. Cancelled, it may or may not have been stored.
+        """
+        return await self.service.publish(stream, data)
+
+    # -- what serves it -------------------------------------------------------------------------
+
+    @property
+    def service(self) -> Service:
+        """What serves the application now."""
+        if self._service is None:
+            raise LongwireError("this application is not being served: there are no streams yet")
+        return self._service
+
+    def bind(self, service: Service | None) -> None:
+        """Learn what serves the application from now on; ``None``: nothing any more."""
+        if service is not None and self._service is not None:
+            raise LongwireError("an application cannot be served twice at a time")
+        self._service = service
+
+
+def _refuse_reserved(path: str) -> None:
+    if path in RESERVED_PATHS or path.startswith(RESERVED_PREFIXES):
+        raise ConfigError(path, "longwire itself answers there", hint="choose another path")

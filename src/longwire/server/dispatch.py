@@ -1,0 +1,190 @@
+"""From a request to its answer: find the handler, run it, send what it returns, or say why not."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import time
+from collections.abc import AsyncIterable, Awaitable, Callable
+from typing import Any, Protocol, TypeAlias
+
+from longwire.http.pages import error_page
+from longwire.server.errors import HttpError
+from longwire.server.exchange import Exchange
+from longwire.server.request import Request
+from longwire.server.response import Response
+from longwire.server.router import BadPathError, Resource, Router, split_target
+
+__all__ = ["Dispatcher", "HttpHandler", "HttpObserver", "SocketHandler", "refusal"]
+
+logger = logging.getLogger("longwire.server")
+access_logger = logging.getLogger("longwire.access")
+
+HttpHandler: TypeAlias = Callable[[Request, Exchange], Awaitable["Response | None"]]
+"""Takes the request and its exchange; returns what to send, or ``None`` if it has sent it."""
+
+SocketHandler: TypeAlias = Callable[[Request, Any], Awaitable[None]]
+"""Takes the request and its exchange, and accepts the handshake; raises HttpError to refuse."""
+
+STREAM_HELD_BYTES_MAX = 64 * 1024
+"""Bytes of a streamed response that have not left yet, past which the next piece waits."""
+
+
+class HttpObserver(Protocol):
+    """Who counts requests."""
+
+    def request_done(self, method: str, status: int, duration_s: float) -> None:
+        """A request was answered."""
+
+
+class Dispatcher:
+    """Answers every request; none of its errors reaches the server it runs in."""
+
+    def __init__(self, router: Router[HttpHandler, SocketHandler], observer: HttpObserver) -> None:
+        self._router = router
+        self._observer = observer
+
+    async def handle(self, exchange: Exchange) -> None:
+        """Answer one request, whatever it takes.
+
+        Cancelled, it leaves the exchange as it is; who cancels closes it.
+        """
+        head = exchange.request
+        started_s = time.monotonic()
+        path, query = split_target(head.target)
+        request = Request(
+            method=head.method,
+            path=path,
+            query_text=query,
+            headers=head.headers,
+            scheme=head.scheme,
+            authority=head.authority,
+            request_id=secrets.token_hex(8),
+            remote_address=exchange.remote_address,
+            read_body=exchange.read_body,
+            root_path=exchange.root_path,
+        )
+        status = 0
+        try:
+            status = await self._answer(request, exchange)
+        finally:
+            duration_s = time.monotonic() - started_s
+            self._observer.request_done(head.method, status, duration_s)
+            if access_logger.isEnabledFor(logging.INFO):
+                access_logger.info(
+                    "%s %s %s %s %.1f ms",
+                    address_text(exchange.remote_address),
+                    head.method,
+                    path,
+                    status or "-",
+                    duration_s * 1000,
+                )
+
+    async def _answer(self, request: Request, exchange: Exchange) -> int:
+        """Run the handler and send; return the status, 101 for a WebSocket, 0 for none."""
+        try:
+            response = await self._run(request, exchange)
+        except HttpError as error:
+            response = refusal(request, error)
+        except Exception:
+            if exchange.closed:
+                logger.debug("request %s: the client went away", request.id, exc_info=True)
+                return 0
+            logger.exception("request %s: %s %s failed", request.id, request.method, request.path)
+            if exchange.status is not None:
+                exchange.abort()
+                return exchange.status
+            response = refusal(request, _internal_error(request))
+        if response is not None and exchange.status is None:
+            try:
+                await _send(request, exchange, response)
+            except Exception:
+                if not exchange.closed:
+                    logger.exception("request %s: sending the response failed", request.id)
+                    exchange.abort()
+        return exchange.status or 0
+
+    async def _run(self, request: Request, exchange: Exchange) -> Response | None:
+        if request.path == "*":
+            # RFC 9110 section 9.3.7: about the server as a whole.
+            return Response(204, {"Allow": "GET, HEAD, OPTIONS, POST, PUT, PATCH, DELETE"})
+        try:
+            found = self._router.find(request.path)
+        except BadPathError as error:
+            raise HttpError(400, str(error)) from None
+        if found is None:
+            raise HttpError(404, f"Nothing answers at {request.path} here.")
+        resource, request.path_parameters = found
+        if exchange.request.protocol == "websocket" and resource.websocket is not None:
+            await resource.websocket(request, exchange)
+            return None
+        handler = resource.find(request.method)
+        if handler is None:
+            return _refuse_method(request, resource)
+        return await handler(request, exchange)
+
+
+def _refuse_method(request: Request, resource: Resource[HttpHandler, SocketHandler]) -> Response:
+    if request.method == "OPTIONS":
+        return Response(204, {"Allow": resource.allow})
+    if resource.websocket is not None and request.method in ("GET", "HEAD"):
+        # RFC 9110 section 15.5.22: the Upgrade header says what is needed.
+        raise HttpError(
+            426,
+            f"{request.path} speaks WebSocket: ask with Upgrade: websocket, as "
+            "new WebSocket(url) and every WebSocket client do.",
+            {"Upgrade": "websocket", "Connection": "Upgrade"},
+        )
+    message = f"{request.method} is not possible at {request.path}; possible: {resource.allow}."
+    raise HttpError(405, message, {"Allow": resource.allow})
+
+
+def refusal(request: Request, error: HttpError) -> Response:
+    """Make the response that an :exc:`HttpError` asks for, as the client likes to read it."""
+    accept = request.headers.joined("Accept")
+    headers, body = error_page(error.status, None, error.message, accept)
+    for name, value in error.headers:
+        headers.set(name, value)
+    return Response(error.status, headers, body)
+
+
+def _internal_error(request: Request) -> HttpError:
+    message = f"Something went wrong here. The log has more, under request {request.id}."
+    return HttpError(500, message, {"X-Request-Id": request.id, "Cache-Control": "no-store"})
+
+
+async def _send(request: Request, exchange: Exchange, response: Response) -> None:
+    body = response.body
+    if isinstance(body, bytes):
+        await exchange.respond(response.status, response.headers, body)
+        return
+    exchange.start(response.status, response.headers)
+    if request.method != "HEAD":
+        await _send_pieces(exchange, body)
+    if not exchange.closed:
+        exchange.finish()
+
+
+async def _send_pieces(exchange: Exchange, body: AsyncIterable[bytes]) -> None:
+    pieces = body.__aiter__()
+    try:
+        async for piece in pieces:
+            if exchange.closed:
+                return
+            if piece:
+                exchange.write(piece)
+                if exchange.held_bytes > STREAM_HELD_BYTES_MAX:
+                    await exchange.drain()
+    finally:
+        # A generator that is left behind would be closed at some later time, or never.
+        close = getattr(pieces, "aclose", None)
+        if close is not None:
+            await close()
+
+
+def address_text(address: Any) -> str:
+    """Spell an address for the log."""
+    if isinstance(address, tuple) and len(address) >= 2:
+        host = f"[{address[0]}]" if ":" in str(address[0]) else address[0]
+        return f"{host}:{address[1]}"
+    return str(address) if address else "unix"

@@ -1,0 +1,59 @@
+"""One HTTP request and the way to answer it, whichever server it came through."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from longwire.base.headers import HeadersLike
+from longwire.http.events import RequestReceived
+
+__all__ = ["Exchange"]
+
+
+class Exchange(Protocol):
+    """What ``net.HttpExchange`` and ``server.asgi.AsgiExchange`` have in common."""
+
+    @property
+    def request(self) -> RequestReceived:
+        """The head of the request."""
+
+    @property
+    def remote_address(self) -> Any:
+        """``(host, port)``, the path of a Unix socket, or ``None``."""
+
+    @property
+    def root_path(self) -> str:
+        """Where the application is mounted; empty at the top."""
+
+    @property
+    def held_bytes(self) -> int:
+        """Bytes written that have not left yet."""
+
+    @property
+    def closed(self) -> bool:
+        """Whether the client is gone, or the response complete."""
+
+    @property
+    def status(self) -> int | None:
+        """The status that was answered with; ``None`` before."""
+
+    def abort(self) -> None:
+        """Break the response off, so that the client cannot take it for complete."""
+
+    async def read_body(self) -> bytes:
+        """Return the whole body of the request."""
+
+    async def respond(self, status: int, headers: HeadersLike = (), body: bytes = b"") -> None:
+        """Send a complete response."""
+
+    def start(self, status: int, headers: HeadersLike = ()) -> None:
+        """Send the head of a response whose body comes in pieces."""
+
+    def write(self, data: bytes) -> None:
+        """Send a piece of the body; never waits."""
+
+    def finish(self) -> None:
+        """The response is complete."""
+
+    async def drain(self) -> None:
+        """Wait until little is held, or the client is gone."""

@@ -1,0 +1,113 @@
+"""What a handler answers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterable
+from typing import Any, TypeAlias
+from urllib.parse import quote
+
+from longwire.base.headers import Headers, HeadersLike
+
+__all__ = ["Response", "ResponseBody", "make_response"]
+
+ResponseBody: TypeAlias = bytes | AsyncIterable[bytes]
+"""All of it, or pieces that are sent at the pace of the client."""
+
+
+class Response:
+    """A status, headers and a body.
+
+    ``body`` is bytes, or an asynchronous iterable of bytes that is sent piece by piece, at the
+    pace of the client. Content-Length and Date are added when the response is sent.
+    """
+
+    __slots__ = ("body", "headers", "status")
+
+    def __init__(
+        self,
+        status: int = 200,
+        headers: HeadersLike = (),
+        body: ResponseBody = b"",
+    ) -> None:
+        if not 200 <= status <= 599:
+            raise ValueError(f"a response has a status from 200 to 599, not {status}")
+        self.status = status
+        self.headers = Headers(headers)
+        self.body = body
+
+    @classmethod
+    def bytes(
+        cls,
+        body: ResponseBody,
+        content_type: str = "application/octet-stream",
+        *,
+        status: int = 200,
+        headers: HeadersLike = (),
+    ) -> Response:
+        """A body of this type. Browsers are told to believe the type."""
+        response = cls(status, headers, body)
+        if "Content-Type" not in response.headers:
+            response.headers.set("Content-Type", content_type)
+        if "X-Content-Type-Options" not in response.headers:
+            response.headers.set("X-Content-Type-Options", "nosniff")
+        return response
+
+    @classmethod
+    def text(cls, text: str, *, status: int = 200, headers: HeadersLike = ()) -> Response:
+        """Plain text."""
+        kind = "text/plain; charset=utf-8"
+        return cls.bytes(text.encode("utf-8"), kind, status=status, headers=headers)
+
+    @classmethod
+    def html(cls, text: str, *, status: int = 200, headers: HeadersLike = ()) -> Response:
+        """A page. Whatever came from outside must have been escaped (``html.escape``)."""
+        kind = "text/html; charset=utf-8"
+        return cls.bytes(text.encode("utf-8"), kind, status=status, headers=headers)
+
+    @classmethod
+    def json(cls, value: Any, *, status: int = 200, headers: HeadersLike = ()) -> Response:
+        """A value as JSON; raises TypeError or ValueError for what JSON cannot hold."""
+        text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+        # A lone surrogate cannot be UTF-8, but JSON can escape it.
+        body = text.encode("utf-8") if _is_utf8(text) else json.dumps(value).encode("ascii")
+        return cls.bytes(body, "application/json", status=status, headers=headers)
+
+    @classmethod
+    def redirect(cls, location: str, *, status: int = 303) -> Response:
+        """Send the client elsewhere: 303 makes it a GET, 307 and 308 keep method and body."""
+        return cls(status, {"Location": quote(location, safe="%/:?#[]@!$&'()*+,;=~")})
+
+    def __repr__(self) -> str:
+        size = len(self.body) if isinstance(self.body, bytes) else "streamed"
+        return f"<Response {self.status} {size}>"
+
+
+def _is_utf8(text: str) -> bool:
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def make_response(value: object) -> Response:
+    """Turn what a handler returned into a response.
+
+    A ``Response`` as it is; ``str`` is plain text, ``bytes`` are bytes, ``dict`` and ``list`` are
+    JSON, ``None`` is 204. Raises TypeError for anything else.
+    """
+    if isinstance(value, Response):
+        return value
+    if value is None:
+        return Response(204)
+    if isinstance(value, str):
+        return Response.text(value)
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        return Response.bytes(bytes(value))
+    if isinstance(value, (dict, list)):
+        return Response.json(value)
+    raise TypeError(
+        f"a handler returned {type(value).__name__}; it may return Response, str, bytes, dict, "
+        "list or None"
+    )

@@ -1,0 +1,168 @@
+"""``longwire serve``: listen, serve, and stop in stages."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import logging
+import os
+import signal
+import socket
+from collections.abc import Callable
+
+from longwire.base.errors import ConfigError
+from longwire.net.http_server import HttpServer
+from longwire.net.listener import Listener
+from longwire.net.tls import Certificate, ServerTls
+from longwire.server.service import Service
+from longwire.server.settings import ServerSettings
+
+__all__ = ["ListenError", "serve_until_stopped"]
+
+logger = logging.getLogger("longwire.server")
+
+_HANDLERS_TIMEOUT_S = 1.0
+"""What handlers get to end in once their connections are gone, seconds."""
+
+_STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+
+class ListenError(ConfigError):
+    """The address cannot be listened on."""
+
+
+async def serve_until_stopped(service: Service, announce: Callable[[str], None]) -> int:
+    """Serve until SIGTERM or SIGINT; return the exit code.
+
+    ``announce`` gets the line that names the addresses once they are open. The first signal
+    drains: ``/readyz`` answers 503, nothing new is accepted, clients are told, WebSocket
+    connections are closed with 1001, requests under way are finished; what is left after
+    ``drain_timeout_s`` is cut. A second signal cuts at once. SIGHUP reads the certificates again.
+
+    Raises :exc:`ListenError`, and :exc:`ConfigError` for certificates that cannot be read.
+    """
+    settings = service.settings.server
+    tls = make_tls(settings)
+    loop = asyncio.get_running_loop()
+    signals: asyncio.Queue[signal.Signals] = asyncio.Queue()
+    server = HttpServer(service.dispatcher.handle, limits=service.settings.http)
+    listener = make_listener(settings, server, tls)
+    await service.start()
+    try:
+        await start_listening(listener, settings)
+        for number in _STOP_SIGNALS:
+            loop.add_signal_handler(number, signals.put_nowait, number)
+        loop.add_signal_handler(signal.SIGHUP, reload_certificates, tls)
+        announce(describe_addresses(listener, settings))
+        first = await signals.get()
+        logger.info("%s: draining", first.name)
+        drain = asyncio.create_task(drain_in_stages(service, server, listener))
+        second = asyncio.create_task(signals.get())
+        await asyncio.wait([drain, second], return_when=asyncio.FIRST_COMPLETED)
+        if not drain.done():
+            logger.warning("%s again: stopping at once", second.result().name)
+            drain.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await drain
+            listener.abort()
+            return 128 + second.result()
+        second.cancel()
+        drain.result()
+        return 0
+    finally:
+        listener.stop_accepting()
+        await service.stop()
+
+
+def make_tls(settings: ServerSettings) -> ServerTls | None:
+    """Read the certificates, where there are any."""
+    if settings.tls_cert is None:
+        return None
+    certificate = Certificate(cert_path=settings.tls_cert, key_path=settings.tls_key)
+    return ServerTls([certificate])
+
+
+def make_listener(settings: ServerSettings, server: HttpServer, tls: ServerTls | None) -> Listener:
+    """Return a listener for the address that is configured; a Unix socket comes before TCP."""
+    context = None if tls is None else tls.context
+    if settings.unix is not None:
+        return Listener(server.make_handler, path=settings.unix, ssl=context)
+    return Listener(
+        server.make_handler,
+        host=settings.host,
+        port=settings.port,
+        ssl=context,
+        reuse_port=settings.reuse_port,
+    )
+
+
+async def start_listening(listener: Listener, settings: ServerSettings) -> None:
+    """Open the listening sockets; raise :exc:`ListenError` that says why that is not possible."""
+    where = settings.unix if settings.unix is not None else f"{settings.host}:{settings.port}"
+    try:
+        await listener.start()
+    except socket.gaierror as error:
+        message = f"cannot be resolved: {error.strerror}"
+        raise ListenError(settings.host, message, hint="0.0.0.0 is every address") from None
+    except OSError as error:
+        number = error.errno
+        reason = os.strerror(number) if number is not None else str(error)
+        raise ListenError(
+            where, f"cannot listen there: {reason}", hint=_LISTEN_HINTS.get(number or 0, "")
+        ) from None
+
+
+_LISTEN_HINTS = {
+    errno.EADDRINUSE: "another process listens there; --port 0 takes a free port",
+    errno.EADDRNOTAVAIL: "this machine does not have that address; 0.0.0.0 is every address",
+    errno.EACCES: "ports below 1024 are for root; a Unix socket needs a folder one may write to",
+}
+
+
+def describe_addresses(listener: Listener, settings: ServerSettings) -> str:
+    """Say where the server can be reached: ``listening on http://127.0.0.1:8080``."""
+    scheme = "http" if settings.tls_cert is None else "https"
+    if settings.unix is not None:
+        return f"listening on {scheme}+unix:{settings.unix}"
+    addresses = [sock.getsockname() for sock in listener.sockets]
+    urls = []
+    for host, port, *_ in addresses:
+        shown = f"[{host}]" if ":" in host else host
+        urls.append(f"{scheme}://{shown}:{port}")
+    return "listening on " + " and ".join(urls)
+
+
+def reload_certificates(tls: ServerTls | None) -> None:
+    """Act on SIGHUP; certificates that cannot be read leave the old ones in place."""
+    if tls is None:
+        logger.info("SIGHUP: there are no certificates to read again")
+        return
+    try:
+        tls.reload()
+    except ConfigError as error:
+        logger.error("SIGHUP: the old certificates stay: %s", error)
+    else:
+        logger.info("SIGHUP: certificates read again")
+
+
+async def drain_in_stages(service: Service, server: HttpServer, listener: Listener) -> None:
+    """Take nothing new, finish what is begun, cut what is left after the time-out."""
+    settings = service.settings.server
+    service.begin_drain()
+    if settings.drain_delay_s:
+        await asyncio.sleep(settings.drain_delay_s)
+    deadline_s = asyncio.get_running_loop().time() + settings.drain_timeout_s
+    listener.stop_accepting()
+    await service.say_goodbye()
+    listener.shutdown()
+    if not await listener.drained(deadline_s - asyncio.get_running_loop().time()):
+        logger.warning(
+            "%d connections are still open after %g s: cutting them",
+            len(listener.links),
+            settings.drain_timeout_s,
+        )
+        listener.abort()
+        await listener.drained()
+    for stuck in await server.finished(_HANDLERS_TIMEOUT_S):
+        logger.warning("the handler of %s did not end; it was cancelled", stuck)

@@ -1,0 +1,135 @@
+"""One running application: its routes and longwire's own, its streams, its metrics, its life."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import inspect
+import logging
+from typing import Any
+
+from longwire.identity.origins import OriginPolicy
+from longwire.server.app import App, LifespanHook, RouteHandler, SocketRoute
+from longwire.server.dispatch import Dispatcher, HttpHandler, SocketHandler
+from longwire.server.exchange import Exchange
+from longwire.server.metrics import ServerMetrics
+from longwire.server.operations import Operations
+from longwire.server.request import Request
+from longwire.server.response import Response, make_response
+from longwire.server.router import Router
+from longwire.server.settings import Settings
+from longwire.server.sockets import SocketEndpoints
+from longwire.server.static_files import STATIC_FOLDER, StaticFile
+
+__all__ = ["Service"]
+
+logger = logging.getLogger("longwire.server")
+
+# The demo page; its script and style stand in files of their own.
+_DEMO_FILES = {"/": "index.html", "/chat.css": "chat.css", "/chat.js": "chat.js"}
+
+
+class Service:
+    """Serves one application with one set of settings, on one event loop.
+
+    Life: ``start``, any number of exchanges through ``dispatcher.handle``, ``begin_drain``,
+    ``stop``.
+    """
+
+    def __init__(self, app: App, settings: Settings, *, is_development: bool = False) -> None:
+        self.app = app
+        self.settings = settings
+        self.metrics = ServerMetrics()
+        self.operations = Operations(self.metrics)
+        self.origins = OriginPolicy(settings.origins.allowed)
+        self.sockets = SocketEndpoints(settings, self.origins, self.metrics)
+        self.dispatcher = Dispatcher(self._build_router(is_development), self.metrics)
+        self._loop_watch: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Get ready for the first request. An error in a start hook is raised as it is."""
+        self.app.bind(self)
+        self._loop_watch = asyncio.create_task(self.metrics.watch_loop())
+        for hook in self.app.start_hooks:
+            await _run_hook(hook)
+        self.operations.set_ready(None)
+
+    def begin_drain(self) -> None:
+        """Take no new work; tell those who ask that this server goes away."""
+        self.operations.set_ready("the server is shutting down")
+
+    async def say_goodbye(self) -> None:
+        """Tell clients whose protocol has a word for it that their connection is about to close."""
+
+    async def stop(self) -> None:
+        """End everything; errors of stop hooks are logged."""
+        self.begin_drain()
+        for hook in reversed(self.app.stop_hooks):
+            try:
+                await _run_hook(hook)
+            except Exception:
+                logger.exception("a stop hook failed")
+        if self._loop_watch is not None:
+            self._loop_watch.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._loop_watch
+        self.app.bind(None)
+
+    async def publish(self, stream: str, data: Any) -> Any:
+        """Publish for the application itself."""
+        raise NotImplementedError
+
+    # -- routes -----------------------------------------------------------------------------------
+
+    def _build_router(self, is_development: bool) -> Router[HttpHandler, SocketHandler]:
+        router: Router[HttpHandler, SocketHandler] = Router()
+        router.add("/healthz", ["GET"], self.operations.health)
+        router.add("/readyz", ["GET"], self.operations.readiness)
+        router.add("/metrics", ["GET"], self.operations.figures)
+        _add_file(router, "/longwire.js", "longwire.js")
+        if is_development:
+            router.add_websocket("/echo", self.sockets.echo)
+        taken = set()
+        for resource in self.app.routes.resources():
+            taken.add(resource.pattern)
+            for method, handler in resource.methods.items():
+                router.add(resource.pattern, [method], _wrap_route(handler))
+            if resource.websocket is not None:
+                router.add_websocket(resource.pattern, self._wrap_socket(resource.websocket))
+        if is_development and taken.isdisjoint(_DEMO_FILES):
+            for path, name in _DEMO_FILES.items():
+                _add_file(router, path, name)
+        return router
+
+    def _wrap_socket(self, route: SocketRoute) -> SocketHandler:
+        async def handle(request: Request, exchange: Any) -> None:
+            await self.sockets.serve(request, exchange, route)
+
+        return handle
+
+
+def _wrap_route(handler: RouteHandler) -> HttpHandler:
+    async def handle(request: Request, exchange: Exchange) -> Response:
+        value = handler(request)
+        if inspect.isawaitable(value):
+            value = await value
+        return make_response(value)
+
+    return handle
+
+
+def _add_file(router: Router[HttpHandler, SocketHandler], path: str, name: str) -> None:
+    file = StaticFile(STATIC_FOLDER / name)
+    if not file.path.exists():
+        return
+
+    async def handle(request: Request, exchange: Exchange) -> Response:
+        return file.respond(request.headers)
+
+    router.add(path, ["GET"], handle)
+
+
+async def _run_hook(hook: LifespanHook) -> None:
+    result = hook()
+    if inspect.isawaitable(result):
+        await result
