@@ -1,18 +1,13 @@
-"""No bytes are ever taken for a request that somebody before us could have taken for something else."""
+"""No bytes are taken for a request that a reader before us could have taken for something else."""
 
 from __future__ import annotations
 
 import pytest
 
 from tests.unit.http.smuggling_vectors import ONE_REQUEST, REFUSED, SMUGGLED, Vector
-from tests.unit.http.wire import CUTS, Conversation, Cut, get
+from tests.unit.http.wire import Conversation, Cut, get
 
 FIRST = get("/first")
-
-
-@pytest.fixture(params=CUTS.values(), ids=CUTS.keys())
-def cut(request: pytest.FixtureRequest) -> Cut:
-    return request.param
 
 
 def by_name(vectors: list[Vector]) -> pytest.MarkDecorator:
