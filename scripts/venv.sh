@@ -59,7 +59,7 @@ elif [ "$kind" = run ] && ! same "$stamp_run" "$setup_digest"; then
     install --editable .
     echo "$setup_digest" >"$stamp_run"
     echo "$source_digest" >"$stamp_source"
-elif ! same "$stamp_source" "$source_digest"; then
+elif ! same "$stamp_source" "$source_digest" || [ -n "$(digest --stale)" ]; then
     echo "make: a compiled module's source changed; building again"
     install --no-deps --editable .
     echo "$source_digest" >"$stamp_source"

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import hypothesis
 import pytest
+from scripts.digest import stale_sources
 
 import longwire
 
@@ -27,18 +28,6 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile(os.environ.get("LONGWIRE_HYPOTHESIS", "default"))
 
 
-def stale_extensions() -> list[Path]:
-    """Sources in src/ newer than the compiled module, which would hide the edit."""
-    stale = []
-    for extension in SOURCE.rglob(f"*{EXTENSION_SUFFIX}"):
-        base = extension.with_name(extension.name.removesuffix(EXTENSION_SUFFIX))
-        for suffix in (".py", ".pyx", ".pxd"):
-            source = base.with_suffix(suffix)
-            if source.exists() and source.stat().st_mtime > extension.stat().st_mtime:
-                stale.append(source.relative_to(ROOT))
-    return stale
-
-
 def loaded_build() -> tuple[Path, bool]:
     """The folder that ``longwire`` came from, and whether it holds compiled modules."""
     folder = Path(longwire.__file__).resolve().parent
@@ -51,11 +40,11 @@ def pytest_configure(config: pytest.Config) -> None:
     wanted = os.environ.get("LONGWIRE_TEST_BUILD", "")
     if wanted == "pure" and (is_compiled or folder.is_relative_to(SOURCE)):
         raise pytest.UsageError(f"the pure build is to be tested, but longwire is {folder}")
-    if folder.is_relative_to(SOURCE):
-        stale = stale_extensions()
+    # Workers of xdist start later, when somebody may be editing already.
+    if folder.is_relative_to(SOURCE) and not hasattr(config, "workerinput"):
+        stale = ", ".join(str(path.relative_to(ROOT)) for path in stale_sources())
         if stale:
-            names = ", ".join(map(str, stale))
-            raise pytest.UsageError(f"compiled modules older than {names}: run `make build`")
+            raise pytest.UsageError(f"compiled modules older than {stale}: run `make build`")
 
 
 def pytest_report_header() -> str:

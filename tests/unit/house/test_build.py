@@ -10,11 +10,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from scripts.digest import compiled_modules
 
 from tests.needs import ROOT
-
-sys.path.insert(0, str(ROOT / "scripts"))
-from digest import compiled_modules
 
 EXTENSION_SUFFIXES = tuple(importlib.machinery.EXTENSION_SUFFIXES)
 MODULES = compiled_modules()
