@@ -227,7 +227,7 @@ class Http1Engine:
                 self._events.append(BodyReceived(exchange.stream, data))
             if exchange.body.ended:
                 self._end_request(exchange, self._events)
-        return exchange.body.ended
+        return bool(data) or exchange.body.ended
 
     def _end_request(self, exchange: _Exchange, events: list[HttpEvent]) -> None:
         events.append(RequestEnded(exchange.stream, exchange.body.trailers))

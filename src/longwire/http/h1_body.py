@@ -52,7 +52,8 @@ class BodyReader(Protocol):
     def read(self, buffer: bytearray) -> bytes:
         """Remove what belongs to the body from the front of ``buffer``; return the content.
 
-        Returns ``b""`` when more bytes are needed or the body has ended.
+        Returns ``b""`` when more bytes are needed or the body has ended. To be called again after
+        content was returned: a fault that follows it is raised by the next call.
         """
 
 
@@ -97,6 +98,7 @@ class ChunkedBody:
 
     __slots__ = (
         "_extension_bytes",
+        "_fault",
         "_in_trailers",
         "_limits",
         "_remaining",
@@ -113,6 +115,7 @@ class ChunkedBody:
         self._extension_bytes = 0
         self._trailer_bytes = 0
         self._in_trailers = False
+        self._fault: ProtocolError | None = None  # found, but after content that was still good
         self.ended = False
         self.trailers = Headers()
 
@@ -125,9 +128,20 @@ class ChunkedBody:
         """Take what is there of the body.
 
         Raises ProtocolError(400) for faulty framing, LimitError with 413 for too much content
-        and 431 for too large trailers.
+        and 431 for too large trailers; the content before the fault is returned first.
         """
-        pieces = []
+        if self._fault is not None:
+            raise self._fault
+        pieces: list[bytes] = []
+        try:
+            self._read_pieces(buffer, pieces)
+        except ProtocolError as fault:
+            if not pieces:
+                raise
+            self._fault = fault
+        return b"".join(pieces)
+
+    def _read_pieces(self, buffer: bytearray, pieces: list[bytes]) -> None:
         while buffer and not self.ended:
             if self._remaining > 2:
                 piece = _take(buffer, self._remaining - 2)
@@ -138,7 +152,6 @@ class ChunkedBody:
                     break
             elif not self._take_line(buffer):
                 break
-        return b"".join(pieces)
 
     def _take_chunk_end(self, buffer: bytearray) -> bool:
         if not b"\r\n".startswith(buffer[:2]):
@@ -172,7 +185,7 @@ class ChunkedBody:
         maximum = self._limits.chunk_extension_bytes_max
         if size > maximum:
             # RFC 9112 section 7.1.1: a server ought to limit the total of extensions, 4xx.
-            raise LimitError(400, "chunk_extension_bytes_max", size, maximum)
+            raise LimitError(400, "chunk_extension_bytes_max", maximum + 1, maximum)
 
     def _take_chunk_line(self, line: bytes) -> None:
         match = _CHUNK_LINE.fullmatch(line)
@@ -196,7 +209,7 @@ class ChunkedBody:
             return
         size, maximum = self._trailer_bytes + len(line), self._limits.header_bytes_max
         if size > maximum:
-            raise LimitError(431, "header_bytes_max", size, maximum)
+            raise LimitError(431, "header_bytes_max", maximum + 1, maximum)
 
     def _take_trailer_line(self, line: bytes) -> None:
         if line == b"\r\n":

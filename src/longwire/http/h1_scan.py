@@ -6,7 +6,8 @@ Request smuggling lives on such freedoms: two readers of the same bytes that dis
 a line, a head or a body ends. So this scan takes one spelling only, CRLF and the grammar to the
 letter, and what it refuses is never read on.
 
-Every verdict depends on the bytes alone, not on how they were cut into reads.
+Every verdict depends on the bytes alone, not on how they were cut into reads. That is why a limit
+that was passed is reported as passed by one: how much more is here already is chance.
 """
 
 from __future__ import annotations
@@ -126,7 +127,7 @@ class HeadScanner:
         elif buffer.endswith(b"\r", 0, end):
             length -= 1
         if length > maximum:
-            raise LimitError(414, "request_line_bytes_max", length, maximum)
+            raise LimitError(414, "request_line_bytes_max", maximum + 1, maximum)
 
     def _check_fields_bytes(self, buffer: bytearray, end: int) -> None:
         # The empty line that ends the head does not count, also when only half of it is here.
@@ -134,7 +135,7 @@ class HeadScanner:
             return
         size, maximum = end - self._fields_start, self._limits.header_bytes_max
         if size > maximum:
-            raise LimitError(431, "header_bytes_max", size, maximum)
+            raise LimitError(431, "header_bytes_max", maximum + 1, maximum)
 
 
 def _explain_wrong_byte(buffer: bytearray, position: int) -> str:
