@@ -3,6 +3,9 @@ cimport cython
 from longwire.websocket._mask cimport mask_range
 
 
+cdef int _CONTINUATION, _TEXT, _BINARY, _CLOSE, _PONG, _CONTROL_BYTES_MAX
+
+
 cdef class Piece:
     cdef readonly bytes payload
     cdef readonly bint is_text

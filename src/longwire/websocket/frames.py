@@ -43,6 +43,11 @@ __all__ = [
 CONTINUATION, TEXT, BINARY = 0x0, 0x1, 0x2
 CLOSE, PING, PONG = 0x8, 0x9, 0xA
 
+# The same for the parser: globals with an underscore are C variables once compiled, the public
+# ones are Python objects.
+_CONTINUATION, _TEXT, _BINARY = CONTINUATION, TEXT, BINARY
+_CLOSE, _PONG = CLOSE, PONG
+
 # Close codes of RFC 6455 section 7.4.1, as plain numbers: this module is compiled.
 _PROTOCOL_ERROR = 1002
 _INVALID_DATA = 1007
@@ -200,7 +205,7 @@ class FrameParser:
                     payload = data[start:offset]
                 self.has_only_messages = False
                 items.append(ControlFrame(first & 0x0F, payload))
-                if first & 0x0F == CLOSE:
+                if first & 0x0F == _CLOSE:
                     # RFC 6455 section 5.5.1: nothing that follows is to be processed.
                     self._is_finished = True
                     return 0
@@ -212,7 +217,7 @@ class FrameParser:
             offset = start
             if (
                 self._is_final_frame
-                and first & 0x0F != CONTINUATION
+                and first & 0x0F != _CONTINUATION
                 and payload_bytes <= length - start
                 and not self._is_compressed
                 and not self.emits_pieces
@@ -290,7 +295,7 @@ class FrameParser:
                     f"a frame has reserved bits set ({first >> 4 & 0x7:03b}) "
                     "that no agreed extension uses",
                 )
-            if opcode != TEXT and opcode != BINARY:
+            if opcode != _TEXT and opcode != _BINARY:
                 return self._fail(
                     _PROTOCOL_ERROR,
                     f"RSV1 is set on a frame with opcode {opcode}; only the first frame of a "
@@ -306,7 +311,7 @@ class FrameParser:
             )
         if opcode >= 0x8:
             # RFC 6455 section 5.2.
-            if opcode > PONG:
+            if opcode > _PONG:
                 return self._fail(_PROTOCOL_ERROR, f"opcode {opcode} is reserved")
             # RFC 6455 section 5.5.
             if first < 0x80:
@@ -318,12 +323,12 @@ class FrameParser:
                 )
             return True
         # RFC 6455 section 5.4.
-        if opcode == CONTINUATION:
+        if opcode == _CONTINUATION:
             if not self._is_in_message:
                 return self._fail(
                     _PROTOCOL_ERROR, "a continuation frame came while no message was open"
                 )
-        elif opcode > BINARY:
+        elif opcode > _BINARY:
             return self._fail(_PROTOCOL_ERROR, f"opcode {opcode} is reserved")
         elif self._is_in_message:
             return self._fail(
@@ -355,9 +360,9 @@ class FrameParser:
     def _begin_data_frame(self, first: int, payload_bytes: int) -> bool:
         """Note a data frame's header and check the limits, before any payload is taken."""
         opcode = first & 0x0F
-        if opcode != CONTINUATION:
+        if opcode != _CONTINUATION:
             self._is_in_message = True
-            self._is_text = opcode == TEXT
+            self._is_text = opcode == _TEXT
             self._is_compressed = first & 0x40 != 0
             self._is_first_piece = True
             self._fragments = 0
