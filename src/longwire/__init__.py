@@ -3,6 +3,10 @@
 ``import longwire`` loads nothing but the standard library and longwire itself.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 from longwire.base.errors import ConfigError, LimitError, LongwireError, ProtocolError, StoreError
 from longwire.net.broadcast import broadcast
 from longwire.net.callbacks import Callbacks
@@ -17,7 +21,18 @@ from longwire.websocket.closing import Close, State
 from longwire.websocket.deflate import DeflateOptions
 from longwire.websocket.handshake import HandshakeError
 
+if TYPE_CHECKING:
+    from longwire.hub.errors import PublishRefused
+    from longwire.server.app import App
+    from longwire.server.errors import HttpError
+    from longwire.server.permissions import Access
+    from longwire.server.publication import Publication
+    from longwire.server.request import Request
+    from longwire.server.response import Response
+
 __all__ = [
+    "Access",
+    "App",
     "Callbacks",
     "Close",
     "ConcurrencyError",
@@ -30,9 +45,14 @@ __all__ = [
     "Endpoint",
     "Evidence",
     "HandshakeError",
+    "HttpError",
     "LimitError",
     "LongwireError",
     "ProtocolError",
+    "Publication",
+    "PublishRefused",
+    "Request",
+    "Response",
     "Server",
     "State",
     "StoreError",
@@ -45,3 +65,23 @@ __all__ = [
 ]
 
 __version__ = "0.1.0"
+
+# What a server is written with loads third-party packages, so it is loaded when it is asked for.
+_LOADED_LATER = {
+    "Access": "longwire.server.permissions",
+    "App": "longwire.server.app",
+    "HttpError": "longwire.server.errors",
+    "Publication": "longwire.server.publication",
+    "PublishRefused": "longwire.hub.errors",
+    "Request": "longwire.server.request",
+    "Response": "longwire.server.response",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LOADED_LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    value = globals()[name] = getattr(import_module(_LOADED_LATER[name]), name)
+    return value

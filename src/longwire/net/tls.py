@@ -34,6 +34,8 @@ class Certificate:
 class ServerTls:
     """The TLS side of a listener. ``context`` is what to listen with; ``reload`` reads the files.
 
+    ``keylog_path``: a file that TLS secrets are appended to, for Wireshark.
+
     Raises :exc:`ConfigError` when a certificate cannot be read; after a failed ``reload`` the old
     certificates go on.
     """
@@ -44,10 +46,12 @@ class ServerTls:
         *,
         alpn: Sequence[str] = ("http/1.1",),
         client_ca_path: str | os.PathLike[str] | None = None,
+        keylog_path: str | os.PathLike[str] | None = None,
     ) -> None:
         self._certificates = list(certificates)
         self._alpn = list(alpn)
         self._client_ca_path = client_ca_path
+        self._keylog_path = keylog_path
         self._default: ssl.SSLContext
         self._by_name: dict[str, ssl.SSLContext] = {}
         self.reload()
@@ -88,6 +92,13 @@ class ServerTls:
                 f"the certificate or its key cannot be loaded: {error}",
                 hint="PEM files that belong together; the chain begins with the server's own",
             ) from error
+        if self._keylog_path is not None:
+            try:
+                context.keylog_filename = os.fspath(self._keylog_path)
+            except OSError as error:
+                raise ConfigError(
+                    str(self._keylog_path), f"TLS secrets cannot be written there: {error}"
+                ) from error
         if self._client_ca_path is not None:
             try:
                 context.load_verify_locations(self._client_ca_path)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
 
 from longwire.base.errors import ConfigError, LongwireError
+from longwire.identity.principal import Principal
 from longwire.server.patterns import StreamPattern
 from longwire.server.permissions import Access, Action, Permissions, PermitRule
 from longwire.server.publication import Publication, PublishHook
@@ -59,12 +60,18 @@ function runs on the event loop, so it must not block."""
 WebSocketHandler: TypeAlias = Callable[[Any, Request], Awaitable[None]]
 """Gets the open connection and the request; the connection is closed when it returns."""
 
+Authenticator: TypeAlias = Callable[
+    [str], "Principal | str | None | Awaitable[Principal | str | None]"
+]
+"""Gets a token; returns who has it, by name, or ``None`` to refuse it."""
+
 LifespanHook: TypeAlias = Callable[[], "Awaitable[None] | None"]
 
 _Route = TypeVar("_Route", bound=RouteHandler)
 _Socket = TypeVar("_Socket", bound=WebSocketHandler)
 _Rule = TypeVar("_Rule", bound=PermitRule)
 _Hook = TypeVar("_Hook", bound=PublishHook)
+_Authenticator = TypeVar("_Authenticator", bound=Authenticator)
 _Lifespan = TypeVar("_Lifespan", bound=LifespanHook)
 
 RESERVED_PATHS = ("/ws", "/healthz", "/readyz", "/metrics", "/longwire.js", "/echo")
@@ -94,7 +101,7 @@ class App:
     >>> @app.route("/hello/{name}")
     ... def hello(request):
     ...     return {"hello": request.path_parameters["name"]}
-    >>> @app.permit("chat/*", actions=["read", "publish"])
+    >>> @app.permit("chat/*")
     ... def anybody(access):
     ...     return True
     >>> @app.on_publish("chat/*")
@@ -108,6 +115,7 @@ class App:
         self.permissions = Permissions()
         self.routes: Router[RouteHandler, SocketRoute] = Router()
         self.publish_hooks: list[tuple[StreamPattern, PublishHook]] = []
+        self.authenticator: Authenticator | None = None
         self.start_hooks: list[LifespanHook] = []
         self.stop_hooks: list[LifespanHook] = []
         self._service: Service | None = None
@@ -161,6 +169,15 @@ class App:
 
         return register
 
+    def authenticate(self, authenticator: _Authenticator) -> _Authenticator:
+        """Let the function below say who a client is by the token that it sent.
+
+        It returns a name (or a ``Principal``), or ``None`` to refuse the token. Clients without a
+        token are anonymous. Without this every token is refused.
+        """
+        self.authenticator = authenticator
+        return authenticator
+
     def on_publish(self, pattern: str) -> Callable[[_Hook], _Hook]:
         """Show every entry that a client publishes to the function below, before it is stored.
 
@@ -208,7 +225,7 @@ class App:
 
     def bind(self, service: Service | None) -> None:
         """Learn what serves the application from now on; ``None``: nothing any more."""
-        if service is not None and self._service is not None:
+        if service is not None and self._service not in (None, service):
             raise LongwireError("an application cannot be served twice at a time")
         self._service = service
 

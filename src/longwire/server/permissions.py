@@ -5,15 +5,14 @@ from __future__ import annotations
 import inspect
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import TypeAlias
 
+from longwire.hub.policy import Action
 from longwire.identity.principal import Principal
 from longwire.server.patterns import StreamPattern
 from longwire.server.settings import AnonymousSettings
 
 __all__ = ["Access", "Action", "Permissions", "PermitRule"]
-
-Action: TypeAlias = Literal["read", "publish"]
 
 ACTIONS: tuple[Action, ...] = ("read", "publish")
 

@@ -10,8 +10,6 @@ from longwire.identity.principal import Principal
 
 __all__ = ["Publication", "PublishHook"]
 
-JSON_TYPE = "application/json"
-
 
 class Publication:
     """One entry that somebody publishes.

@@ -80,7 +80,18 @@ def make_tls(settings: ServerSettings) -> ServerTls | None:
     if settings.tls_cert is None:
         return None
     certificate = Certificate(cert_path=settings.tls_cert, key_path=settings.tls_key)
-    return ServerTls([certificate])
+    if settings.tls_keylog is not None:
+        logger.warning("TLS secrets are written to %s", settings.tls_keylog)
+        _create_for_owner_alone(settings.tls_keylog)
+    return ServerTls([certificate], keylog_path=settings.tls_keylog)
+
+
+def _create_for_owner_alone(path: str) -> None:
+    try:
+        os.close(os.open(path, os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o600))
+    except OSError as error:
+        message = f"TLS secrets cannot be written there: {error.strerror}"
+        raise ConfigError(path, message) from None
 
 
 def make_listener(settings: ServerSettings, server: HttpServer, tls: ServerTls | None) -> Listener:
