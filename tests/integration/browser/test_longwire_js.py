@@ -1,0 +1,86 @@
+"""The JavaScript client as it is committed: built from its source, small, and tested."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import re
+import subprocess
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from tests.needs import ROOT, missing, require
+
+JS = ROOT / "js"
+BUILT = ROOT / "src" / "longwire" / "server" / "static" / "longwire.js"
+COMPRESSED_BYTES_MAX = 12_000
+
+
+def require_build_tools() -> None:
+    require("node")
+    for package in ("esbuild", "typescript"):
+        if not (JS / "node_modules" / package / "package.json").exists():
+            missing(f"npm package {package}", "scripts/test_setup.sh installs js")
+
+
+def run_node(*arguments: str) -> str:
+    done = subprocess.run(
+        ["node", *arguments], cwd=JS, capture_output=True, text=True, check=False, timeout=110
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def files_below(folder: Path) -> dict[str, bytes]:
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+
+
+@pytest.mark.slow
+def test_committed_build_is_what_the_source_gives(tmp_path: Path) -> None:
+    require_build_tools()
+    run_node("build.mjs", "--out", str(tmp_path))
+    committed = {f"js/lib/{name}": data for name, data in files_below(JS / "lib").items()}
+    committed[BUILT.relative_to(ROOT).as_posix()] = BUILT.read_bytes()
+    built = files_below(tmp_path)
+    assert sorted(built) == sorted(committed)
+    different = [name for name in built if built[name] != committed[name]]
+    assert not different, "run `npm run build` in js/ and commit what it writes"
+
+
+def test_served_module_is_small_and_stands_alone() -> None:
+    text = BUILT.read_text()
+    assert len(gzip.compress(BUILT.read_bytes(), 9)) <= COMPRESSED_BYTES_MAX
+    assert not re.search(r"\bimport\b|\brequire\(", text)
+    assert re.search(r"export\{.*\bas connect\b", text)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+def test_unit_tests_of_the_client_pass() -> None:
+    require("node")
+    tests = sorted(str(path.relative_to(JS)) for path in JS.glob("test/*.test.mjs"))
+    output = run_node("--test", "--test-reporter=tap", *tests)
+    passed = re.search(r"^# pass (\d+)$", output, re.MULTILINE)
+    assert passed is not None and int(passed[1]) > 70
+    assert re.search(r"^# (?:skipped|todo) [1-9]", output, re.MULTILINE) is None
+
+
+def test_package_has_the_version_of_the_project() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    package = json.loads((JS / "package.json").read_text())
+    assert package["version"] == project["version"]
+    assert "dependencies" not in package
+    assert package["version"] in BUILT.read_text()
+
+
+def test_package_lock_is_exact_and_names_no_host() -> None:
+    package = json.loads((JS / "package.json").read_text())
+    for version in package["devDependencies"].values():
+        assert re.fullmatch(r"\d+\.\d+\.\d+", version)
+    assert "://" not in (JS / "package-lock.json").read_text()

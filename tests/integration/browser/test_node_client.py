@@ -1,0 +1,33 @@
+"""longwire.js in Node.js, on two WebSocket implementations, against a real server."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.integration.browser.driving import DevelopmentServer, drive
+from tests.needs import ROOT, require_node_modules
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
+
+
+@pytest.mark.parametrize("implementation", ["ws", "undici"])
+def test_node_client_loses_and_doubles_nothing(
+    server: DevelopmentServer, tmp_path: Path, implementation: str
+) -> None:
+    node = require_node_modules("ws", "undici")
+    settings = {
+        "node": str(node),
+        "port": server.port,
+        "implementation": implementation,
+        "library": (ROOT / "js" / "lib" / "longwire.js").as_uri(),
+    }
+    actions = {
+        "kill": server.kill,
+        "stop": server.stop,
+        "suspend": server.suspend,
+        "start": server.start,
+    }
+    report = drive("client.mjs", settings, cwd=node, timeout_s=200, actions=actions)
+    assert report["returns"] > 4
