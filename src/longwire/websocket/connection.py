@@ -384,8 +384,7 @@ class WebSocketEngine:
             self._step(ClosingInput.TIMEOUT, now)
             return []
         keepalive = self._keepalive
-        last_received_s = self.last_received_s
-        verdict = keepalive.check(now, now if last_received_s is None else last_received_s)
+        verdict = keepalive.check(now, self.last_received_s)
         if verdict is KeepaliveVerdict.SEND_PING:
             self.ping(now=now)
             keepalive.ping_sent(now)

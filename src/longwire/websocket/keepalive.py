@@ -29,7 +29,7 @@ class KeepaliveVerdict(Enum):
 class Keepalive:
     """The timer and the pings of one connection. Any inbound byte counts as life."""
 
-    __slots__ = ("_is_paused", "_pending", "_ping_sent_s", "_settings", "deadline")
+    __slots__ = ("_is_paused", "_pending", "_ping_sent_s", "_settings", "_started_s", "deadline")
 
     def __init__(self, settings: KeepaliveSettings, *, now: float) -> None:
         self._settings = settings
@@ -37,6 +37,8 @@ class Keepalive:
         # When the ping was sent whose answer is awaited; None while none is.
         self._ping_sent_s: float | None = None
         self._is_paused = False
+        # Silence is counted from here until the first byte after it.
+        self._started_s = now
         self.deadline: float | None = None
         self._wait_for_silence(now)
 
@@ -45,13 +47,15 @@ class Keepalive:
         interval_s = self._settings.ping_interval_s
         self.deadline = None if interval_s is None else last_received_s + interval_s
 
-    def check(self, now: float, last_received_s: float) -> KeepaliveVerdict:
+    def check(self, now: float, last_received_s: float | None) -> KeepaliveVerdict:
         """Say what is due at ``now`` and set the next deadline.
 
         After ``SEND_PING`` the caller calls :meth:`ping_sent`.
         """
         if self.deadline is None or self._is_paused or now < self.deadline:
             return KeepaliveVerdict.WAIT
+        if last_received_s is None or last_received_s < self._started_s:
+            last_received_s = self._started_s
         if self._ping_sent_s is not None:
             if last_received_s < self._ping_sent_s and self._settings.ping_timeout_s is not None:
                 self.deadline = None
@@ -80,6 +84,7 @@ class Keepalive:
         """Judge again; the peer gets a full interval from ``now``."""
         if self._is_paused:
             self._is_paused = False
+            self._started_s = now
             self._wait_for_silence(now)
 
     def stop(self) -> None:

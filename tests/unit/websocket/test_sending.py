@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from typing import Any
+from collections.abc import Callable
+from typing import Any, ClassVar
 
 import pytest
 
@@ -246,7 +247,7 @@ class TestEncodedForMany:
 
 
 class TestAfterTheEnd:
-    CALLS = {
+    CALLS: ClassVar[dict[str, Callable[[WebSocketEngine], Any]]] = {
         "send": lambda engine: engine.send("x"),
         "send_fragment": lambda engine: engine.send_fragment("x", final=True),
         "send_encoded": lambda engine: engine.send_encoded(b"\x81\x01x"),
