@@ -58,7 +58,6 @@ export declare class Client {
     #private;
     /** The address of the WebSocket. */
     readonly url: string;
-    constructor(url: string | URL, options: ConnectOptions);
     get state(): State;
     /** Published messages whose outcome is not known yet. */
     get pending(): number;

@@ -640,6 +640,7 @@ var Subscription = class {
   #wake;
   #error;
   #settleReady;
+  /** @internal */
   constructor(host, stream, options, handler) {
     this.#host = host;
     this.stream = stream;
@@ -664,18 +665,18 @@ var Subscription = class {
     this.end();
   }
   // --- for the client ---------------------------------------------------------------------
-  /** There is a connection: ask for what comes after what was received. */
+  /** There is a connection: ask for what comes after what was received. @internal */
   connected() {
     if (this.#state === "idle") this.#ask();
     else this.#resume();
   }
-  /** The connection is gone. */
+  /** The connection is gone. @internal */
   disconnected() {
     if (this.#state === "ended" || this.#state === "finished") return;
     this.#state = this.#state === "leaving" || this.#state === "paused" ? "paused" : "idle";
     this.#wasInterrupted = this.#received !== void 0;
   }
-  /** No message will follow; with an error, it is why. */
+  /** No message will follow; with an error, it is why. @internal */
   end(error) {
     if (this.#state === "ended") return;
     this.#state = "ended";
@@ -686,7 +687,7 @@ var Subscription = class {
     this.#host.ended(this);
     this.#wake?.();
   }
-  /** An entry of the stream, covering the interval (after, position]. */
+  /** An entry of the stream, covering the interval (after, position]. @internal */
   entry(message) {
     const position = String(message.position);
     if (!this.#follows(String(message.after), position)) return;
@@ -702,14 +703,14 @@ var Subscription = class {
       }
     });
   }
-  /** The server's word that (after, upto] will not come. */
+  /** The server's word that (after, upto] will not come. @internal */
   gap(message) {
     const after = String(message.after);
     const upto = String(message.upto);
     if (!this.#follows(after, upto)) return;
     this.#enqueueGap(String(message.reason), after, upto, message.lost !== false);
   }
-  /** The server's word that the stream is closed and this was all of it. */
+  /** The server's word that the stream is closed and this was all of it. @internal */
   closed(message) {
     if (this.#state !== "live") return;
     this.#state = "finished";
@@ -992,6 +993,7 @@ var Client = class {
   #retry;
   #last = { reason: "", code: 0 };
   #closed;
+  /** @internal */
   constructor(url, options) {
     this.url = webSocketUrl(url);
     this.#options = { ...DEFAULTS, ...options };

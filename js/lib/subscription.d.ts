@@ -1,5 +1,3 @@
-import type { ServerMessage } from "./connection.js";
-import { LongwireError } from "./errors.js";
 import { type Position } from "./position.js";
 /** One message of a stream. */
 export interface Message<Data = unknown> {
@@ -44,18 +42,6 @@ export interface End {
     readonly stream: string;
     readonly position: Position;
 }
-/** What a subscription needs of its client. */
-export interface SubscriptionHost {
-    readonly isUsable: boolean;
-    readonly queueMessagesMax: number;
-    request(op: string, members: object, answered: (message: ServerMessage) => void, refused: (error: LongwireError) => void): void;
-    recovered(event: Recovered): void;
-    gap(event: Gap): void;
-    finished(event: End): void;
-    failed(error: LongwireError): void;
-    retryDelayMs(failures: number): number;
-    ended(subscription: Subscription<never>): void;
-}
 /**
  * A reader of one stream. Give a handler, or iterate over it:
  * `for await (const message of subscription) …`
@@ -68,22 +54,9 @@ export declare class Subscription<Data = unknown> implements AsyncIterable<Messa
     readonly stream: string;
     /** Settled with the first answer of the server: subscribed, or refused. */
     readonly ready: Promise<void>;
-    constructor(host: SubscriptionHost, stream: string, options: SubscribeOptions, handler: Handler<Data> | undefined);
     /** How far this subscription has dealt with the stream; undefined before the first answer. */
     get position(): Position | undefined;
     /** Stop. Messages that were received and not handled yet are dropped; `position` says which. */
     unsubscribe(): void;
-    /** There is a connection: ask for what comes after what was received. */
-    connected(): void;
-    /** The connection is gone. */
-    disconnected(): void;
-    /** No message will follow; with an error, it is why. */
-    end(error?: LongwireError): void;
-    /** An entry of the stream, covering the interval (after, position]. */
-    entry(message: ServerMessage): void;
-    /** The server's word that (after, upto] will not come. */
-    gap(message: ServerMessage): void;
-    /** The server's word that the stream is closed and this was all of it. */
-    closed(message: ServerMessage): void;
     [Symbol.asyncIterator](): AsyncGenerator<Message<Data>, void, void>;
 }

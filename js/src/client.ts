@@ -107,6 +107,7 @@ export class Client {
   #last: Pick<StateChange, "reason" | "code"> = { reason: "", code: 0 };
   #closed: LongwireError | undefined;
 
+  /** @internal */
   constructor(url: string | URL, options: ConnectOptions) {
     this.url = webSocketUrl(url);
     this.#options = { ...DEFAULTS, ...options };

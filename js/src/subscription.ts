@@ -50,7 +50,7 @@ export interface End {
   readonly position: Position;
 }
 
-/** What a subscription needs of its client. */
+/** What a subscription needs of its client. @internal */
 export interface SubscriptionHost {
   readonly isUsable: boolean;
   readonly queueMessagesMax: number;
@@ -111,6 +111,7 @@ export class Subscription<Data = unknown> implements AsyncIterable<Message<Data>
   #error: LongwireError | undefined;
   #settleReady!: (error?: LongwireError) => void;
 
+  /** @internal */
   constructor(
     host: SubscriptionHost,
     stream: string,
@@ -144,20 +145,20 @@ export class Subscription<Data = unknown> implements AsyncIterable<Message<Data>
 
   // --- for the client ---------------------------------------------------------------------
 
-  /** There is a connection: ask for what comes after what was received. */
+  /** There is a connection: ask for what comes after what was received. @internal */
   connected(): void {
     if (this.#state === "idle") this.#ask();
     else this.#resume();
   }
 
-  /** The connection is gone. */
+  /** The connection is gone. @internal */
   disconnected(): void {
     if (this.#state === "ended" || this.#state === "finished") return;
     this.#state = this.#state === "leaving" || this.#state === "paused" ? "paused" : "idle";
     this.#wasInterrupted = this.#received !== undefined;
   }
 
-  /** No message will follow; with an error, it is why. */
+  /** No message will follow; with an error, it is why. @internal */
   end(error?: LongwireError): void {
     if (this.#state === "ended") return;
     this.#state = "ended";
@@ -169,7 +170,7 @@ export class Subscription<Data = unknown> implements AsyncIterable<Message<Data>
     this.#wake?.();
   }
 
-  /** An entry of the stream, covering the interval (after, position]. */
+  /** An entry of the stream, covering the interval (after, position]. @internal */
   entry(message: ServerMessage): void {
     const position = String(message.position);
     if (!this.#follows(String(message.after), position)) return;
@@ -186,7 +187,7 @@ export class Subscription<Data = unknown> implements AsyncIterable<Message<Data>
     });
   }
 
-  /** The server's word that (after, upto] will not come. */
+  /** The server's word that (after, upto] will not come. @internal */
   gap(message: ServerMessage): void {
     const after = String(message.after);
     const upto = String(message.upto);
@@ -194,7 +195,7 @@ export class Subscription<Data = unknown> implements AsyncIterable<Message<Data>
     this.#enqueueGap(String(message.reason), after, upto, message.lost !== false);
   }
 
-  /** The server's word that the stream is closed and this was all of it. */
+  /** The server's word that the stream is closed and this was all of it. @internal */
   closed(message: ServerMessage): void {
     if (this.#state !== "live") return;
     this.#state = "finished";

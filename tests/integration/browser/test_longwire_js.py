@@ -53,6 +53,12 @@ def test_committed_build_is_what_the_source_gives(tmp_path: Path) -> None:
     assert not different, "run `npm run build` in js/ and commit what it writes"
 
 
+@pytest.mark.slow
+def test_types_of_the_package_fit_what_users_write() -> None:
+    require_build_tools()
+    run_node("node_modules/typescript/bin/tsc", "-p", "test/types")
+
+
 def test_served_module_is_small_and_stands_alone() -> None:
     text = BUILT.read_text()
     assert len(gzip.compress(BUILT.read_bytes(), 9)) <= COMPRESSED_BYTES_MAX
