@@ -43,6 +43,7 @@ class AsyncioLink(WheelEntry, asyncio.BufferedProtocol):
         "_is_corked",
         "_is_eof_written",
         "_is_in_burst",
+        "_is_lost",
         "_is_over_high",
         "_is_transport_paused",
         "_make_handler",
@@ -80,6 +81,7 @@ class AsyncioLink(WheelEntry, asyncio.BufferedProtocol):
         self._is_transport_paused = False
         self._is_closing = False
         self._is_eof_written = False
+        self._is_lost = False
         self.is_reading_paused = False
         self.local_address: Address = None
         self.remote_address: Address = None
@@ -142,13 +144,13 @@ class AsyncioLink(WheelEntry, asyncio.BufferedProtocol):
         error = exc if isinstance(exc, OSError) or exc is None else OSError(str(exc))
         if error is not None and not self._is_closing and self.tls is None:
             self._read_what_is_left()
-        self._is_closing = True
-        self._corked.clear()
-        self._corked_bytes = 0
         try:
             self._handler.link_lost(error)
         except Exception as failure:
             self._handler_failed(failure)
+        self._is_closing = self._is_lost = True
+        self._corked.clear()
+        self._corked_bytes = 0
         self._state.wheel.discard(self)
         self._state.lag.release()
         if self._on_lost is not None:
@@ -177,9 +179,18 @@ class AsyncioLink(WheelEntry, asyncio.BufferedProtocol):
     def longest_block(self, window_s: float) -> Block | None:
         return self._state.lag.longest_block(self._state.clock(), window_s)
 
+    def blocked_s(self, since_s: float) -> float:
+        return self._state.lag.blocked_s(self._state.clock(), since_s)
+
     @property
     def held_bytes(self) -> int:
-        return self._corked_bytes + self._transport.get_write_buffer_size()
+        if self._is_lost:
+            return 0
+        size = self._transport.get_write_buffer_size()
+        if size == 0 and not self._is_closing and self._transport.is_closing():
+            # The transport broke and threw its buffer away: what it held when we last looked.
+            size = self._backlog_bytes
+        return self._corked_bytes + size
 
     @property
     def is_closing(self) -> bool:

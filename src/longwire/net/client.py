@@ -316,9 +316,11 @@ class connect:
         if target.sock is None and target.path is None:
             target = replace(target, host=target.host or uri.host, port=target.port or uri.port)
         if uri.secure:
-            context = self._ssl or ssl_module.create_default_context()
+            if self._ssl is None:
+                self._ssl = ssl_module.create_default_context()
+                self._ssl.set_alpn_protocols(["http/1.1"])
             target = replace(
-                target, ssl=context, server_hostname=target.server_hostname or uri.host
+                target, ssl=self._ssl, server_hostname=target.server_hostname or uri.host
             )
         else:
             target = replace(target, server_hostname=None)

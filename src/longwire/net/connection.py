@@ -50,6 +50,7 @@ class Connection(Callbacks):
         "_endpoint",
         "_fragments_sender",
         "_id",
+        "_is_paused",
         "_is_skipping",
         "_link",
         "_loop",
@@ -90,6 +91,7 @@ class Connection(Callbacks):
         self._assembly: list[str | bytes] = []
         self._parts: MessageParts | None = None
         self._is_skipping = False
+        self._is_paused = False
         self._drain_waiters: list[asyncio.Future[None]] = []
         self._closed_waiters: list[asyncio.Future[None]] = []
         self._pings: deque[tuple[bytes, float, asyncio.Future[float]]] = deque()
@@ -256,7 +258,8 @@ class Connection(Callbacks):
 
     def _take(self) -> str | bytes | Fragment:
         item = self._queue.take()
-        if self._link.is_reading_paused and self._queue.is_low:
+        if self._is_paused and self._queue.is_low:
+            self._is_paused = False
             self.endpoint.resume_reading()
         return item
 
@@ -467,7 +470,8 @@ class Connection(Callbacks):
             connection.messages_discarded += 1
             return
         queue.put(item)
-        if queue.is_over:
+        if queue.is_over and not self._is_paused:
+            self._is_paused = True
             connection.pause_reading()
         self._wake_receiver()
 

@@ -27,6 +27,12 @@ logger = logging.getLogger("longwire.net")
 
 _POLITE_CODES = frozenset({1000, 1001, 1005})
 
+INFLATE_STEP_BYTES = 4096
+"""Compressed input that is taken at once; between steps a pause of reading takes effect."""
+
+LINGER_S = 10.0
+"""How long what was written may take to leave after the engine has no deadline of its own."""
+
 LOOP_BLOCK_WINDOW_S = 2.0
 """How long before the end a block of our own loop may lie and still have to do with it."""
 
@@ -39,10 +45,13 @@ class Endpoint:
         "_callbacks",
         "_closed",
         "_evidence",
+        "_is_feeding",
+        "_is_paused",
         "_link",
         "_link_end",
         "_link_error",
         "_opened_s",
+        "_unfed",
         "engine",
         "messages_discarded",
         "opening",
@@ -62,6 +71,10 @@ class Endpoint:
         self._evidence: Evidence | None = None
         self._closed: Closed | None = None
         self._opened_s = 0.0
+        # What one read brought past the point where reading paused (only with deflate).
+        self._unfed = b""
+        self._is_paused = False
+        self._is_feeding = False
 
     # -- facts ------------------------------------------------------------------------------
 
@@ -171,13 +184,19 @@ class Endpoint:
 
         What is already decoded still comes. Keepalive does not judge a peer that is not read.
         """
-        if not self._link.is_reading_paused and self.engine.state is State.OPEN:
+        if not self._is_paused and self.engine.state is State.OPEN:
+            self._is_paused = True
             self._link.pause_reading()
             self.engine.set_reading_paused(True, self._link.now())
             self._link.set_deadline(self.engine.deadline)
 
     def resume_reading(self) -> None:
-        if self._link.is_reading_paused:
+        """Read again."""
+        if not self._is_paused:
+            return
+        self._is_paused = False
+        self._feed()
+        if not self._is_paused:
             self._link.resume_reading()
             self.engine.set_reading_paused(False, self._link.now())
             self._link.set_deadline(self.engine.deadline)
@@ -193,8 +212,27 @@ class Endpoint:
 
     def data_received(self, data: bytes | bytearray | memoryview) -> None:
         now = self._link.now()
-        self._dispatch(self.engine.receive(data, now))
-        self._after_engine(now)
+        if self.opening.deflate is None or len(data) <= INFLATE_STEP_BYTES:
+            self._dispatch(self.engine.receive(data, now))
+            self._after_engine(now)
+        else:
+            self._unfed += data
+            self._feed()
+
+    def _feed(self) -> None:
+        """Hand what is held back to the engine, in steps until reading pauses.
+
+        Compressed input can grow a thousandfold, so a pause has to hold within one read too.
+        """
+        if self._is_feeding:
+            return
+        self._is_feeding = True
+        while self._unfed and not self._is_paused:
+            step, self._unfed = self._unfed[:INFLATE_STEP_BYTES], self._unfed[INFLATE_STEP_BYTES:]
+            now = self._link.now()
+            self._dispatch(self.engine.receive(step, now))
+            self._after_engine(now)
+        self._is_feeding = False
 
     def eof_received(self) -> None:
         now = self._link.now()
@@ -202,7 +240,7 @@ class Endpoint:
             self._link_end = "eof"
         if self.engine.close_received is None:
             self._capture()
-        self._dispatch(self.engine.receive_eof(now))
+        self.engine.receive_eof(now)
         self._after_engine(now)
 
     def link_drained(self) -> None:
@@ -210,6 +248,17 @@ class Endpoint:
             self._call(self._callbacks.on_drain)
 
     def deadline_reached(self, now: float) -> None:
+        engine = self.engine
+        if engine.state is State.CLOSED:
+            self._link.abort()
+            return
+        asked_s = engine.last_ping_sent_s if engine.state is State.OPEN else engine.last_sent_s
+        if engine.deadline is not None and asked_s is not None:
+            # While our own loop did not run, the peer's answer had no time to count.
+            due_s = engine.deadline + self._link.blocked_s(asked_s)
+            if now < due_s:
+                self._link.set_deadline(due_s)
+                return
         self._dispatch(self.engine.handle_deadline(now))
         self._after_engine(now)
 
@@ -221,9 +270,11 @@ class Endpoint:
         if error is not None:
             self._link_end = "error"
         now = self._link.now()
-        if self.engine.state is not State.CLOSED:
-            self._dispatch(self.engine.receive_eof(now))
+        if self._unfed:
+            self._is_paused = False
+            self._feed()
         self._capture()
+        self.engine.receive_eof(now)
         engine = self.engine
         ending = Ending(
             received=engine.close_received,
@@ -277,8 +328,8 @@ class Endpoint:
 
     def _callback_failed(self, error: Exception) -> None:
         logger.error("callback of %r failed", self._callbacks, exc_info=error)
-        message = f"{type(error).__name__} in a callback"
-        self.fail(ProtocolError(CloseCode.INTERNAL_ERROR, message, side="local"))
+        # The peer learns that something failed, not what: that is in our log.
+        self.fail(ProtocolError(CloseCode.INTERNAL_ERROR, "a callback failed", side="local"))
 
     def _after_engine(self, now: float) -> None:
         """Write what the engine has to say, and obey it about time and transport."""
@@ -297,6 +348,9 @@ class Endpoint:
             if self._link_end == "open":
                 self._link_end = "closed_by_us"
             link.close()
+            if engine.deadline is None:
+                link.set_deadline(now + LINGER_S)
+                return
         else:
             self.abort()
         link.set_deadline(engine.deadline)
@@ -351,7 +405,7 @@ class Endpoint:
             messages_unread=messages_unread,
             bytes_unread=bytes_unread,
             messages_discarded=self.messages_discarded,
-            reading_paused=link.is_reading_paused,
+            reading_paused=self._is_paused,
             has_keepalive_expired=engine.keepalive_expired,
             is_local_socket=isinstance(link.local_address, (str, bytes)),
             tcp=link.tcp_info(),

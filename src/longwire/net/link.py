@@ -107,5 +107,8 @@ class Link(Protocol):
     def longest_block(self, window_s: float) -> Block | None:
         """Return the longest time within ``window_s`` at which our own event loop did not run."""
 
+    def blocked_s(self, since_s: float) -> float:
+        """Return for how many seconds since ``since_s`` our own event loop did not run."""
+
     def switch_handler(self, handler: LinkHandler) -> None:
         """Give the link to another handler, whose ``link_made`` is called."""

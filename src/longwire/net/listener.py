@@ -91,8 +91,9 @@ class Listener:
         sock = self._sock
         if self._path is not None:
             sock = _bind_unix(self._path, self._mode)
-            status = os.stat(self._path)
-            self._inode = (status.st_dev, status.st_ino)
+            if not self._path.startswith("\0"):
+                status = os.stat(self._path)
+                self._inode = (status.st_dev, status.st_ino)
         if sock is not None and sock.family == socket.AF_UNIX:
             server = await loop.create_unix_server(self._protocol, sock=sock, **common)
         elif sock is not None:

@@ -66,6 +66,16 @@ class LoopLag(WheelEntry):
         recent = [block for block in self._blocks if now - block.ended_s <= window_s]
         return max(recent, key=lambda block: block.duration_s, default=None)
 
+    def blocked_s(self, now: float, since_s: float) -> float:
+        """Return how long the loop did not run since ``since_s``, as far as is remembered."""
+        if self._users and self._note(now):
+            self._arm(now)
+        return sum(
+            min(block.duration_s, block.ended_s - since_s)
+            for block in self._blocks
+            if block.ended_s > since_s
+        )
+
     def _note(self, now: float) -> bool:
         late_s = now - self._expected
         if late_s < BLOCKED_S_MIN:

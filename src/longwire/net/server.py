@@ -57,7 +57,7 @@ class Server:
         self._drain_timeout_s = drain_timeout_s
         self._listener = make_listener(self._make_opening)
         self._tasks: dict[asyncio.Task[None], Connection] = {}
-        self._loop: asyncio.AbstractEventLoop
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._closing: asyncio.Task[None] | None = None
 
     # -- facts ------------------------------------------------------------------------------
@@ -100,7 +100,7 @@ class Server:
     async def serve_forever(self) -> None:
         """Serve until cancelled, then close."""
         try:
-            await self._loop.create_future()
+            await asyncio.get_running_loop().create_future()
         finally:
             self.close()
             await self.wait_closed()
@@ -117,7 +117,7 @@ class Server:
         their peers close them. Handlers that do not return within the drain time-out are named in
         the log and cancelled.
         """
-        if self._closing is not None:
+        if self._closing is not None or self._loop is None:
             return
         self._listener.stop_accepting()
         if close_connections:
@@ -178,12 +178,13 @@ class Server:
     # -- connections ------------------------------------------------------------------------
 
     def _make_opening(self, link: Link) -> LinkHandler:
+        loop = asyncio.get_running_loop()
         if isinstance(self._handler, Callbacks):
-            return ServerOpening(self._loop, self._rules, callbacks=self._handler)
-        return ServerOpening(self._loop, self._rules, run=self._run)
+            return ServerOpening(loop, self._rules, callbacks=self._handler)
+        return ServerOpening(loop, self._rules, run=self._run)
 
     def _run(self, connection: Connection) -> None:
-        task = self._loop.create_task(self._handle(connection))
+        task = asyncio.get_running_loop().create_task(self._handle(connection))
         self._tasks[task] = connection
         task.add_done_callback(self._done)
 
