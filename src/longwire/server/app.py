@@ -61,7 +61,7 @@ WebSocketHandler: TypeAlias = Callable[[Any, Request], Awaitable[None]]
 """Gets the open connection and the request; the connection is closed when it returns."""
 
 Authenticator: TypeAlias = Callable[
-    [str], "Principal | str | None | Awaitable[Principal | str | None]"
+    [str], "Principal | str | Awaitable[Principal | str | None] | None"
 ]
 """Gets a token; returns who has it, by name, or ``None`` to refuse it."""
 
@@ -205,14 +205,15 @@ class App:
 
     # -- what a user calls ----------------------------------------------------------------------
 
-    async def publish(self, stream: str, data: Any) -> Appended:
+    async def publish(self, stream: str, data: Any, *, content_type: str | None = None) -> Appended:
         """Publish one entry from the application itself, past permissions and hooks.
 
-        ``bytes`` are stored as they are, everything else as JSON. Returns where it was stored.
+        ``bytes`` are stored as they are, as ``content_type`` (``application/octet-stream`` if it
+        is not given); everything else is stored as JSON. Returns where it was stored.
         Raises the errors of ``longwire.streams``, and :exc:`~longwire.base.errors.LongwireError`
         when the application is not being served. Cancelled, it may or may not have been stored.
         """
-        return await self.service.publish(stream, data)
+        return await self.service.publish(stream, data, content_type)
 
     # -- what serves it -------------------------------------------------------------------------
 

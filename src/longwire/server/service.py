@@ -14,12 +14,15 @@ from longwire.server.dispatch import Dispatcher, HttpHandler, SocketHandler
 from longwire.server.exchange import Exchange
 from longwire.server.metrics import ServerMetrics
 from longwire.server.operations import Operations
+from longwire.server.policy import AppPolicy
 from longwire.server.request import Request
 from longwire.server.response import Response, make_response
 from longwire.server.router import Router
 from longwire.server.settings import Settings
 from longwire.server.sockets import SocketEndpoints
 from longwire.server.static_files import STATIC_FOLDER, StaticFile
+from longwire.server.stream_hub import hub_figures, make_hub, publish_from_application
+from longwire.streams.store import Appended
 
 __all__ = ["Service"]
 
@@ -42,6 +45,9 @@ class Service:
         self.metrics = ServerMetrics()
         self.operations = Operations(self.metrics)
         self.origins = OriginPolicy(settings.origins.allowed)
+        app.permissions.allow_anonymous(settings.anonymous)
+        self.hub = make_hub(settings, AppPolicy(app))
+        self.metrics.add_figures(lambda: hub_figures(self.hub))
         self.sockets = SocketEndpoints(settings, self.origins, self.metrics)
         self.dispatcher = Dispatcher(self._build_router(is_development), self.metrics)
         self._loop_watch: asyncio.Task[None] | None = None
@@ -49,6 +55,7 @@ class Service:
     async def start(self) -> None:
         """Get ready for the first request. An error in a start hook is raised as it is."""
         self.app.bind(self)
+        self.hub.start()
         self._loop_watch = asyncio.create_task(self.metrics.watch_loop())
         for hook in self.app.start_hooks:
             await _run_hook(hook)
@@ -69,15 +76,16 @@ class Service:
                 await _run_hook(hook)
             except Exception:
                 logger.exception("a stop hook failed")
+        await self.hub.close()
         if self._loop_watch is not None:
             self._loop_watch.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._loop_watch
         self.app.bind(None)
 
-    async def publish(self, stream: str, data: Any) -> Any:
-        """Publish for the application itself."""
-        raise NotImplementedError
+    async def publish(self, stream: str, data: Any, content_type: str | None) -> Appended:
+        """Publish for the application itself, past permissions and hooks."""
+        return await publish_from_application(self.hub, stream, data, content_type)
 
     # -- routes -----------------------------------------------------------------------------------
 

@@ -6,7 +6,6 @@ import asyncio
 import re
 import socket
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 import websockets

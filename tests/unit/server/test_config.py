@@ -238,9 +238,9 @@ WRONG_FILES = [
         ),
     ),
     (
-        "[store]\nurl = 'redis://localhost'\n",
+        "[store]\nurl = 'redis://host'\n",
         (
-            'longwire.toml:2: store.url is "redis://localhost", but the redis store is not built yet '
+            'longwire.toml:2: store.url is "redis://host", but the redis store is not built yet '
             '(available is "memory")'
         ),
     ),

@@ -1,0 +1,86 @@
+"""The hub of one service: store, limits, figures, and publishing from the application."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from longwire.base.errors import ConfigError
+from longwire.hub.hub import Hub
+from longwire.hub.policy import Policy
+from longwire.hub.publishing import Publish
+from longwire.server.settings import Settings
+from longwire.stores.memory import MemoryStore
+from longwire.streams.entry import BYTES, JSON, NewEntry, normalize_content_type
+from longwire.streams.store import Appended, StreamSettings
+
+__all__ = ["hub_figures", "make_hub", "publish_from_application"]
+
+
+def make_hub(settings: Settings, policy: Policy) -> Hub:
+    """Return a hub on the store that is configured."""
+    if settings.store.url != "memory":  # the configuration is checked before
+        raise ConfigError("store.url", f'there is no store "{settings.store.url}"')
+
+    def settings_for(stream: str, content_type: str) -> StreamSettings:
+        return StreamSettings(content_type=content_type, retention=settings.retention)
+
+    return Hub(
+        MemoryStore(limits=settings.memory_store),
+        policy=policy,
+        limits=settings.hub,
+        stream_limits=settings.streams,
+        settings_for=settings_for,
+    )
+
+
+async def publish_from_application(
+    hub: Hub, stream: str, data: Any, content_type: str | None
+) -> Appended:
+    """Publish one entry: bytes as they are, everything else as JSON."""
+    if isinstance(data, (bytes, bytearray, memoryview)):
+        payload = bytes(data)
+        kind = BYTES if content_type is None else normalize_content_type(content_type)
+    else:
+        text = json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+        payload, kind = text.encode("utf-8"), JSON
+    publish = Publish(stream, (NewEntry(payload),), content_type=kind, is_from_server=True)
+    return await hub.publish(publish)
+
+
+def hub_figures(hub: Hub) -> dict[str, tuple[str, float, bool]]:
+    """What the hub counts, for the metrics: (meaning, value, whether it only grows)."""
+    counters = hub.counters
+    figures = {
+        "subscriptions": ("Subscriptions now.", counters.subscriptions, False),
+        "streams_subscribed": ("Streams that somebody subscribes to.", hub.channel_count, False),
+        "readers_blocked": (
+            "Subscriptions whose connection does not drain, now.",
+            counters.readers_blocked,
+            False,
+        ),
+        "readers_slowed": (
+            "Times that a subscriber at the tail became a slow reader.",
+            counters.readers_slowed,
+            True,
+        ),
+        "subscribes": ("Subscriptions made.", counters.subscribes, True),
+        "positions_refused": (
+            "Subscriptions with a position that could not be honoured.",
+            counters.subscribes_refused_position,
+            True,
+        ),
+        "publishes": ("Publishes that stored something.", counters.published, True),
+        "published_entries": ("Entries stored.", counters.published_entries, True),
+        "published_bytes": ("Payload bytes stored.", counters.published_bytes, True),
+        "duplicates": ("Publishes that had been stored before.", counters.duplicates, True),
+        "publishes_refused": ("Publishes refused.", sum(counters.refused.values()), True),
+        "deliveries": (
+            "Entries delivered: entries times subscribers.",
+            counters.delivered_entries,
+            True,
+        ),
+        "gaps": ("Gaps told to subscribers.", sum(counters.gaps.values()), True),
+        "store_failures": ("Failures of the store.", counters.store_failures, True),
+    }
+    return {f"longwire_{name}": figure for name, figure in figures.items()}
