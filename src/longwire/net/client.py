@@ -33,7 +33,6 @@ from longwire.websocket.deflate import DeflateOptions
 from longwire.websocket.handshake import (
     ClientHandshake,
     HandshakeError,
-    UriError,
     WebSocketUri,
     parse_uri,
 )
@@ -128,6 +127,8 @@ class connect:
         family: int = 0,
         redirects_max: int = 10,
     ) -> None:
+        if isinstance(subprotocols, str):
+            raise TypeError("subprotocols is a list of names, not one name")
         self._uri = parse_uri(uri)
         self._text_uri = uri
         if ssl is not None and ssl is not False and not self._uri.secure:
@@ -278,7 +279,7 @@ class connect:
     def _redirected(self, old: WebSocketUri, location: str, error: HandshakeError) -> WebSocketUri:
         try:
             new = old.resolve(location)
-        except UriError as uri_error:
+        except ValueError as uri_error:
             raise HandshakeError(
                 error.status, f"{old} redirects to a bad place: {uri_error}", error.headers
             ) from None

@@ -25,7 +25,9 @@ def uri_of(server: Any, scheme: str = "ws", host: str = "127.0.0.1", path: str =
 
 
 @contextlib.asynccontextmanager
-async def serving(handler: Any = echo, **settings: Any) -> AsyncIterator[tuple[longwire.Server, str]]:
+async def serving(
+    handler: Any = echo, **settings: Any
+) -> AsyncIterator[tuple[longwire.Server, str]]:
     """A longwire server, and its URI."""
     async with longwire.serve(handler, "127.0.0.1", 0, **settings) as server:
         yield server, uri_of(server)
@@ -34,7 +36,7 @@ async def serving(handler: Any = echo, **settings: Any) -> AsyncIterator[tuple[l
 async def eventually(condition: Callable[[], Any], timeout_s: float = 20.0) -> Any:
     """Wait until ``condition`` holds; the time-out only ends a test that has failed."""
     async with asyncio.timeout(timeout_s):
-        while not (value := condition()):
+        while not (value := condition()):  # noqa: ASYNC110
             await asyncio.sleep(0.005)
         return value
 

@@ -66,7 +66,7 @@ async def test_send_refuses_what_is_no_message() -> None:
 
 @pytest.mark.parametrize("parts", [["a", b"b"], ["a", 5]])
 async def test_fragments_of_mixed_types_close_with_1011(parts: list[object]) -> None:
-    async with serving() as (server, uri):
+    async with serving() as (_, uri):
         ws = await longwire.connect(uri)
         with pytest.raises(TypeError):
             await ws.send(parts)  # type: ignore[arg-type]
@@ -301,8 +301,7 @@ async def test_cancelled_send_sends_all_or_nothing() -> None:
     async def handler(connection: longwire.Connection) -> None:
         started.set()
         await release.wait()
-        async for message in connection:
-            seen.append(message)
+        seen.extend([message async for message in connection])
 
     seen: list[object] = []
     sent: list[object] = []
@@ -340,25 +339,27 @@ async def test_slow_reader_makes_the_sender_wait_in_bounded_memory() -> None:
         await connection.wait_closed()
 
     held: list[int] = []
-    async with serving(handler, compression=None) as (_, uri):
-        async with longwire.connect(uri, compression=None) as ws:
-            previous = -1
-            while sent_bytes != previous:  # until the sender stands still
-                previous = sent_bytes
-                await asyncio.sleep(0.3)
-            assert sent_bytes < 3000 * 10_000
-            assert max(held) <= 64 * 1024 + 10_000 + 20
-            assert ws.link.is_reading_paused
-            messages, unread_bytes = ws.unread()
-            assert unread_bytes < 2 * 1024 * 1024
-            assert messages > 16
-            release.set()
-            total = 0
-            async for message in ws:
-                if message == "done":
-                    break
-                total += len(message)
-            assert total == 3000 * 10_000
+    async with (
+        serving(handler, compression=None) as (_, uri),
+        longwire.connect(uri, compression=None) as ws,
+    ):
+        previous = -1
+        while sent_bytes != previous:  # until the sender stands still
+            previous = sent_bytes
+            await asyncio.sleep(0.3)
+        assert sent_bytes < 3000 * 10_000
+        assert max(held) <= 64 * 1024 + 10_000 + 20
+        assert ws.link.is_reading_paused
+        messages, unread_bytes = ws.unread()
+        assert unread_bytes < 2 * 1024 * 1024
+        assert messages > 16
+        release.set()
+        total = 0
+        async for message in ws:
+            if message == "done":
+                break
+            total += len(message)
+        assert total == 3000 * 10_000
 
 
 async def test_keepalive_spares_a_connection_that_is_not_read() -> None:
@@ -369,15 +370,17 @@ async def test_keepalive_spares_a_connection_that_is_not_read() -> None:
             await asyncio.sleep(0.3)
         await connection.wait_closed()
 
-    async with serving(handler, ping_interval=None) as (_, uri):
-        async with longwire.connect(uri, ping_interval=0.1, ping_timeout=0.1, max_queue=4) as ws:
-            await eventually(lambda: ws.link.is_reading_paused)
-            await asyncio.sleep(0.8)  # several times the keepalive's limit
-            assert ws.state is State.OPEN
-            for _ in range(300):
-                assert await ws.recv() == "flood"
-            await asyncio.sleep(0.5)
-            assert ws.state is State.OPEN
+    async with (
+        serving(handler, ping_interval=None) as (_, uri),
+        longwire.connect(uri, ping_interval=0.1, ping_timeout=0.1, max_queue=4) as ws,
+    ):
+        await eventually(lambda: ws.link.is_reading_paused)
+        await asyncio.sleep(0.8)  # several times the keepalive's limit
+        assert ws.state is State.OPEN
+        for _ in range(300):
+            assert await ws.recv() == "flood"
+        await asyncio.sleep(0.5)
+        assert ws.state is State.OPEN
 
 
 async def test_keepalive_gives_up_a_peer_that_answers_nothing() -> None:
