@@ -459,9 +459,7 @@ var StreamProducer = class {
   }
   #wait(error) {
     if (this.#pause !== void 0) return;
-    const asked = Number(error.details.after_s) * 1e3;
-    const delayMs = asked >= 0 ? asked : this.#host.retryDelayMs(this.#failures);
-    this.#failures += 1;
+    const delayMs = this.#host.retryDelayMs(error, this.#failures++);
     this.#pause = setTimeout(() => {
       this.#pause = void 0;
       this.send();
@@ -549,8 +547,8 @@ var Outbox = class {
     this.#inFlight -= 1;
     if (wasFull) queueMicrotask(() => this.connected());
   }
-  retryDelayMs(failures) {
-    return this.#link.retryDelayMs(failures);
+  retryDelayMs(error, failures) {
+    return this.#link.retryDelayMs(error, failures);
   }
   whyTooLarge(stream, bytes) {
     const limit = this.#link.limit("message_bytes") - ENVELOPE_BYTES;
@@ -758,7 +756,7 @@ var Subscription = class {
     });
     this.#host.failed(named);
     if (!error.retry) return this.end(named);
-    const delayMs = this.#host.retryDelayMs(this.#failures++);
+    const delayMs = this.#host.retryDelayMs(error, this.#failures++);
     this.#retry = setTimeout(() => this.connected(), delayMs);
   }
   #tellUnsubscribe(done) {
@@ -1150,7 +1148,10 @@ var Client = class {
     this.#setState("closed");
   }
   // --- what the parts need ----------------------------------------------------------------
-  #retryDelayMs(failures) {
+  /** How long to wait before what `error` refused is tried again, milliseconds. */
+  #retryDelayMs(error, failures) {
+    const asked = Number(error.details.after_s) * 1e3;
+    if (asked >= 0) return asked;
     const { retryFirstMs, retryMaxMs, random } = this.#options;
     const backoff = new Backoff(retryFirstMs, retryMaxMs, random);
     backoff.failures = failures;
@@ -1167,7 +1168,7 @@ var Client = class {
         return limits?.[name] ?? Infinity;
       },
       request: (...request) => client.#connection?.request(...request),
-      retryDelayMs: (failures) => client.#retryDelayMs(failures)
+      retryDelayMs: (error, failures) => client.#retryDelayMs(error, failures)
     };
   }
   #subscriptionHost() {
@@ -1186,7 +1187,7 @@ var Client = class {
         console.warn(`longwire: ${stream}: messages are missing (${reason}), ${held} … ${position}`);
       },
       failed: (error) => client.#fail(error),
-      retryDelayMs: (failures) => client.#retryDelayMs(failures),
+      retryDelayMs: (error, failures) => client.#retryDelayMs(error, failures),
       ended: ({ stream }) => void client.#subscriptions.delete(stream)
     };
   }

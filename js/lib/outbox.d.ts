@@ -32,7 +32,7 @@ export declare class Outbox implements ProducerHost {
     close(error: LongwireError): void;
     request(op: string, members: object, answered: (message: ServerMessage) => void, refused: (error: LongwireError) => void, raw: string): void;
     answered(): void;
-    retryDelayMs(failures: number): number;
+    retryDelayMs(error: LongwireError, failures: number): number;
     whyTooLarge(stream: string, bytes: number): LongwireError | undefined;
     settled(pending: Pending): void;
 }

@@ -36,8 +36,8 @@ export interface ProducerHost {
     whyTooLarge(stream: string, bytes: number): LongwireError | undefined;
     /** One more request may be sent. */
     answered(): void;
-    /** How long to wait before a refused publish is tried again, milliseconds. */
-    retryDelayMs(failures: number): number;
+    /** How long to wait before what was refused is tried again, milliseconds. */
+    retryDelayMs(error: LongwireError, failures: number): number;
     /** The outcome of a message is known. */
     settled(pending: Pending): void;
 }

@@ -300,7 +300,10 @@ export class Client {
 
   // --- what the parts need ----------------------------------------------------------------
 
-  #retryDelayMs(failures: number): number {
+  /** How long to wait before what `error` refused is tried again, milliseconds. */
+  #retryDelayMs(error: LongwireError, failures: number): number {
+    const asked = Number(error.details.after_s) * 1000;
+    if (asked >= 0) return asked;
     const { retryFirstMs, retryMaxMs, random } = this.#options;
     const backoff = new Backoff(retryFirstMs, retryMaxMs, random);
     backoff.failures = failures;
@@ -318,7 +321,7 @@ export class Client {
         return limits?.[name] ?? Infinity;
       },
       request: (...request) => client.#connection?.request(...request),
-      retryDelayMs: (failures) => client.#retryDelayMs(failures),
+      retryDelayMs: (error, failures) => client.#retryDelayMs(error, failures),
     };
   }
 
@@ -338,7 +341,7 @@ export class Client {
         console.warn(`longwire: ${stream}: messages are missing (${reason}), ${held} … ${position}`);
       },
       failed: (error) => client.#fail(error),
-      retryDelayMs: (failures) => client.#retryDelayMs(failures),
+      retryDelayMs: (error, failures) => client.#retryDelayMs(error, failures),
       ended: ({ stream }) => void client.#subscriptions.delete(stream),
     };
   }

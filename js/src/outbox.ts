@@ -113,8 +113,8 @@ export class Outbox implements ProducerHost {
     if (wasFull) queueMicrotask(() => this.connected());
   }
 
-  retryDelayMs(failures: number): number {
-    return this.#link.retryDelayMs(failures);
+  retryDelayMs(error: LongwireError, failures: number): number {
+    return this.#link.retryDelayMs(error, failures);
   }
 
   whyTooLarge(stream: string, bytes: number): LongwireError | undefined {

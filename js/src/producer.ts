@@ -45,8 +45,8 @@ export interface ProducerHost {
   whyTooLarge(stream: string, bytes: number): LongwireError | undefined;
   /** One more request may be sent. */
   answered(): void;
-  /** How long to wait before a refused publish is tried again, milliseconds. */
-  retryDelayMs(failures: number): number;
+  /** How long to wait before what was refused is tried again, milliseconds. */
+  retryDelayMs(error: LongwireError, failures: number): number;
   /** The outcome of a message is known. */
   settled(pending: Pending): void;
 }
@@ -234,9 +234,7 @@ export class StreamProducer {
 
   #wait(error: LongwireError): void {
     if (this.#pause !== undefined) return;
-    const asked = Number(error.details.after_s) * 1000;
-    const delayMs = asked >= 0 ? asked : this.#host.retryDelayMs(this.#failures);
-    this.#failures += 1;
+    const delayMs = this.#host.retryDelayMs(error, this.#failures++);
     this.#pause = setTimeout(() => {
       this.#pause = undefined;
       this.send();

@@ -64,7 +64,7 @@ export interface SubscriptionHost {
   gap(event: Gap): void;
   finished(event: End): void;
   failed(error: LongwireError): void;
-  retryDelayMs(failures: number): number;
+  retryDelayMs(error: LongwireError, failures: number): number;
   ended(subscription: Subscription<never>): void;
 }
 
@@ -247,7 +247,7 @@ export class Subscription<Data = unknown> implements AsyncIterable<Message<Data>
     });
     this.#host.failed(named);
     if (!error.retry) return this.end(named);
-    const delayMs = this.#host.retryDelayMs(this.#failures++);
+    const delayMs = this.#host.retryDelayMs(error, this.#failures++);
     this.#retry = setTimeout(() => this.connected(), delayMs);
   }
 

@@ -317,6 +317,19 @@ test("a subscription that is refused for a while is asked for again", async () =
   await subscription.ready;
 });
 
+test("a subscription that is refused for a while waits as long as it is told", async () => {
+  await start();
+  client.subscribe("s", handler);
+  Socket.last.welcome();
+  const [{ id }] = Socket.last.take();
+  const refusal = { op: "error", id, code: "rate_limited", message: "slower", retry: true };
+  Socket.last.says({ ...refusal, after_s: 4 });
+  await pass(3999);
+  assert.deepEqual(Socket.last.take(), []);
+  await pass(1);
+  assert.equal(Socket.last.take()[0].op, "subscribe");
+});
+
 test("unsubscribe tells the server, drops what waits, and frees the name", async () => {
   await start();
   const subscription = client.subscribe("s", handler);

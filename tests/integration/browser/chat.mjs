@@ -179,6 +179,18 @@ await sees(jonas, "in doubt");
 await sees(mira, "in doubt");
 await isStored(mira, "in doubt");
 
+step("a server that stands still is noticed when the network returns");
+await ask("suspend");
+await browser.setOffline(true);
+await browser.setOffline(false);
+await Promise.all([isAway(mira), isAway(jonas)]);
+await ask("resume");
+await Promise.all([isConnected(mira), isConnected(jonas)]);
+for (const page of [mira, jonas]) {
+  await page.locator(".system", { hasText: "Back again. Nothing was missed." }).waitFor();
+}
+await saysBothWays(mira, jonas, "still here");
+
 step("light and dark");
 await shot(jonas, "light");
 await jonas.emulateMedia({ colorScheme: "dark" });

@@ -83,6 +83,11 @@ class DevelopmentServer:
         assert self._process is not None
         os.kill(self._process.pid, signal.SIGSTOP)
 
+    def resume(self) -> None:
+        """Let it go on."""
+        assert self._process is not None
+        os.kill(self._process.pid, signal.SIGCONT)
+
     def ensure_ended(self) -> None:
         if self._process is not None:
             self.kill()

@@ -26,6 +26,7 @@ def test_two_tabs_chat_and_come_back_after_each_restart(
         "kill": server.kill,
         "stop": server.stop,
         "suspend": server.suspend,
+        "resume": server.resume,
         "start": server.start,
     }
     report = drive("chat.mjs", settings, cwd=node, timeout_s=200, actions=actions)
