@@ -143,7 +143,9 @@ class Inflater:
     __slots__ = ("_bits", "_decompressor", "_has_ended", "_resets")
 
     def __init__(self, window_bits: int, resets: bool) -> None:
-        self._bits = window_bits
+        # zlib notices a reference past the window only when its input happens to be cut there. A
+        # window that lives for one message costs nothing, so then it is the largest.
+        self._bits = 15 if resets else window_bits
         self._resets = resets
         self._decompressor: zlib._Decompress | None = None
         # Whether a DEFLATE stream ended within this message and no data came since.
