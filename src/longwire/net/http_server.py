@@ -20,6 +20,7 @@ from longwire.net.connection import Connection
 from longwire.net.http_connection import HttpConnection
 from longwire.net.http_exchange import ExchangeClosed, HttpExchange
 from longwire.net.link import Link, LinkHandler
+from longwire.net.task_place import place_of
 
 __all__ = ["ExchangeHandler", "HttpServer"]
 
@@ -102,7 +103,7 @@ class HttpServer:
         descriptions = []
         for task in stuck:
             request = self._tasks[task].request
-            descriptions.append(f"{request.method} {request.target}")
+            descriptions.append(f"{request.method} {request.target} at {place_of(task)}")
             task.cancel()
         if stuck:
             await asyncio.wait(stuck)

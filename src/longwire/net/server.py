@@ -23,6 +23,7 @@ from longwire.net.link import Link, LinkHandler
 from longwire.net.listener import BACKLOG, Listener
 from longwire.net.server_opening import OpeningRules, OriginRule, ServerOpening, origin_check
 from longwire.net.settings import MaxQueue, MaxSize, WriteLimit, websocket_settings
+from longwire.net.task_place import place_of
 from longwire.websocket.connection import State
 from longwire.websocket.deflate import DeflateOptions
 from longwire.websocket.handshake import RequestHead, ResponseHead
@@ -150,7 +151,7 @@ class Server:
                 task.get_name(),
                 self._tasks.get(task),
                 timeout_s,
-                _where(task),
+                place_of(task),
             )
             task.cancel()
         if stuck:
@@ -206,13 +207,6 @@ class Server:
             raise
         else:
             await connection.close()
-
-
-def _where(task: asyncio.Task[None]) -> str:
-    frames = task.get_stack(limit=1)
-    if not frames:
-        return "an unknown place"
-    return f"{frames[0].f_code.co_filename}:{frames[0].f_lineno}"
 
 
 def serve(
