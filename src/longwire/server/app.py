@@ -18,6 +18,8 @@ from longwire.server.settings import Settings
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from longwire.server.asgi import AsgiRunner
+    from longwire.server.asgi_exchange import AsgiReceive, AsgiSend, Scope
     from longwire.server.service import Service
     from longwire.streams.store import Appended
 
@@ -119,6 +121,7 @@ class App:
         self.start_hooks: list[LifespanHook] = []
         self.stop_hooks: list[LifespanHook] = []
         self._service: Service | None = None
+        self._runner: AsgiRunner | None = None
 
     # -- what a user registers ----------------------------------------------------------------
 
@@ -214,6 +217,14 @@ class App:
         when the application is not being served. Cancelled, it may or may not have been stored.
         """
         return await self.service.publish(stream, data, content_type)
+
+    async def __call__(self, scope: Scope, receive: AsgiReceive, send: AsgiSend) -> None:
+        """ASGI 3. Cancelled, the request is given up."""
+        if self._runner is None:
+            from longwire.server.asgi import AsgiRunner
+
+            self._runner = AsgiRunner(self)
+        await self._runner.handle(scope, receive, send)
 
     # -- what serves it -------------------------------------------------------------------------
 

@@ -6,9 +6,10 @@ import logging
 import secrets
 import time
 from collections.abc import AsyncIterable, Awaitable, Callable
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias, cast
 
 from longwire.http.pages import error_page
+from longwire.server.asgi_socket import AsgiHandshake
 from longwire.server.errors import HttpError
 from longwire.server.exchange import Exchange
 from longwire.server.request import Request
@@ -44,7 +45,7 @@ class Dispatcher:
         self._router = router
         self._observer = observer
 
-    async def handle(self, exchange: Exchange) -> None:
+    async def handle(self, exchange: Exchange | AsgiHandshake) -> None:
         """Answer one request, whatever it takes.
 
         Cancelled, it leaves the exchange as it is; who cancels closes it.
@@ -80,7 +81,7 @@ class Dispatcher:
                     duration_s * 1000,
                 )
 
-    async def _answer(self, request: Request, exchange: Exchange) -> int:
+    async def _answer(self, request: Request, exchange: Exchange | AsgiHandshake) -> int:
         """Run the handler and send; return the status, 101 for a WebSocket, 0 for none."""
         try:
             response = await self._run(request, exchange)
@@ -104,7 +105,7 @@ class Dispatcher:
                     exchange.abort()
         return exchange.status or 0
 
-    async def _run(self, request: Request, exchange: Exchange) -> Response | None:
+    async def _run(self, request: Request, exchange: Exchange | AsgiHandshake) -> Response | None:
         if request.path == "*":
             # RFC 9110 section 9.3.7: about the server as a whole.
             return Response(204, {"Allow": "GET, HEAD, OPTIONS, POST, PUT, PATCH, DELETE"})
@@ -118,6 +119,8 @@ class Dispatcher:
         if exchange.request.protocol == "websocket" and resource.websocket is not None:
             await resource.websocket(request, exchange)
             return None
+        if isinstance(exchange, AsgiHandshake):
+            raise HttpError(404, f"No WebSocket answers at {request.path} here.")
         handler = resource.find(request.method)
         if handler is None:
             return _refuse_method(request, resource)
@@ -153,10 +156,10 @@ def _internal_error(request: Request) -> HttpError:
     return HttpError(500, message, {"X-Request-Id": request.id, "Cache-Control": "no-store"})
 
 
-async def _send(request: Request, exchange: Exchange, response: Response) -> None:
+async def _send(request: Request, exchange: Exchange | AsgiHandshake, response: Response) -> None:
     body = response.body
-    if isinstance(body, bytes):
-        await exchange.respond(response.status, response.headers, body)
+    if isinstance(body, bytes) or isinstance(exchange, AsgiHandshake):
+        await exchange.respond(response.status, response.headers, cast(bytes, body))
         return
     exchange.start(response.status, response.headers)
     if request.method != "HEAD":

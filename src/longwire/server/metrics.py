@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -22,9 +22,8 @@ from longwire.base.errors import LimitError
 
 if TYPE_CHECKING:
     from longwire.net.closed import Closed
-    from longwire.net.endpoint import Endpoint
 
-__all__ = ["METRICS_CONTENT_TYPE", "HubFigures", "ServerMetrics"]
+__all__ = ["METRICS_CONTENT_TYPE", "CountedSocket", "HubFigures", "ServerMetrics"]
 
 METRICS_CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 
@@ -38,21 +37,37 @@ HubFigures = Callable[[], "dict[str, tuple[str, float, bool]]"]
 """Figures of the hub by name: (what it is, value, whether it only grows)."""
 
 
+class CountedSocket(Protocol):
+    """A WebSocket connection that counts for itself: an ``Endpoint``, or the like under ASGI."""
+
+    @property
+    def engine(self) -> Any:
+        """Has ``messages_received``, ``messages_sent``, ``bytes_received``, ``bytes_sent``."""
+
+    @property
+    def held_bytes(self) -> int:
+        """Bytes sent that have not left yet."""
+
+    @property
+    def closed(self) -> Closed | None:
+        """How the connection ended."""
+
+
 class SocketTotals(Collector):
     """The WebSocket connections that are open, and the sums over those that are not any more."""
 
     def __init__(self) -> None:
-        self._open: set[Endpoint] = set()
+        self._open: set[CountedSocket] = set()
         self._opened = 0
         self._messages_in = self._messages_out = 0
         self._bytes_in = self._bytes_out = 0
 
-    def add(self, endpoint: Endpoint) -> None:
+    def add(self, endpoint: CountedSocket) -> None:
         """A connection has been opened."""
         self._open.add(endpoint)
         self._opened += 1
 
-    def remove(self, endpoint: Endpoint) -> None:
+    def remove(self, endpoint: CountedSocket) -> None:
         """It is closed: keep what it counted."""
         if endpoint in self._open:
             self._open.discard(endpoint)
@@ -160,7 +175,7 @@ class ServerMetrics:
         if status != 101:
             self._durations.observe(duration_s)
 
-    def socket_closed(self, endpoint: Endpoint, closed: Closed | None) -> None:
+    def socket_closed(self, endpoint: CountedSocket, closed: Closed | None) -> None:
         """Count how a WebSocket connection ended."""
         self.sockets.remove(endpoint)
         if closed is not None:

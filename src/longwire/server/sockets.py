@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -15,7 +16,7 @@ from longwire.net.settings import WebSocketSettings
 from longwire.server.app import SocketRoute
 from longwire.server.echo import Echo, echo_settings
 from longwire.server.errors import HttpError
-from longwire.server.metrics import ServerMetrics
+from longwire.server.metrics import CountedSocket, ServerMetrics
 from longwire.server.request import Request
 from longwire.server.settings import CompressionSettings, Settings
 from longwire.websocket.deflate import DeflateOptions
@@ -72,10 +73,10 @@ class SocketEndpoints:
 
     async def serve(self, request: Request, exchange: Any, route: SocketRoute) -> None:
         """Serve a WebSocket endpoint of the application."""
-        connection = self.open(request, exchange, subprotocols=route.subprotocols)
+        connection = await self.open(request, exchange, subprotocols=route.subprotocols)
         await self.run(connection, route.handler(connection, request), request)
 
-    def open(
+    async def open(
         self,
         request: Request,
         exchange: Any,
@@ -85,16 +86,18 @@ class SocketEndpoints:
     ) -> Any:
         """Accept the handshake; raise HttpError, which answers, when it cannot be accepted."""
         with _refusing():
-            return exchange.upgrade_websocket(
+            opened = exchange.upgrade_websocket(
                 settings=self.settings,
                 subprotocols=subprotocols,
                 select_subprotocol=select_subprotocol,
                 is_origin_allowed=self.origin_check(request),
             )
+            # Our own server accepts at once, an ASGI server has to be asked.
+            return await opened if inspect.isawaitable(opened) else opened
 
     async def run(self, connection: Any, handling: Awaitable[None], request: Request) -> None:
         """Await the handler of an open connection, then close it: 1011 if the handler failed."""
-        endpoint: Endpoint = connection.endpoint
+        endpoint: CountedSocket = connection.endpoint
         self._metrics.sockets.add(endpoint)
         try:
             await handling

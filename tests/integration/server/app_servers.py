@@ -1,0 +1,67 @@
+"""The same application behind our own server, behind uvicorn, and mounted in Starlette."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Any
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.routing import Mount
+
+from longwire import App
+from longwire.net.http_server import HttpServer
+from longwire.net.listener import Listener
+from longwire.server.service import Service
+from longwire.server.settings import Settings
+
+WAYS = ("longwire", "uvicorn", "starlette")
+
+
+@contextlib.asynccontextmanager
+async def serve_app(app: App, way: str) -> AsyncIterator[str]:
+    """Serve ``app``; the value is the URL below which it answers, without a slash at its end."""
+    if way == "longwire":
+        async with _serve_ourselves(app) as port:
+            yield f"http://127.0.0.1:{port}"
+    elif way == "uvicorn":
+        async with _serve_with_uvicorn(app) as port:
+            yield f"http://127.0.0.1:{port}"
+    else:
+        async with _serve_with_uvicorn(Starlette(routes=[Mount("/live", app=app)])) as port:
+            yield f"http://127.0.0.1:{port}/live"
+
+
+@contextlib.asynccontextmanager
+async def _serve_ourselves(app: App) -> AsyncIterator[int]:
+    service = Service(app, app.settings or Settings())
+    server = HttpServer(service.dispatcher.handle, limits=service.settings.http)
+    listener = Listener(server.make_handler, host="127.0.0.1", port=0)
+    await service.start()
+    await listener.start()
+    try:
+        yield listener.sockets[0].getsockname()[1]
+    finally:
+        service.begin_drain()
+        await listener.close(5)
+        await server.finished(5)
+        await service.stop()
+
+
+@contextlib.asynccontextmanager
+async def _serve_with_uvicorn(application: Any) -> AsyncIterator[int]:
+    config = uvicorn.Config(
+        application, port=0, log_level="error", lifespan="auto", timeout_graceful_shutdown=5
+    )
+    server = uvicorn.Server(config)
+    task = asyncio.create_task(server.serve())
+    try:
+        while not server.started:
+            assert not task.done(), "uvicorn did not start"
+            await asyncio.sleep(0.01)
+        yield server.servers[0].sockets[0].getsockname()[1]
+    finally:
+        server.should_exit = True
+        await task
