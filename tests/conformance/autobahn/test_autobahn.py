@@ -44,9 +44,9 @@ def test_judge_accepts_what_is_as_expected() -> None:
 
 
 def test_judge_names_a_failed_case() -> None:
-    outcomes = {**SECTION_3, "3.4": Outcome("FAILED", "OK")}
+    outcomes = {**SECTION_3, "3.5": Outcome("FAILED", "OK")}
     judgement = judge("server", outcomes, ["3.*"])
-    assert judgement.findings == ["3.4: FAILED, close OK (expected OK, close OK)"]
+    assert judgement.findings == ["3.5: FAILED, close OK (expected OK, close OK)"]
     assert judgement.summary() == "server: 6/7 as expected (1 FAILED, 6 OK)"
 
 
