@@ -79,36 +79,53 @@ def legal_requests(draw: st.DrawFn) -> bytes:
 
 def read_with_h11(data: bytes) -> list[Read]:
     """Return the requests that h11 read to their end, answering each."""
+    requests: list[Read] = []
+    while data:
+        # h11 takes no empty line before a request; RFC 9112 section 2.2 wants one passed over.
+        request, data = read_one_with_h11(data.removeprefix(b"\r\n"))
+        if request is not None:
+            requests.append(request)
+    return requests
+
+
+def read_one_with_h11(data: bytes) -> tuple[Read | None, bytes]:
+    """Return a complete request, and what follows it where the connection goes on."""
     server = h11.Connection(h11.SERVER)
     server.receive_data(data)
-    requests: list[Read] = []
-    current: Read | None = None
+    request: Read | None = None
     while True:
         try:
             event = server.next_event()
         except h11.RemoteProtocolError:
-            return requests
+            return None, b""
         if isinstance(event, h11.Request):
             fields = pairs(event.headers.raw_items())
-            current = Read(event.method.decode(), event.target.decode(), fields, b"", [])
+            request = Read(event.method.decode(), event.target.decode(), fields, b"", [])
         elif isinstance(event, h11.Data):
-            assert current is not None
-            current.body += bytes(event.data)
+            assert request is not None
+            request.body += bytes(event.data)
         elif isinstance(event, h11.EndOfMessage):
-            assert current is not None
-            current.trailers = pairs(event.headers.raw_items())
-            requests.append(current)
+            assert request is not None
+            request.trailers = pairs(event.headers.raw_items())
             server.send(h11.Response(status_code=200, headers=[("Content-Length", "0")]))
             server.send(h11.EndOfMessage())
-            if server.our_state is not h11.DONE or server.their_state is not h11.DONE:
-                return requests
-            server.start_next_cycle()
+            goes_on = server.our_state is h11.DONE and server.their_state is h11.DONE
+            return request, server.trailing_data[0] if goes_on else b""
         else:
-            return requests
+            return None, b""
 
 
 def pairs(items: list[tuple[bytes, bytes]]) -> list[tuple[str, str]]:
     return [(name.decode(), value.decode("latin-1")) for name, value in items]
+
+
+def may_h11_stop_early(data: bytes) -> bool:
+    """Tell whether h11 may leave a connection that we keep.
+
+    It does so after HTTP/1.0 with keep-alive and at an upgrade that is not agreed to.
+    """
+    lower = data.lower()
+    return b"http/1.0" in lower or b"upgrade" in lower
 
 
 def read_with_longwire(pieces: list[bytes]) -> list[Read]:
@@ -163,8 +180,12 @@ def test_damaged_requests_are_refused_or_read_as_h11_reads_them(
         elif len(damaged) > 1:
             del damaged[index]
     ours = read_with_longwire([bytes(damaged)])
-    # Our own additions to what h11 knows: an absolute target is taken apart.
-    theirs = read_with_h11(bytes(damaged))[: len(ours)]
-    assert [request for request in ours if request.target != "*"] == [
-        request for request in theirs if request.target != "*"
-    ]
+    theirs = read_with_h11(bytes(damaged))
+    if may_h11_stop_early(bytes(damaged)):
+        ours = ours[: len(theirs)]
+    assert len(ours) <= len(theirs)
+    for our, their in zip(ours, theirs, strict=False):
+        if not their.target.startswith("/"):
+            # An absolute target is taken apart by us, and its authority replaces Host.
+            our.target, our.headers = their.target, their.headers
+        assert our == their

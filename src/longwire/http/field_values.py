@@ -24,8 +24,9 @@ TOKEN_PATTERN = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]++"
 _TOKEN = re.compile(TOKEN_PATTERN)
 
 # RFC 9110 section 5.6.1: elements are separated by commas; a comma inside a quoted-string
-# (section 5.6.4) separates nothing.
-_LIST_ELEMENT = re.compile(r'(?:[^",]|"(?:[^"\\]|\\.)*"|")*')
+# (section 5.6.4) separates nothing. A string that is not closed takes the rest: looking for its
+# end from every quote in it would take time with the square of its length.
+_LIST_ELEMENT = re.compile(r'(?:[^",]++|"(?:[^"\\]|\\.)*+(?:"|\\?\Z))*+', re.DOTALL)
 
 # RFC 9110 section 5.6.6:
 #   parameters = *( OWS ";" OWS [ parameter ] )

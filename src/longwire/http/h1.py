@@ -2,8 +2,8 @@
 
 How bytes become events: ``h1_reader`` cuts requests off the input (``h1_scan`` finds and checks a
 head, ``h1_head`` reads it with llhttp, ``h1_body`` takes the body off), ``h1_writer`` frames the
-response. This module holds them together: which request is being read, which is being answered,
-what is waited for, and when the connection is over.
+response, ``h1_exchange`` is one request with its response. This module holds them together: which
+request is being read, which is being answered, what is waited for, when the connection is over.
 
 Requests may be pipelined. They are read ahead up to a limit, but their events are given out one
 request at a time: those of the next when the response to the one before has ended. So responses
@@ -32,48 +32,19 @@ from longwire.http.events import (
     HttpEvent,
     Informational,
     RequestEnded,
-    RequestReceived,
     Reset,
     Response,
     StreamClosed,
     Upgraded,
 )
-from longwire.http.h1_body import BodyReader, body_reader
-from longwire.http.h1_head import RequestHead
+from longwire.http.h1_exchange import Exchange
 from longwire.http.h1_reader import RequestReader
-from longwire.http.h1_writer import ResponseWriter, failure_response, interim_response
+from longwire.http.h1_writer import failure_response, interim_response, known_body_bytes
 
 __all__ = ["Http1Engine"]
 
 # Bytes kept unread while a request ahead of them is being answered; past it reading pauses.
 _HELD_BYTES_MAX = 64 * KIB
-
-# A request body that nobody wants is read and dropped up to here to keep the connection; past it
-# closing is cheaper for both. Precedent: Go's net/http drops up to 256 KiB.
-_DISCARDED_BYTES_MAX = 64 * KIB
-
-
-class _Exchange:
-    """One request and its response."""
-
-    __slots__ = (
-        "body",
-        "discarded_bytes",
-        "events",
-        "head",
-        "stream",
-        "waits_for_continue",
-        "writer",
-    )
-
-    def __init__(self, stream: int, head: RequestHead, body: BodyReader) -> None:
-        self.stream = stream
-        self.head = head
-        self.body = body
-        self.writer = ResponseWriter(head.method, head.version)
-        self.events: list[HttpEvent] = []  # of a request read ahead
-        self.waits_for_continue = head.expects_continue
-        self.discarded_bytes = 0
 
 
 class Http1Engine:
@@ -102,8 +73,8 @@ class Http1Engine:
         self._events: list[HttpEvent] = []
         self._output: list[bytes] = []
         self._streams = 0
-        self._exchanges: deque[_Exchange] = deque()  # the first is the one being answered
-        self._reading: _Exchange | None = None  # whose body is to be read, answered or not
+        self._exchanges: deque[Exchange] = deque()  # the first is the one being answered
+        self._reading: Exchange | None = None  # whose body is to be read, answered or not
         self._is_input_closed = False  # what arrives is dropped
         self._has_eof = False
         self._failure: tuple[ProtocolError, bool] | None = None  # for after the exchanges; to HEAD?
@@ -165,7 +136,7 @@ class Http1Engine:
             return True  # whether more HTTP follows depends on our answer
         return self._is_shutting_down or self._is_full_ahead()
 
-    def _is_ahead(self, exchange: _Exchange) -> bool:
+    def _is_ahead(self, exchange: Exchange) -> bool:
         return not exchange.writer.ended and exchange is not self._exchanges[0]
 
     def _is_full_ahead(self) -> bool:
@@ -175,6 +146,8 @@ class Http1Engine:
         """Read as far as the bytes and the rules allow."""
         try:
             while not self._is_input_closed and not self._is_blocked():
+                if not self._reader.held_bytes and not self._has_eof:
+                    return
                 if not (self._read_head(now) if self._reading is None else self._read_body(now)):
                     if self._has_eof:
                         self._run_dry()
@@ -187,21 +160,10 @@ class Http1Engine:
         if head is None:
             return False
         self._streams += 1
-        exchange = _Exchange(self._streams, head, body_reader(head, self._limits))
+        exchange = Exchange(self._streams, head, self._limits)
         self._exchanges.append(exchange)
         events = self._events if exchange is self._exchanges[0] else exchange.events
-        events.append(
-            RequestReceived(
-                exchange.stream,
-                head.method,
-                head.target,
-                head.version,
-                head.headers,
-                self._scheme,
-                head.authority,
-                head.protocol,
-            )
-        )
+        events.append(exchange.request_received(self._scheme))
         self._since = now
         self._reading = exchange
         if exchange.body.ended:
@@ -220,7 +182,7 @@ class Http1Engine:
             exchange.discarded_bytes += len(data)
             if exchange.body.ended:
                 self._reading = None
-            elif exchange.discarded_bytes > _DISCARDED_BYTES_MAX:
+            elif exchange.has_too_much_to_discard:
                 self._end(None)
         else:
             if data:
@@ -229,7 +191,7 @@ class Http1Engine:
                 self._end_request(exchange, self._events)
         return bool(data) or exchange.body.ended
 
-    def _end_request(self, exchange: _Exchange, events: list[HttpEvent]) -> None:
+    def _end_request(self, exchange: Exchange, events: list[HttpEvent]) -> None:
         events.append(RequestEnded(exchange.stream, exchange.body.trailers))
         self._reading = None
         if not exchange.head.keep_alive and exchange.head.protocol is None:
@@ -312,15 +274,15 @@ class Http1Engine:
         if not self._is_upgraded:
             self._advance(now)
 
-    def _exchange_for(self, stream: int) -> _Exchange:
+    def _exchange_for(self, stream: int) -> Exchange:
         if self._exchanges and self._exchanges[0].stream == stream and not self._is_upgraded:
             return self._exchanges[0]
         raise ProtocolError(500, f"request {stream} is not being answered", side="local")
 
     def _start_response(
-        self, exchange: _Exchange, response: Response, following: Sequence[HttpCommand]
+        self, exchange: Exchange, response: Response, following: Sequence[HttpCommand]
     ) -> None:
-        body_bytes = 0 if response.end else _known_body_bytes(response.stream, following)
+        body_bytes = 0 if response.end else known_body_bytes(following)
         head = exchange.writer.start(
             response,
             body_bytes=body_bytes,
@@ -332,7 +294,7 @@ class Http1Engine:
         if response.end:
             self._continue_response(exchange, End(response.stream))
 
-    def _is_last(self, exchange: _Exchange, *, is_answered_at_once: bool) -> bool:
+    def _is_last(self, exchange: Exchange, *, is_answered_at_once: bool) -> bool:
         """Tell whether the connection cannot go on after this response."""
         if not exchange.head.keep_alive or self._is_shutting_down:
             return True
@@ -342,9 +304,9 @@ class Http1Engine:
             return True
         if self._is_input_closed and self._failure is None and len(self._exchanges) == 1:
             return True
-        return is_answered_at_once and _is_too_much_to_discard(exchange)
+        return is_answered_at_once and exchange.has_too_much_to_discard
 
-    def _continue_response(self, exchange: _Exchange, command: Body | End) -> None:
+    def _continue_response(self, exchange: Exchange, command: Body | End) -> None:
         writer = exchange.writer
         try:
             if isinstance(command, Body):
@@ -356,7 +318,7 @@ class Http1Engine:
                 self._end(error.message)
             raise
 
-    def _send_interim(self, exchange: _Exchange, interim: Informational, now: float) -> None:
+    def _send_interim(self, exchange: Exchange, interim: Informational, now: float) -> None:
         if exchange.writer.started:
             raise ProtocolError(500, "the final response has been started", side="local")
         if interim.status == 101:
@@ -371,7 +333,7 @@ class Http1Engine:
             self._since = now
         self._output.append(output)
 
-    def _upgrade(self, exchange: _Exchange, given: Headers) -> None:
+    def _upgrade(self, exchange: Exchange, given: Headers) -> None:
         if exchange.head.protocol is None:
             raise ProtocolError(500, "the client did not ask for another protocol", side="local")
         headers = Headers(given)
@@ -384,7 +346,7 @@ class Http1Engine:
         self._is_upgraded = True
         self._events.append(Upgraded(exchange.stream, self._reader.take_rest()))
 
-    def _finish_exchange(self, exchange: _Exchange, now: float) -> None:
+    def _finish_exchange(self, exchange: Exchange, now: float) -> None:
         self._exchanges.popleft()
         self._events.append(StreamClosed(exchange.stream, None))
         self._since = now
@@ -395,7 +357,7 @@ class Http1Engine:
             self._events += self._exchanges[0].events
         elif self._failure is not None:
             self._answer_failure(*self._failure)
-        elif self._is_shutting_down or self._is_input_closed or _is_too_much_to_discard(exchange):
+        elif self._is_shutting_down or self._is_input_closed or exchange.has_too_much_to_discard:
             self._end(None)
 
     # Time
@@ -451,21 +413,3 @@ class Http1Engine:
         self._is_shutting_down = True
         if not self._is_upgraded and not self._exchanges and not self._reader.is_inside_head:
             self._end(None)
-
-
-def _known_body_bytes(stream: int, following: Sequence[HttpCommand]) -> int | None:
-    """Return the length of a body that is given whole together with its response."""
-    size = 0
-    for command in following:
-        if isinstance(command, Body) and command.stream == stream:
-            size += len(command.data)
-        elif isinstance(command, End) and command.stream == stream and not command.trailers:
-            return size
-        else:
-            break
-    return None
-
-
-def _is_too_much_to_discard(exchange: _Exchange) -> bool:
-    remaining = exchange.body.remaining_bytes
-    return remaining is not None and remaining > _DISCARDED_BYTES_MAX

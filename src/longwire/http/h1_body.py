@@ -14,7 +14,7 @@ from longwire.base.errors import LimitError, ProtocolError
 from longwire.base.headers import Headers
 from longwire.base.limits import HttpLimits
 from longwire.http.field_values import TOKEN_PATTERN
-from longwire.http.h1_head import CHUNKED, RequestHead
+from longwire.http.h1_framing import CHUNKED
 from longwire.http.h1_scan import check_field_line
 
 __all__ = ["BodyReader", "ChunkedBody", "SizedBody", "body_reader"]
@@ -57,9 +57,9 @@ class BodyReader(Protocol):
         """
 
 
-def body_reader(head: RequestHead, limits: HttpLimits) -> BodyReader:
-    """Return what reads the body that follows this head."""
-    return ChunkedBody(limits) if head.content_length == CHUNKED else SizedBody(head.content_length)
+def body_reader(content_length: int, limits: HttpLimits) -> BodyReader:
+    """Return what reads a body of this length, or one in chunks for ``CHUNKED``."""
+    return ChunkedBody(limits) if content_length == CHUNKED else SizedBody(content_length)
 
 
 def _take(buffer: bytearray, count: int) -> bytes:

@@ -7,31 +7,19 @@ together is decided here (RFC 9112 sections 3, 6 and 9, RFC 9110 sections 7 and 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final, TypeAlias
 
 import httptools
 
 from longwire.base.errors import LimitError, ProtocolError
 from longwire.base.headers import Headers
 from longwire.base.limits import HttpLimits
-from longwire.http.field_values import is_host, split_list, tokens
+from longwire.http.field_values import is_host, tokens
+from longwire.http.h1_framing import Fields, body_length
 
-__all__ = ["CHUNKED", "RequestHead", "parse_head"]
-
-CHUNKED: Final = -1
-"""The body's length is told by its chunks."""
-
-# Codings that RFC 9112 section 7 registers; we are asked to understand "chunked" only.
-_OTHER_CODINGS = frozenset({"gzip", "x-gzip", "deflate", "compress", "x-compress"})
+__all__ = ["RequestHead", "parse_head"]
 
 _ABSOLUTE_FORM = re.compile(r"(?P<scheme>[^:/?]+)://(?P<authority>[^/?]*)(?P<path>.*)")
-
-_Fields: TypeAlias = Mapping[str, list[str]]
-
-# Enough for 2^63; also keeps the conversion of absurdly long digit strings away.
-_CONTENT_LENGTH_DIGITS_MAX = 19
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +32,7 @@ class RequestHead:
     headers: Headers
     authority: str
     content_length: int
-    """Bytes of the body, or ``CHUNKED``."""
+    """Bytes of the body, or ``h1_framing.CHUNKED``."""
     keep_alive: bool
     expects_continue: bool
     protocol: str | None
@@ -93,7 +81,7 @@ def parse_head(head: bytes, limits: HttpLimits) -> RequestHead:
     if method == "CONNECT":
         # RFC 9110 section 9.3.6: CONNECT is for proxies; 501 for a method that is not implemented.
         raise ProtocolError(501, "CONNECT is not implemented: this server is no proxy")
-    content_length = _body_length(fields, version)
+    content_length = body_length(fields, version)
     host = _host(fields, version)
     target, authority = _target_uri(method, parts.target.decode("ascii"), host)
     headers = Headers(parts.fields)
@@ -142,45 +130,7 @@ def _is_about_method(error: httptools.HttpParserError, head: bytes, target: byte
     return not target or str(error).startswith("Invalid method") or head.startswith(b"PRI ")
 
 
-def _body_length(fields: _Fields, version: str) -> int:
-    """Decide where the body ends (RFC 9112 section 6.3); whatever could be read twice is 400."""
-    lengths = fields.get("content-length")
-    codings = fields.get("transfer-encoding")
-    if codings:
-        return _check_codings(codings, version, bool(lengths))
-    if not lengths:
-        # RFC 9112 section 6.3 item 7: a request without either has no body.
-        return 0
-    # RFC 9112 section 6.3 item 5: more than one value is an unrecoverable error; equal ones may
-    # be merged, and are refused here, for another reader may take the last or the first.
-    if len(lengths) > 1:
-        raise ProtocolError(400, "Content-Length stands there more than once")
-    # RFC 9110 section 8.6: Content-Length = 1*DIGIT
-    value = lengths[0]
-    if not (value.isascii() and value.isdigit() and len(value) <= _CONTENT_LENGTH_DIGITS_MAX):
-        raise ProtocolError(400, "Content-Length is not a decimal number of bytes")
-    return int(value)
-
-
-def _check_codings(values: list[str], version: str, has_length: bool) -> int:
-    if has_length:
-        # RFC 9112 section 6.1: a server may reject a request with both; it is how requests are
-        # smuggled.
-        raise ProtocolError(400, "Content-Length and Transfer-Encoding contradict each other")
-    if version == "1.0":
-        # RFC 9112 section 6.1: such a message is treated as if its framing were faulty.
-        raise ProtocolError(400, "HTTP/1.0 has no Transfer-Encoding")
-    codings = [coding.lower() for value in values for coding in split_list(value)]
-    if codings == ["chunked"] and len(values) == 1 and values[0].lower() == "chunked":
-        return CHUNKED
-    if len(codings) > 1 and codings[-1] == "chunked" and _OTHER_CODINGS.issuperset(codings[:-1]):
-        # RFC 9112 section 6.1: 501 for a coding that is not understood.
-        raise ProtocolError(501, "of the transfer codings only chunked is implemented")
-    # RFC 9112 section 6.3 item 4: without chunked last the length cannot be known: 400, close.
-    raise ProtocolError(400, "Transfer-Encoding is not exactly chunked")
-
-
-def _host(fields: _Fields, version: str) -> str:
+def _host(fields: Fields, version: str) -> str:
     # RFC 9112 section 3.2: 400 for HTTP/1.1 without Host, for more than one, for an invalid one.
     hosts = fields.get("host")
     if not hosts:
@@ -225,7 +175,7 @@ def _is_kept_alive(version: str, connection: set[str]) -> bool:
     return version != "1.0" or "keep-alive" in connection
 
 
-def _expects_continue(fields: _Fields, version: str) -> bool:
+def _expects_continue(fields: Fields, version: str) -> bool:
     expectations = tokens(fields.get("expect", ()))
     # RFC 9110 section 10.1.1: in an HTTP/1.0 request the expectation is ignored.
     if not expectations or version == "1.0":
@@ -236,7 +186,7 @@ def _expects_continue(fields: _Fields, version: str) -> bool:
 
 
 def _wanted_protocol(
-    method: str, version: str, content_length: int, connection: set[str], fields: _Fields
+    method: str, version: str, content_length: int, connection: set[str], fields: Fields
 ) -> str | None:
     # RFC 9110 section 7.8: Upgrade in an HTTP/1.0 request is ignored; other protocols, h2c among
     # them, may be ignored always. RFC 6455 section 4.1: the handshake is a GET.

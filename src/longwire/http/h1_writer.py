@@ -8,17 +8,17 @@ by closing the connection; ``is_broken`` says so.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from enum import Enum
 from functools import lru_cache
 
 from longwire.base.errors import ProtocolError
 from longwire.base.headers import Headers
-from longwire.http.events import Response
+from longwire.http.events import Body, End, HttpCommand, Response
 from longwire.http.field_values import is_token, split_list
 from longwire.http.semantics import reason_phrase
 
-__all__ = ["ResponseWriter", "failure_response", "interim_response"]
+__all__ = ["ResponseWriter", "failure_response", "interim_response", "known_body_bytes"]
 
 # RFC 9110 section 5.5: what would end the field, or what no field may hold.
 _FORBIDDEN_IN_VALUE = re.compile(r"[^\t -~\x80-\xff]")
@@ -169,8 +169,6 @@ class ResponseWriter:
         """
         if not self.started:
             raise _misuse("a body was given before its response")
-        if self.ended:
-            raise _misuse("a body was given after the end of its response")
         if not data:
             return []
         if self._framing is _Framing.CHUNKED:
@@ -196,8 +194,6 @@ class ResponseWriter:
         """
         if not self.started:
             raise _misuse("a response was ended before it was started")
-        if self.ended:
-            raise _misuse("the response has been ended already")
         trailer_lines = _trailer_lines(trailers)
         if self._framing is _Framing.LENGTH and self._remaining:
             self.is_broken = True
@@ -207,6 +203,23 @@ class ResponseWriter:
             return [b"0\r\n" + trailer_lines + b"\r\n"]
         # RFC 9112 section 7.1.2: only chunked can carry trailers; elsewhere they are dropped.
         return []
+
+
+def known_body_bytes(following: Sequence[HttpCommand]) -> int | None:
+    """Return the length of a body that is given whole together with its response.
+
+    ``following`` are the commands after the response; ``None`` when they do not end it, or when
+    there are trailers, which only chunks can carry.
+    """
+    size = 0
+    for command in following:
+        if isinstance(command, Body):
+            size += len(command.data)
+        elif isinstance(command, End) and not command.trailers:
+            return size
+        else:
+            break
+    return None
 
 
 def failure_response(

@@ -26,16 +26,22 @@ def test_9110_5_6_2_other_text_is_no_token(text: str) -> None:
         ("a,b ,\tc", ["a", "b", "c"]),
         ('a;x="1,2", b', ['a;x="1,2"', "b"]),
         ('"a\\",b", c', ['"a\\",b"', "c"]),
-        ('"open, b', ['"open', "b"]),
-        ('a", b', ['a"', "b"]),
+        ('"open, b', ['"open, b']),
+        ('a", b', ['a", b']),
+        ('a, "b\\', ["a", '"b\\']),
+        ('"a\nb,c", d', ['"a\nb,c"', "d"]),
     ],
 )
 def test_9110_5_6_1_list_is_split(value: str, elements: list[str]) -> None:
     assert split_list(value) == elements
 
 
-def test_split_list_takes_time_in_proportion() -> None:
-    assert len(split_list('"' * 20_000 + "," * 20_000)) == 1
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("unit", ['"', ",", '\\"', '"\\"', '"a",', '";', " ,", '="'])
+def test_lists_and_parameters_take_time_in_proportion(unit: str) -> None:
+    for value in (unit * 50_000, '"' + unit * 50_000, "a;b=" + unit * 50_000):
+        split_list(value)
+        split_parameters(value)
 
 
 def test_tokens_of_all_lines_come_in_lower_case() -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import pytest
 
 from longwire.base.headers import Headers
 from longwire.base.limits import HttpLimits
 from longwire.http.events import Response
+from longwire.http.h1 import Http1Engine
 from tests.unit.http.wire import Conversation, Cut, chunked, get, post, silent
 
 LIMITS = HttpLimits(
@@ -145,6 +148,45 @@ def test_trailers_have_the_limits_of_headers(cut: Cut) -> None:
     assert statuses(talk(cut, chunked(b"0\r\n" + b"A: b\r\n" * 6 + b"\r\n"))) == [431]
     assert statuses(talk(cut, chunked(b"0\r\n" + fields_of(200)[9:] + b"\r\n"))) == [200]
     assert statuses(talk(cut, chunked(b"0\r\nX: " + b"a" * 198))) == [431]
+
+
+ENDLESS = {
+    "request line": (b"", b"a" * 100),
+    "method": (b"", b"A"),
+    "header lines": (get()[:-2], b"X: y\r\n"),
+    "header value": (get()[:-2] + b"X: ", b"a" * 100),
+    "header name": (get()[:-2], b"a" * 100),
+    "blanks after a colon": (get()[:-2] + b"X:", b" " * 100),
+    "empty lines": (b"", b"\r\n"),
+    "chunk size": (chunked(b""), b"0"),
+    "chunk extension": (chunked(b""), b"1;" + b"a" * 100),
+    "chunk extensions": (chunked(b""), b"1;a=b\r\nx\r\n"),
+    "chunks": (chunked(b""), b"1\r\nx\r\n" * 100),
+    "trailers": (chunked(b"0\r\n"), b"X: y\r\n"),
+    "trailer": (chunked(b"0\r\nX: "), b"a" * 100),
+    "requests": (b"", get()),
+    "requests with bodies": (b"", post(b"a")),
+    "bytes after close": (get("/", "Connection: close"), b"a" * 100),
+    "body": (get("/", "Content-Length: 100000"), b"a" * 10_000),
+}
+
+
+@pytest.mark.parametrize(("start", "unit"), ENDLESS.values(), ids=ENDLESS.keys())
+def test_nothing_endless_is_held_without_bound(start: bytes, unit: bytes) -> None:
+    # Bodies are handed on and not held; here nobody takes them, and no answer comes.
+    engine = Http1Engine(now=0, limits=HttpLimits(body_bytes_max=100_000))
+    engine.receive(start, 0)
+    tracemalloc.start()
+    try:
+        fed = 0
+        while engine.wants_read and fed < 3_000_000 and not engine.wants_close:
+            data = unit * max(1, 10_000 // len(unit))
+            engine.receive(data, 0)
+            fed += len(data)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 1_000_000
 
 
 # Pipelining

@@ -549,3 +549,13 @@ def test_shutdown_inside_a_head_answers_that_request() -> None:
     conversation.feed(get()[10:])
     assert only_answer(conversation).headers["connection"] == "close"
     assert conversation.engine.wants_close
+
+
+def test_ended_connection_takes_no_notice_of_anything_more() -> None:
+    conversation = ask()
+    conversation.answer(response(headers=[("Connection", "close")], end=True))
+    engine = conversation.engine
+    engine.shutdown(1)
+    assert engine.receive(get(), 1) == engine.receive_eof(1) == engine.handle_deadline(99) == []
+    assert engine.deadline is None
+    assert engine.take_output() == []
