@@ -19,6 +19,8 @@ class Headers:
 
     __slots__ = ("_fields",)
 
+    _fields: list[tuple[str, str]]
+
     def __init__(self, fields: HeadersLike = ()) -> None:
         if isinstance(fields, Headers):
             self._fields = list(fields._fields)

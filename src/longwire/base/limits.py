@@ -83,7 +83,7 @@ class HttpLimits:
     """What one HTTP/1.x connection may cost."""
 
     request_line_bytes_max: int = 8 * KIB
-    """Method, target and version, bytes; past it 414. RFC 9112 section 3 asks for 8,000 at least."""
+    """Method, target and version, bytes; past it 414. RFC 9112 section 3 asks for 8,000."""
 
     header_bytes_max: int = 32 * KIB
     """All header fields of a request, bytes; past it 431."""
@@ -108,7 +108,7 @@ class HttpLimits:
     """Between two pieces of a request body, seconds; past it 408."""
 
     idle_timeout_s: float | None = 75.0
-    """A kept-alive connection without a request, seconds; then it is closed. Precedent: nginx 75."""
+    """A kept-alive connection without a request, seconds; then it closes. Precedent: nginx 75."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
