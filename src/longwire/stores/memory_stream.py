@@ -95,6 +95,7 @@ class MemoryStream:
             last=last.position if last else None,
             is_duplicate=False,
             durability=Durability.MEMORY,
+            tail=self.log.tail,
             entries=tuple(entries),
             is_closed=self.log.is_closed,
         )
@@ -120,6 +121,7 @@ class MemoryStream:
             last=result.last,
             is_duplicate=True,
             durability=Durability.MEMORY,
+            tail=self.log.tail,
             is_closed=self.log.is_closed,
         )
 

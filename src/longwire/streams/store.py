@@ -102,6 +102,8 @@ class Appended:
     is_duplicate: bool
     """Stored before; nothing was stored now, and the positions are the original ones."""
     durability: Durability
+    tail: Position
+    """Of the stream, after this append."""
     entries: tuple[Entry, ...] = ()
     """What was stored now; empty for a duplicate."""
     is_closed: bool = False

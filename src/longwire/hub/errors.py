@@ -1,0 +1,69 @@
+"""What the hub refuses beyond what streams and stores do."""
+
+from __future__ import annotations
+
+from longwire.streams.errors import StreamError
+
+__all__ = [
+    "AlreadySubscribedError",
+    "ApplicationError",
+    "NotSubscribedError",
+    "PermissionDeniedError",
+    "PublishRefused",
+    "SubscriptionLimitError",
+]
+
+
+class PublishRefused(StreamError):
+    """Raised by a publish hook: the application does not want this entry.
+
+    The message is a sentence for the client.
+    """
+
+    code = "publish_refused"
+
+
+class ApplicationError(StreamError):
+    """The application behind the hub failed; its log has more."""
+
+    code = "internal"
+    is_retryable = True
+
+
+class PermissionDeniedError(StreamError):
+    """This principal may not do this on this stream."""
+
+    code = "permission_denied"
+
+    def __init__(self, action: str, stream: str) -> None:
+        verb = {"read": "read", "publish": "publish to"}.get(action, action)
+        super().__init__(
+            f'you are not allowed to {verb} the stream "{stream}"', action=action, stream=stream
+        )
+
+
+class AlreadySubscribedError(StreamError):
+    """One connection has at most one subscription for a stream."""
+
+    code = "already_subscribed"
+
+    def __init__(self, stream: str) -> None:
+        super().__init__(f'this connection is subscribed to "{stream}" already')
+
+
+class NotSubscribedError(StreamError):
+    """There is no such subscription."""
+
+    code = "not_subscribed"
+
+    def __init__(self, stream: str) -> None:
+        super().__init__(f'this connection is not subscribed to "{stream}"')
+
+
+class SubscriptionLimitError(StreamError):
+    """One subscription too many."""
+
+    code = "too_many_subscriptions"
+
+    def __init__(self, whose: str, limit: int) -> None:
+        super().__init__(f"{whose} has {limit} subscriptions, which is the limit", limit=limit)

@@ -1,0 +1,234 @@
+"""The hub: what is published goes into the store, and from there to everybody who reads it.
+
+One delivery mechanism, which is the recovery mechanism: every subscriber is a reader of the log.
+Those at the tail share one buffer for all that a tick brought to a stream; who falls behind, or
+comes back with a position, reads the log again. See ``channel`` for the tail and ``readers`` for
+how readers move.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from longwire.base.errors import StoreError
+from longwire.base.limits import HubLimits, StreamLimits
+from longwire.hub.channel import Channel
+from longwire.hub.counters import HubCounters
+from longwire.hub.errors import SubscriptionLimitError
+from longwire.hub.policy import AllowAll, Policy
+from longwire.hub.publishing import Done, Publish, Publisher, SettingsFor
+from longwire.hub.readers import Readers
+from longwire.hub.sinks import Sink
+from longwire.hub.subscription import Attachment, Subscription
+from longwire.streams.errors import StoreUnavailableError, StreamError
+from longwire.streams.position import START
+from longwire.streams.store import Appended, Store, StreamInfo, StreamSettings
+from longwire.streams.verdict import Start
+
+__all__ = ["Hub"]
+
+logger = logging.getLogger("longwire.hub")
+
+EXPIRE_INTERVAL_S = 60.0
+"""How often the store is asked to apply what depends on time to idle streams."""
+
+
+def _default_settings(stream: str, content_type: str) -> StreamSettings:
+    return StreamSettings(content_type=content_type)
+
+
+class Hub:
+    """Publishing and subscribing on one store, in one process, on one event loop.
+
+    ``policy`` is the application: its hook sees what is published; permissions are for the
+    gateways to ask. ``settings_for`` says with what a stream is created when somebody publishes to
+    a name that does not exist.
+
+    An entry is delivered only after its append has returned. Everything that one tick brought to a
+    stream leaves at one ``call_soon`` flush, never on a timer.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        policy: Policy | None = None,
+        limits: HubLimits | None = None,
+        stream_limits: StreamLimits | None = None,
+        settings_for: SettingsFor = _default_settings,
+    ) -> None:
+        self.store = store
+        self.policy: Policy = policy or AllowAll()
+        self.limits = limits or HubLimits()
+        self.stream_limits = stream_limits or StreamLimits()
+        self.counters = HubCounters()
+        self._channels: dict[str, Channel] = {}
+        self._dirty: dict[Channel, None] = {}
+        self._readers = Readers(store, self.limits, self.counters, self._release)
+        self._publisher = Publisher(
+            store,
+            self.policy,
+            self.stream_limits,
+            self.counters,
+            settings_for,
+            self._stored,
+        )
+        self._maintenance: asyncio.Task[None] | None = None
+
+    @property
+    def channel_count(self) -> int:
+        """Streams that have subscribers now."""
+        return len(self._channels)
+
+    # -- life -----------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Begin to look after idle streams. Call it on the running event loop."""
+        if self._maintenance is None:
+            self._maintenance = asyncio.get_running_loop().create_task(self._maintain())
+
+    async def finish_publishing(self) -> None:
+        """Wait until everything submitted is stored and answered, and is sent to subscribers."""
+        await self._publisher.finish()
+        self._flush()
+
+    async def close(self) -> None:
+        """Finish publishing, stop reading and close the store."""
+        await self.finish_publishing()
+        if self._maintenance is not None:
+            self._maintenance.cancel()
+            self._maintenance = None
+        self._readers.stop()
+        await self.store.close()
+
+    async def _maintain(self) -> None:
+        while True:
+            await asyncio.sleep(EXPIRE_INTERVAL_S)
+            try:
+                await self.store.expire()
+            except Exception:
+                self.counters.store_failures += 1
+                logger.exception("the store failed to expire what is old")
+
+    # -- publishing -----------------------------------------------------------------------------
+
+    def submit(self, publish: Publish, done: Done) -> None:
+        """Publish; ``done`` is called once with what became of it, without a task in between.
+
+        Publishes to one stream are stored in the order of the calls.
+        """
+        self._publisher.submit(publish, done)
+
+    async def publish(self, publish: Publish) -> Appended:
+        """Publish and wait until it is stored. Raises ``StreamError``.
+
+        Cancelled, it may or may not be stored.
+        """
+        future: asyncio.Future[Appended] = asyncio.get_running_loop().create_future()
+
+        def done(outcome: Appended | StreamError) -> None:
+            if future.done():
+                return
+            if isinstance(outcome, StreamError):
+                future.set_exception(outcome)
+            else:
+                future.set_result(outcome)
+
+        self._publisher.submit(publish, done)
+        return await future
+
+    async def close_stream(self, stream: str) -> StreamInfo:
+        """Let ``stream`` take no more entries; subscribers are told after the last one.
+
+        Raises ``StreamMissingError``.
+        """
+        info = await self.store.close_stream(stream)
+        channel = self._channels.get(stream)
+        if channel is not None:
+            channel.closed_at = info.tail
+            self._mark_dirty(channel)
+        return info
+
+    async def delete_stream(self, stream: str) -> bool:
+        """Remove ``stream``; subscribers are told by a gap and wait for its next life."""
+        is_deleted = await self.store.delete(stream)
+        channel = self._channels.get(stream)
+        if is_deleted and channel is not None:
+            channel.closed_at = None
+            self._readers.cut_off(channel.rebase(START))
+        return is_deleted
+
+    def _stored(self, stream: str, appended: Appended) -> None:
+        channel = self._channels.get(stream)
+        if channel is None:
+            return
+        self._readers.cut_off(channel.offer(appended.entries))
+        if appended.is_closed:
+            channel.closed_at = appended.tail
+        self._mark_dirty(channel)
+
+    # -- subscribing ----------------------------------------------------------------------------
+
+    def attach(self, sink: Sink) -> Attachment:
+        """Give a connection its place. It costs next to nothing until something is subscribed."""
+        return Attachment(self, sink)
+
+    async def open_reader(self, attachment: Attachment, stream: str, start: Start) -> Subscription:
+        """Find where a new subscription begins. For ``Attachment.open``."""
+        limit = self.limits.subscriptions_max
+        if limit is not None and self.counters.subscriptions >= limit:
+            raise SubscriptionLimitError("the server", limit)
+        channel = self._channels.get(stream)
+        if channel is None:
+            channel = self._channels[stream] = Channel(stream, self.limits, self.counters)
+        channel.readers += 1
+        self.counters.subscriptions += 1
+        try:
+            # The channel exists by now: what is appended from here on is offered to it, so
+            # nothing can fall between the store's answer and the channel.
+            verdict = await self.store.seek(stream, start)
+        except BaseException as error:
+            self.counters.subscriptions -= 1
+            self._release(channel)
+            if isinstance(error, (StoreError, OSError)):
+                self.counters.store_failures += 1
+                raise StoreUnavailableError(f"the store failed: {error}") from error
+            raise
+        channel.place(verdict.tail)
+        if verdict.is_closed:
+            channel.closed_at = verdict.tail
+        self.counters.subscribes += 1
+        if verdict.reason is not None:
+            self.counters.subscribes_refused_position += 1
+        return Subscription(attachment, channel, verdict)
+
+    def start_reader(self, reader: Subscription) -> None:
+        """Let deliveries begin. For ``Subscription.begin``."""
+        self._readers.go_on(reader)
+
+    def resume_reader(self, reader: Subscription) -> None:
+        """The connection of this reader has drained. For ``Attachment.drained``."""
+        self._readers.unblock(reader)
+
+    def end_reader(self, reader: Subscription) -> None:
+        """Deliver nothing more to this reader. For ``Subscription.end``."""
+        self._readers.end(reader)
+
+    def _release(self, channel: Channel) -> None:
+        channel.readers -= 1
+        if channel.readers == 0 and self._channels.get(channel.name) is channel:
+            del self._channels[channel.name]
+            self._dirty.pop(channel, None)
+
+    # -- the flush of the tick ------------------------------------------------------------------
+
+    def _mark_dirty(self, channel: Channel) -> None:
+        if not self._dirty:
+            asyncio.get_running_loop().call_soon(self._flush)
+        self._dirty[channel] = None
+
+    def _flush(self) -> None:
+        dirty, self._dirty = self._dirty, {}
+        for channel in dirty:
+            self._readers.flush(channel)

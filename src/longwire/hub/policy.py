@@ -1,0 +1,66 @@
+"""What the application decides: who a client is, what it may do, what becomes of its entries."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Awaitable, Callable
+from typing import Literal, Protocol, TypeAlias
+
+from longwire.hub.errors import PermissionDeniedError
+from longwire.identity.principal import ANONYMOUS, Principal
+
+__all__ = ["Action", "AllowAll", "Policy", "PublishHook", "demand"]
+
+Action: TypeAlias = Literal["read", "publish"]
+
+PublishHook: TypeAlias = Callable[
+    [Principal, str, list[bytes], str], "list[bytes] | Awaitable[list[bytes]]"
+]
+"""Gets who publishes, the stream, the payloads and their content type; returns the payloads to
+store, or raises :exc:`~longwire.hub.errors.PublishRefused`."""
+
+
+class Policy(Protocol):
+    """The application, as hub and gateways see it."""
+
+    @property
+    def publish_hook(self) -> PublishHook | None:
+        """Sees, changes or refuses what clients publish; ``None``: it is stored as it is."""
+
+    async def authenticate(self, token: str | None) -> Principal | None:
+        """Tell who a client is by its token; ``None`` refuses it."""
+
+    def may(self, principal: Principal, action: Action, stream: str) -> bool | Awaitable[bool]:
+        """Tell whether ``principal`` may do ``action`` on ``stream``."""
+
+
+class AllowAll:
+    """Everybody may do everything, as nobody in particular; tokens are not understood."""
+
+    publish_hook: PublishHook | None = None
+
+    async def authenticate(self, token: str | None) -> Principal | None:
+        return ANONYMOUS if token is None else None
+
+    def may(self, principal: Principal, action: Action, stream: str) -> bool:
+        return True
+
+
+def demand(
+    policy: Policy, principal: Principal, action: Action, stream: str
+) -> Awaitable[None] | None:
+    """Raise :exc:`PermissionDeniedError` unless the policy allows it.
+
+    Returns ``None`` when that is decided already, else something to await that may raise.
+    """
+    answer = policy.may(principal, action, stream)
+    if inspect.isawaitable(answer):
+        return _demand_later(answer, action, stream)
+    if not answer:
+        raise PermissionDeniedError(action, stream)
+    return None
+
+
+async def _demand_later(answer: Awaitable[bool], action: Action, stream: str) -> None:
+    if not await answer:
+        raise PermissionDeniedError(action, stream)

@@ -1,0 +1,222 @@
+"""From a publish to the store: checks, the application's hook, and one queue for each busy stream.
+
+Publishes to one stream are stored in the order in which they were submitted, hooks included.
+What comes while the store is at work on a stream goes to it together, in one call.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from longwire.base.errors import StoreError
+from longwire.base.limits import StreamLimits
+from longwire.hub.counters import HubCounters
+from longwire.hub.errors import ApplicationError, PublishRefused
+from longwire.hub.payloads import check_batch, check_payloads
+from longwire.hub.policy import Policy
+from longwire.identity.principal import ANONYMOUS, Principal
+from longwire.streams.entry import JSON, NewEntry
+from longwire.streams.errors import (
+    PayloadError,
+    StoreUnavailableError,
+    StreamError,
+)
+from longwire.streams.name import check_stream_name
+from longwire.streams.position import Position
+from longwire.streams.producer import ProducerStamp
+from longwire.streams.store import Append, Appended, Store, StreamSettings
+
+__all__ = ["Done", "Outcome", "Publish", "Publisher", "SettingsFor"]
+
+logger = logging.getLogger("longwire.hub")
+
+Outcome: TypeAlias = Appended | StreamError
+Done: TypeAlias = Callable[[Outcome], None]
+
+SettingsFor: TypeAlias = Callable[[str, str], StreamSettings | None]
+"""With what to create a stream of this name for this content type; ``None``: not at all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Publish:
+    """A request to store entries in a stream and to deliver them."""
+
+    stream: str
+    batch: tuple[NewEntry, ...]
+    content_type: str = JSON
+    """Normalized."""
+    principal: Principal = ANONYMOUS
+    producer: ProducerStamp | None = None
+    if_tail: Position | None = None
+    closes: bool = False
+    is_checked: bool = False
+    """The payloads are known to be of the content type: a decoder has seen them."""
+    is_from_server: bool = False
+    """The application itself publishes: no hook, and names with ``$`` are allowed."""
+
+
+class Publisher:
+    """Stores what is published. Permissions have been asked before."""
+
+    def __init__(
+        self,
+        store: Store,
+        policy: Policy,
+        limits: StreamLimits,
+        counters: HubCounters,
+        settings_for: SettingsFor,
+        on_stored: Callable[[str, Appended], None],
+    ) -> None:
+        self._store = store
+        self._policy = policy
+        self._limits = limits
+        self._counters = counters
+        self._settings_for = settings_for
+        self._on_stored = on_stored
+        self._queues: dict[str, deque[tuple[Publish, Done]]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def submit(self, publish: Publish, done: Done) -> None:
+        """Take a publish; ``done`` is called once, at once or later, with what became of it."""
+        try:
+            self._check(publish)
+        except StreamError as error:
+            self._finish(done, error)
+            return
+        queue = self._queues.get(publish.stream)
+        if queue is not None:
+            queue.append((publish, done))
+            return
+        self._queues[publish.stream] = deque([(publish, done)])
+        task = asyncio.get_running_loop().create_task(self._work(publish.stream))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def finish(self) -> None:
+        """Wait until everything that was submitted is answered."""
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+
+    def _check(self, publish: Publish) -> None:
+        check_stream_name(publish.stream, is_reserved_allowed=publish.is_from_server)
+        if not publish.batch and not publish.closes:
+            raise PayloadError("there is no entry to publish")
+        check_batch(publish.batch, self._limits)
+        if not publish.is_checked:
+            check_payloads(publish.batch, publish.content_type, self._limits)
+
+    async def _work(self, stream: str) -> None:
+        queue = self._queues[stream]
+        try:
+            while queue:
+                taken = list(queue)
+                queue.clear()
+                await self._store_all(stream, taken)
+        finally:
+            # Cancelled, which the hub does at the very end: nobody is left without an answer.
+            del self._queues[stream]
+            for _, done in queue:
+                self._finish(done, StoreUnavailableError("the server is shutting down"))
+
+    async def _store_all(self, stream: str, taken: list[tuple[Publish, Done]]) -> None:
+        requests: list[Append] = []
+        waiting: list[Done] = []
+        for publish, done in taken:
+            try:
+                batch = await self._pass_hook(publish)
+            except StreamError as error:
+                self._finish(done, error)
+                continue
+            except Exception:
+                logger.exception("the publish hook failed on %r", stream)
+                self._finish(done, ApplicationError("the application failed on this entry"))
+                continue
+            waiting.append(done)
+            requests.append(
+                Append(
+                    stream,
+                    batch,
+                    content_type=publish.content_type,
+                    producer=publish.producer,
+                    principal=publish.principal.name,
+                    create=self._settings_for(stream, publish.content_type),
+                    if_tail=publish.if_tail,
+                    closes=publish.closes,
+                )
+            )
+        if not requests:
+            return
+        try:
+            outcomes = await self._append(stream, requests)
+        except asyncio.CancelledError:
+            for done in waiting:
+                self._finish(done, _unavailable())
+            raise
+        for outcome, done in zip(outcomes, waiting, strict=True):
+            if isinstance(outcome, Appended):
+                # Subscribers are told at the end of this tick, the publisher now.
+                self._on_stored(stream, outcome)
+            self._finish(done, outcome)
+
+    async def _append(self, stream: str, requests: list[Append]) -> list[Outcome]:
+        outcomes: list[Outcome]
+        try:
+            outcomes = await self._store.append_many(requests)
+        except (StreamError, StoreError, OSError) as error:
+            logger.warning("the store failed on %r: %s", stream, error)
+            outcomes = [_unavailable()] * len(requests)
+        except Exception:
+            logger.exception("the store failed on %r", stream)
+            outcomes = [_unavailable()] * len(requests)
+        return outcomes
+
+    async def _pass_hook(self, publish: Publish) -> tuple[NewEntry, ...]:
+        """Return the batch as the application wants it stored."""
+        hook = self._policy.publish_hook
+        if hook is None or publish.is_from_server or not publish.batch:
+            return publish.batch
+        before = [entry.payload for entry in publish.batch]
+        after = hook(publish.principal, publish.stream, list(before), publish.content_type)
+        if inspect.isawaitable(after):
+            after = await after
+        if after == before:
+            return publish.batch
+        if len(after) != len(before):
+            raise PublishRefused(
+                f"the application made {len(after)} entries out of {len(before)}; it may change "
+                "entries or refuse them all"
+            )
+        batch = tuple(
+            NewEntry(payload, entry.key)
+            for payload, entry in zip(after, publish.batch, strict=True)
+        )
+        check_batch(batch, self._limits)
+        check_payloads(batch, publish.content_type, self._limits)
+        return batch
+
+    def _finish(self, done: Done, outcome: Outcome) -> None:
+        counters = self._counters
+        if isinstance(outcome, StreamError):
+            counters.count_refusal(outcome.code)
+        elif outcome.is_duplicate:
+            counters.duplicates += 1
+        else:
+            counters.published += 1
+            counters.published_entries += len(outcome.entries)
+            counters.published_bytes += sum(len(entry.payload) for entry in outcome.entries)
+        try:
+            done(outcome)
+        except Exception:
+            logger.exception("a publisher failed on its answer")
+
+
+def _unavailable() -> StoreUnavailableError:
+    return StoreUnavailableError(
+        "the store failed or did not answer; whether the entries were stored is not known"
+    )

@@ -1,0 +1,168 @@
+"""One reader of one stream, and the connection that its entries go to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import Enum, auto
+from typing import TYPE_CHECKING
+
+from longwire.hub.errors import AlreadySubscribedError, SubscriptionLimitError
+from longwire.hub.records import Recorded, join_frames
+from longwire.hub.sinks import BytesSink, Encoder, Gap, MessageSink, Sink
+from longwire.streams.name import check_stream_name
+from longwire.streams.position import Position
+from longwire.streams.verdict import Start, Verdict
+
+if TYPE_CHECKING:
+    from longwire.hub.channel import Channel
+    from longwire.hub.hub import Hub
+
+__all__ = ["Attachment", "ReaderState", "Subscription"]
+
+
+class ReaderState(Enum):
+    """Where a subscription stands."""
+
+    OPENED = auto()
+    """Its place is known, nothing is delivered before ``begin``."""
+    TAIL = auto()
+    """It has everything; new entries reach it by the channel's shared buffers."""
+    BEHIND = auto()
+    """It waits for its turn to read the log, or is reading it."""
+    BLOCKED = auto()
+    """Its connection holds too much; it goes on when that drains."""
+    ENDED = auto()
+
+
+class Subscription:
+    """A position that moves over a stream as its connection takes entries.
+
+    It has no queue: what it has not got yet is in the log.
+    """
+
+    __slots__ = ("_position", "attachment", "channel", "state", "verdict")
+
+    def __init__(self, attachment: Attachment, channel: Channel, verdict: Verdict) -> None:
+        self.attachment = attachment
+        self.channel = channel
+        self.verdict = verdict
+        """Where it began, and why there."""
+        self.state = ReaderState.OPENED
+        self._position = verdict.resume
+
+    @property
+    def stream(self) -> str:
+        return self.channel.name
+
+    @property
+    def position(self) -> Position:
+        """Up to where everything has been handed to the connection."""
+        if self.state is ReaderState.TAIL and self.channel.flushed is not None:
+            return self.channel.flushed
+        return self._position
+
+    @position.setter
+    def position(self, position: Position) -> None:
+        self._position = position
+
+    def begin(self) -> None:
+        """Let deliveries begin. The answer to the subscriber goes out before."""
+        if self.state is ReaderState.OPENED:
+            self.attachment.hub.start_reader(self)
+
+    def end(self) -> None:
+        """Deliver nothing more. Does nothing when it has ended already."""
+        if self.state is not ReaderState.ENDED:
+            self.attachment.hub.end_reader(self)
+
+
+class Attachment:
+    """One connection's place in the hub: its sink and its subscriptions, by stream."""
+
+    __slots__ = (
+        "_opening",
+        "blocked",
+        "bytes_sink",
+        "encoder",
+        "hub",
+        "is_blocked",
+        "is_detached",
+        "message_sink",
+        "subscriptions",
+    )
+
+    def __init__(self, hub: Hub, sink: Sink) -> None:
+        self.hub = hub
+        self.bytes_sink = sink if isinstance(sink, BytesSink) else None
+        self.message_sink: MessageSink | None = None if isinstance(sink, BytesSink) else sink
+        self.encoder: Encoder | None = sink.encoder if isinstance(sink, BytesSink) else None
+        self.is_detached = False
+        self.subscriptions: dict[str, Subscription] = {}
+        self.is_blocked = False
+        """The sink holds too much and has not drained yet."""
+        self.blocked: list[Subscription] = []
+        self._opening: set[str] | None = None
+
+    async def open(self, stream: str, start: Start) -> Subscription:
+        """Find the place of a new subscription; nothing is delivered before its ``begin``.
+
+        Raises ``StreamNameError``, ``AlreadySubscribedError``, ``SubscriptionLimitError``,
+        ``StoreUnavailableError``. Cancelled, there is no subscription. If the connection is gone
+        meanwhile, the subscription has ended already.
+        """
+        check_stream_name(stream)
+        opening = self._opening = self._opening or set()
+        if stream in self.subscriptions or stream in opening:
+            raise AlreadySubscribedError(stream)
+        limit = self.hub.limits.subscriptions_per_connection_max
+        if len(self.subscriptions) + len(opening) >= limit:
+            raise SubscriptionLimitError("this connection", limit)
+        opening.add(stream)
+        try:
+            subscription = await self.hub.open_reader(self, stream, start)
+        finally:
+            opening.discard(stream)
+        if self.is_detached:
+            subscription.end()
+        else:
+            self.subscriptions[stream] = subscription
+        return subscription
+
+    def send_run(self, stream: str, run: Sequence[Recorded]) -> int:
+        """Send entries to this connection alone; return what it holds, bytes."""
+        if self.bytes_sink is not None:
+            buffer = join_frames(self.bytes_sink.encoder, stream, run, self.hub.counters)
+            return self.bytes_sink.send_bytes(buffer, len(run))
+        assert self.message_sink is not None
+        return self.message_sink.send_entries(stream, tuple(recorded.entry for recorded in run))
+
+    def send_gap(self, stream: str, gap: Gap) -> int:
+        """Tell this connection that entries will not come; return what it holds, bytes."""
+        if self.bytes_sink is not None:
+            return self.bytes_sink.send_bytes(self.bytes_sink.encoder.encode_gap(stream, gap), 1)
+        assert self.message_sink is not None
+        return self.message_sink.send_gap(stream, gap)
+
+    def send_closed(self, stream: str, position: Position) -> None:
+        """Tell this connection that the stream has ended."""
+        if self.bytes_sink is not None:
+            frame = self.bytes_sink.encoder.encode_closed(stream, position)
+            self.bytes_sink.send_bytes(frame, 1)
+        else:
+            assert self.message_sink is not None
+            self.message_sink.send_closed(stream, position)
+
+    def drained(self) -> None:
+        """The sink takes more again: let those go on that were held up by it."""
+        if not self.is_blocked:
+            return
+        self.is_blocked = False
+        blocked, self.blocked = self.blocked, []
+        for subscription in blocked:
+            self.hub.resume_reader(subscription)
+
+    def detach(self) -> None:
+        """The connection is gone: end all its subscriptions, also those being opened."""
+        self.is_detached = True
+        for subscription in list(self.subscriptions.values()):
+            subscription.end()
