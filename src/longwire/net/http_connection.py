@@ -225,6 +225,8 @@ class HttpConnection:
                 closed.stream_closed(event.error)
         elif isinstance(event, Upgraded):
             self._hand_over(event)
+        elif event.status is not None and self._server.on_refused is not None:
+            self._server.on_refused(event.status, event.error or "")
 
     def _hand_over(self, event: Upgraded) -> None:
         endpoint = self._successor

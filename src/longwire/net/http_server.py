@@ -44,7 +44,8 @@ class HttpServer:
 
     ``write_buffer_bytes_max`` is what a connection holds for a slow client before ``drain`` and
     ``respond`` wait and reading pauses; one that takes nothing for ``write_stall_timeout_s`` is
-    dropped.
+    dropped. ``on_refused`` is told of requests that the engine itself refuses, malformed or past
+    a limit, with the status and the reason.
     """
 
     def __init__(
@@ -55,6 +56,7 @@ class HttpServer:
         server_header: str | None = "longwire",
         write_buffer_bytes_max: int = 64 * KIB,
         write_stall_timeout_s: float = 60.0,
+        on_refused: Callable[[int, str], None] | None = None,
     ) -> None:
         self._handler = handler
         self._limits = limits or HttpLimits()
@@ -63,6 +65,7 @@ class HttpServer:
         self._tasks: dict[asyncio.Task[None], HttpExchange] = {}
         self.write_buffer_bytes_max = write_buffer_bytes_max
         self.write_stall_timeout_s = write_stall_timeout_s
+        self.on_refused = on_refused
 
     @property
     def exchanges(self) -> list[HttpExchange]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
 
@@ -16,8 +17,6 @@ from longwire.server.router import Router
 from longwire.server.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
     from longwire.server.asgi import AsgiRunner
     from longwire.server.asgi_exchange import AsgiReceive, AsgiSend, Scope
     from longwire.server.service import Service
@@ -220,11 +219,30 @@ class App:
 
     async def __call__(self, scope: Scope, receive: AsgiReceive, send: AsgiSend) -> None:
         """ASGI 3. Cancelled, the request is given up."""
+        await self._asgi().handle(scope, receive, send)
+
+    @contextlib.asynccontextmanager
+    async def lifespan(self, outer: object = None) -> AsyncIterator[None]:
+        """Serve for the time of the block; for an application that is mounted in another one::
+
+            site = Starlette(routes=[Mount("/live", app=app)], lifespan=app.lifespan)
+
+        FastAPI takes it in the same way. Start and stop hooks run at its ends.
+        """
+        runner = self._asgi()
+        await runner.start()
+        try:
+            yield
+        finally:
+            await runner.stop()
+
+    def _asgi(self) -> AsgiRunner:
         if self._runner is None:
+            # Later than this module, which it needs.
             from longwire.server.asgi import AsgiRunner
 
             self._runner = AsgiRunner(self)
-        await self._runner.handle(scope, receive, send)
+        return self._runner
 
     # -- what serves it -------------------------------------------------------------------------
 
@@ -232,7 +250,10 @@ class App:
     def service(self) -> Service:
         """What serves the application now."""
         if self._service is None:
-            raise LongwireError("this application is not being served: there are no streams yet")
+            raise LongwireError(
+                "this application is not being served, so there are no streams: longwire serve "
+                "does it, or App.lifespan where it is mounted"
+            )
         return self._service
 
     def bind(self, service: Service | None) -> None:

@@ -3,8 +3,9 @@
 The ASGI server owns the sockets, TLS, HTTP and WebSocket framing and their limits; longwire brings
 routes, streams, the native protocol on ``/ws`` and server-sent events on ``/streams/…``.
 
-An application that is mounted inside another one may get no lifespan events; then it starts with
-its first request and ends with the process.
+An application that is mounted inside another one gets no lifespan events from Starlette or
+FastAPI: give them ``lifespan=app.lifespan``. Without it the application starts with its first
+request and ends with the process.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ class AsgiRunner:
         if scope["type"] == "lifespan":
             await self._live(receive, send)
         elif scope["type"] == "http":
-            service = await self._start()
+            service = await self.start()
             exchange = AsgiExchange(
                 scope, receive, send, body_bytes_max=service.settings.http.body_bytes_max
             )
@@ -46,7 +47,7 @@ class AsgiRunner:
             finally:
                 await exchange.complete()
         elif scope["type"] == "websocket":
-            service = await self._start()
+            service = await self.start()
             handshake = AsgiHandshake(scope, receive, send)
             try:
                 await service.dispatcher.handle(handshake)
@@ -55,7 +56,8 @@ class AsgiRunner:
         else:
             raise ValueError(f"ASGI scopes of type {scope['type']!r} are not known here")
 
-    async def _start(self) -> Service:
+    async def start(self) -> Service:
+        """Get ready; called again it does nothing. Returns what serves."""
         if self._service is None:
             if self._starting is None:
                 self._starting = asyncio.Lock()
@@ -67,7 +69,8 @@ class AsgiRunner:
                     self._service = service
         return self._service
 
-    async def _stop(self) -> None:
+    async def stop(self) -> None:
+        """End what ``start`` began."""
         service, self._service = self._service, None
         if service is not None:
             await service.say_goodbye()
@@ -78,12 +81,12 @@ class AsgiRunner:
             event = await receive()
             if event["type"] == "lifespan.startup":
                 try:
-                    await self._start()
+                    await self.start()
                 except Exception as error:
                     await send({"type": "lifespan.startup.failed", "message": str(error)})
                     raise
                 await send({"type": "lifespan.startup.complete"})
             elif event["type"] == "lifespan.shutdown":
-                await self._stop()
+                await self.stop()
                 await send({"type": "lifespan.shutdown.complete"})
                 return

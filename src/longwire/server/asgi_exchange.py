@@ -58,6 +58,7 @@ class AsgiExchange:
         "_watch",
         "held_bytes",
         "is_aborted",
+        "is_open_ended",
         "is_shutting_down",
         "remote_address",
         "request",
@@ -74,6 +75,7 @@ class AsgiExchange:
         self.status: int | None = None
         self.held_bytes = 0
         self.is_aborted = False
+        self.is_open_ended = False
         self.is_shutting_down = False
         self._receive = receive
         self._send = send
@@ -133,6 +135,7 @@ class AsgiExchange:
         """Send the head of a response whose body comes in pieces."""
         self._check_open()
         self.status = status
+        self.is_open_ended = "Content-Length" not in Headers(headers)
         head = {
             "type": "http.response.start",
             "status": status,

@@ -34,6 +34,7 @@ class AsgiHandshake:
         self.root_path: str = scope.get("root_path", "")
         self.status: int | None = None
         self.held_bytes = 0
+        self.is_open_ended = False
         self._offered: list[str] = list(scope.get("subprotocols", []))
         self._can_answer = "websocket.http.response" in scope.get("extensions", {})
         self._receive = receive

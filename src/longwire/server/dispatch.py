@@ -34,8 +34,8 @@ STREAM_HELD_BYTES_MAX = 64 * 1024
 class HttpObserver(Protocol):
     """Who counts requests."""
 
-    def request_done(self, method: str, status: int, duration_s: float) -> None:
-        """A request was answered."""
+    def request_done(self, method: str, status: int, duration_s: float, *, is_stream: bool) -> None:
+        """A request was answered; ``is_stream``: its end says nothing about speed."""
 
 
 class Dispatcher:
@@ -70,7 +70,8 @@ class Dispatcher:
             status = await self._answer(request, exchange)
         finally:
             duration_s = time.monotonic() - started_s
-            self._observer.request_done(head.method, status, duration_s)
+            is_stream = status == 101 or exchange.is_open_ended
+            self._observer.request_done(head.method, status, duration_s, is_stream=is_stream)
             if access_logger.isEnabledFor(logging.INFO):
                 access_logger.info(
                     "%s %s %s %s %.1f ms",

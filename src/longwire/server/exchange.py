@@ -34,6 +34,10 @@ class Exchange(Protocol):
         """Whether the client is gone, or the response complete."""
 
     @property
+    def is_open_ended(self) -> bool:
+        """Whether the response is a stream without an announced end."""
+
+    @property
     def status(self) -> int | None:
         """The status that was answered with; ``None`` before."""
 

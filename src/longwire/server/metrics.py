@@ -7,6 +7,7 @@ asks, and added to the totals when they end. So the hot paths pay nothing.
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -19,6 +20,7 @@ from prometheus_client.registry import Collector
 
 from longwire import __version__
 from longwire.base.errors import LimitError
+from longwire.base.limits import HttpLimits
 
 if TYPE_CHECKING:
     from longwire.net.closed import Closed
@@ -32,6 +34,8 @@ _REQUEST_BUCKETS_S = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0)
 _LAG_SAMPLE_S = 1.0
 
 _KNOWN_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "CONNECT"})
+
+_HTTP_LIMITS = frozenset(field.name for field in dataclasses.fields(HttpLimits))
 
 HubFigures = Callable[[], "dict[str, tuple[str, float, bool]]"]
 """Figures of the hub by name: (what it is, value, whether it only grows)."""
@@ -139,6 +143,12 @@ class ServerMetrics:
             ["method", "status"],
             registry=self.registry,
         )
+        self._refused = Counter(
+            "longwire_http_refused",
+            "Requests that never reached a handler: malformed, too slow or past a limit.",
+            ["status"],
+            registry=self.registry,
+        )
         self._durations = Histogram(
             "longwire_http_request_seconds",
             "From a request's head to its answer; streams and WebSocket connections left out.",
@@ -168,12 +178,19 @@ class ServerMetrics:
         """Show figures that somebody else keeps."""
         self.registry.register(FigureCollector(read))
 
-    def request_done(self, method: str, status: int, duration_s: float) -> None:
+    def request_done(self, method: str, status: int, duration_s: float, *, is_stream: bool) -> None:
         """Count a request. Methods that we do not know share one label: clients choose them."""
         label = method if method in _KNOWN_METHODS else "other"
         self._requests.labels(label, str(status)).inc()
-        if status != 101:
+        if not is_stream:
             self._durations.observe(duration_s)
+
+    def request_refused(self, status: int, reason: str) -> None:
+        """Count a request that the HTTP engine refused, and the limit that it ran into."""
+        self._refused.labels(str(status)).inc()
+        name, separator, _ = reason.partition(":")
+        if separator and name in _HTTP_LIMITS:
+            self.limit_hit(name)
 
     def socket_closed(self, endpoint: CountedSocket, closed: Closed | None) -> None:
         """Count how a WebSocket connection ended."""

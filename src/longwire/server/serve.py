@@ -46,8 +46,13 @@ async def serve_until_stopped(service: Service, announce: Callable[[str], None])
     tls = make_tls(settings)
     loop = asyncio.get_running_loop()
     signals: asyncio.Queue[signal.Signals] = asyncio.Queue()
-    server = HttpServer(service.dispatcher.handle, limits=service.settings.http)
+    server = HttpServer(
+        service.dispatcher.handle,
+        limits=service.settings.http,
+        on_refused=service.metrics.request_refused,
+    )
     listener = make_listener(settings, server, tls)
+    service.metrics.add_figures(lambda: _listener_figures(listener))
     await service.start()
     try:
         await start_listening(listener, settings)
@@ -75,6 +80,17 @@ async def serve_until_stopped(service: Service, announce: Callable[[str], None])
         await service.stop()
 
 
+def _listener_figures(listener: Listener) -> dict[str, tuple[str, float, bool]]:
+    return {
+        "longwire_connections": ("Open connections, of every kind.", len(listener.links), False),
+        "longwire_connections_refused": (
+            "Connections closed at once: past server.connections_max, or while stopping.",
+            listener.connections_refused,
+            True,
+        ),
+    }
+
+
 def make_tls(settings: ServerSettings) -> ServerTls | None:
     """Read the certificates, where there are any."""
     if settings.tls_cert is None:
@@ -98,13 +114,19 @@ def make_listener(settings: ServerSettings, server: HttpServer, tls: ServerTls |
     """Return a listener for the address that is configured; a Unix socket comes before TCP."""
     context = None if tls is None else tls.context
     if settings.unix is not None:
-        return Listener(server.make_handler, path=settings.unix, ssl=context)
+        return Listener(
+            server.make_handler,
+            path=settings.unix,
+            ssl=context,
+            connections_max=settings.connections_max,
+        )
     return Listener(
         server.make_handler,
         host=settings.host,
         port=settings.port,
         ssl=context,
         reuse_port=settings.reuse_port,
+        connections_max=settings.connections_max,
     )
 
 

@@ -54,6 +54,10 @@ class ServerSettings:
     workers: int = field(default=1, metadata={"minimum": 1, "maximum": 1})
     """Processes that serve. More than one is not built yet."""
 
+    connections_max: int | None = None
+    """Open connections past which new ones are closed at once. Without it the system's limit of
+    open files decides."""
+
     tls_cert: str | None = None
     """Path of the certificate chain in PEM; with it the server speaks https and wss. Read again
     on SIGHUP."""

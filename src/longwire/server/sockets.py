@@ -136,4 +136,9 @@ def _refusing() -> Iterator[None]:
     try:
         yield
     except HandshakeError as error:
-        raise HttpError(error.status, error.message, error.headers) from None
+        message = error.message
+        if error.status == 403:
+            message += (
+                "; pages of this server are, and those that the setting origins.allowed names"
+            )
+        raise HttpError(error.status, message, error.headers) from None

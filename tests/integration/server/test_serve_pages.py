@@ -42,6 +42,15 @@ def test_requests_are_counted(server: RunningServer) -> None:
     assert count() == before + 1
 
 
+def test_limits_that_were_hit_are_counted(server: RunningServer) -> None:
+    with socket.create_connection(("127.0.0.1", server.port)) as raw:
+        raw.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nX: " + b"y" * 40_000 + b"\r\n\r\n")
+        assert raw.recv(12) == b"HTTP/1.1 431"
+    text = server.request("/metrics").text
+    assert 'longwire_http_refused_total{status="431"} 1.0' in text
+    assert 'longwire_limit_hits_total{limit="header_bytes_max"} 1.0' in text
+
+
 def test_missing_page_is_html_for_browsers(server: RunningServer) -> None:
     answer = server.request("/no/<script>alert(1)</script>", headers={"Accept": BROWSER})
     assert answer.status == 404

@@ -13,7 +13,7 @@ from longwire.server.asgi_paths import request_of_scope, target_of_scope
     ("path", "raw_path", "root", "expected"),
     [
         ("/a", b"/a", "", "/a"),
-        ("/a b/é", "/a%20b/%C3%A9".encode(), "", "/a%20b/%C3%A9"),
+        ("/a b/é", b"/a%20b/%C3%A9", "", "/a%20b/%C3%A9"),
         ("/a/b", b"/a%2Fb", "", "/a%2Fb"),
         ("/a b/é", None, "", "/a%20b/%C3%A9"),
         # mounted, and path and raw_path hold where
