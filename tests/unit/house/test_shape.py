@@ -44,3 +44,10 @@ def test_relative_links_of_page_lead_somewhere(page: Path) -> None:
     text = CODE.sub("", page.read_text())
     targets = [target.partition("#")[0] for target in LINK.findall(text) if "://" not in target]
     assert [target for target in targets if target and not (page.parent / target).exists()] == []
+
+
+def test_index_names_every_page() -> None:
+    index = (ROOT / "docs" / "index.md").read_text()
+    named = {target.partition("#")[0] for target in LINK.findall(index)}
+    found = {path.name for path in (ROOT / "docs").glob("*.md")} - {"index.md"}
+    assert found - named == set()
