@@ -212,7 +212,7 @@ def _judge_link_error(error: OSError, evidence: Evidence) -> Verdict:
     if isinstance(error, ssl.SSLError):
         return Verdict(
             "tls_error",
-            f"TLS failed: {error.reason or error}.",
+            f"TLS failed: {getattr(error, 'reason', None) or error}.",
             "Something between broke the stream, or the peer's TLS is at fault.",
         )
     if error.errno in _RESET_ERRNOS or isinstance(error, ConnectionError):

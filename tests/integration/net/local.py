@@ -36,7 +36,7 @@ async def serving(
 async def eventually(condition: Callable[[], Any], timeout_s: float = 20.0) -> Any:
     """Wait until ``condition`` holds; the time-out only ends a test that has failed."""
     async with asyncio.timeout(timeout_s):
-        while not (value := condition()):  # noqa: ASYNC110
+        while not (value := condition()):
             await asyncio.sleep(0.005)
         return value
 
