@@ -18,6 +18,10 @@ from longwire.cli.serve import serve_command
 __all__ = ["main"]
 
 
+# Since click 8.2 a group without a command raises its help text.
+_NO_ARGUMENTS = getattr(click.exceptions, "NoArgsIsHelpError", ())
+
+
 @click.group(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     no_args_is_help=True,
@@ -45,6 +49,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return its exit code. Errors are one line each on standard error."""
     try:
         result = longwire_group.main(arguments, prog_name="longwire", standalone_mode=False)
+    except _NO_ARGUMENTS as error:
+        print(error.format_message(), file=sys.stderr)
+        return USAGE
     except click.UsageError as error:
         command = error.ctx.command_path if error.ctx is not None else "longwire"
         print(f"{command}: {error.format_message()} (see {command} --help)", file=sys.stderr)
@@ -52,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except click.ClickException as error:
         print(f"longwire: {error.format_message()}", file=sys.stderr)
         return error.exit_code
-    except click.Abort:
+    except (click.Abort, KeyboardInterrupt):
         return 130
     except CommandError as error:
         for line in error.lines:

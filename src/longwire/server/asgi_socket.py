@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import uuid
-from collections import deque
 from collections.abc import AsyncIterator, Callable, MutableMapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -20,9 +18,6 @@ from longwire.websocket.closing import Close
 from longwire.websocket.handshake import HandshakeError
 
 __all__ = ["AsgiHandshake", "AsgiWebSocket"]
-
-SEND_HELD_BYTES_MAX = 64 * 1024
-"""Bytes queued past which ``send`` waits."""
 
 
 class AsgiHandshake:
@@ -105,9 +100,9 @@ class AsgiHandshake:
         return self._socket
 
     async def complete(self) -> None:
-        """Wait until all is handed to the server."""
+        """Close the connection if nobody has."""
         if self._socket is not None:
-            await self._socket.complete()
+            await self._socket.close()
 
 
 @dataclass(slots=True)
@@ -121,8 +116,8 @@ class _Counters:
 class AsgiWebSocket:
     """An open WebSocket with the methods of ``longwire.Connection`` that handlers use.
 
-    ``write`` queues a message and never waits; a task hands messages on at the pace of the server.
-    Receiving: one task at a time. ``recv`` is as cancel-safe as the server's ``receive``.
+    Receiving: one task at a time; ``recv`` is as cancel-safe as the server's ``receive``.
+    Sending: any task at any time; how much is held for a slow client is the server's business.
     """
 
     def __init__(
@@ -139,14 +134,9 @@ class AsgiWebSocket:
         self.engine = _Counters()
         self.held_bytes = 0
         self.closed: Closed | None = None
-        self.on_drain: Callable[[], None] | None = None
-        """Called when ``held_bytes`` has fallen to nothing."""
         self._receive = receive
         self._send = send
-        self._queue: deque[MutableMapping[str, Any]] = deque()
-        self._changed = asyncio.Event()
         self._close_sent: Close | None = None
-        self._pump = asyncio.create_task(self._send_queued())
 
     @property
     def endpoint(self) -> AsgiWebSocket:
@@ -158,8 +148,7 @@ class AsgiWebSocket:
         while self.closed is None:
             event = await self._receive()
             if event["type"] == "websocket.disconnect":
-                code = event.get("code") or 1005
-                self._end(Close(code, event.get("reason") or ""))
+                self._end(Close(event.get("code") or 1005, event.get("reason") or ""))
             elif event["type"] == "websocket.receive":
                 text = event.get("text")
                 message: str | bytes = event["bytes"] if text is None else text
@@ -178,81 +167,60 @@ class AsgiWebSocket:
         except ConnectionClosedOK:
             return
 
-    def write(self, message: str | bytes) -> int:
-        """Queue a message; return the bytes that are held now. Dropped when closing."""
-        if self.closed is None and self._close_sent is None:
-            kind = "text" if isinstance(message, str) else "bytes"
-            self._queue.append({"type": "websocket.send", kind: message})
-            self.held_bytes += len(message)
-            self.engine.messages_sent += 1
-            self.engine.bytes_sent += len(message)
-            self._changed.set()
-        return self.held_bytes
-
     async def send(self, message: str | bytes) -> None:
-        """Send a message; wait while much is held. Raises :exc:`ConnectionClosed`."""
+        """Send a message; return when the server took it. Raises :exc:`ConnectionClosed`.
+
+        Cancelled, the message may or may not have been sent.
+        """
+        if self._close_sent is not None and self.closed is None:
+            self._end(None)
         if self.closed is not None:
             raise self.closed.error()
-        self.write(message)
-        while self.held_bytes > SEND_HELD_BYTES_MAX and self.closed is None:
-            await self._wait_change()
+        kind = "text" if isinstance(message, str) else "bytes"
+        self.held_bytes += len(message)
+        try:
+            await self._hand_over({"type": "websocket.send", kind: message})
+        finally:
+            self.held_bytes -= len(message)
+        if self.closed is not None:
+            raise self.closed.error()
+        self.engine.messages_sent += 1
+        self.engine.bytes_sent += len(message)
 
     async def close(self, code: int = 1000, reason: str = "") -> None:
-        """Close after what was written has left. Does nothing when closing already."""
+        """Close the connection. Does nothing when it is closed or closing already."""
         if self.closed is None and self._close_sent is None:
             self._close_sent = Close(code, reason)
-            self._queue.append({"type": "websocket.close", "code": code, "reason": reason})
-            self._changed.set()
-        await self.complete()
-
-    async def complete(self) -> None:
-        """Wait until all that was written has been handed to the server."""
-        if self.closed is None and self._close_sent is None:
-            await self.close()
-        await asyncio.wait([self._pump])
+            await self._hand_over({"type": "websocket.close", "code": code, "reason": reason})
+            self._end(None)
 
     # -- inside ---------------------------------------------------------------------------------
 
-    async def _send_queued(self) -> None:
-        while self.closed is None:
-            if not self._queue:
-                await self._wait_change()
-                continue
-            event = self._queue.popleft()
-            try:
-                await self._send(event)
-            except (OSError, RuntimeError):
-                # ASGI 2.4 raises OSError when the client is gone; servers before it raise this
-                # and that.
-                self._end(None)
-                return
-            if event["type"] == "websocket.close":
-                self._end(None)
-                return
-            message = event.get("text")
-            self.held_bytes -= len(event["bytes"] if message is None else message)
-            self._changed.set()
-            if self.held_bytes == 0 and self.on_drain is not None:
-                self.on_drain()
+    async def _hand_over(self, event: MutableMapping[str, Any]) -> None:
+        try:
+            await self._send(event)
+        except (OSError, RuntimeError):
+            # ASGI 2.4 raises an OSError when the client is gone, servers of before a RuntimeError.
+            self._end(None)
 
     def _end(self, received: Close | None) -> None:
-        if self.closed is None:
-            sent = self._close_sent
-            initiator: Literal["local", "remote"] = "remote" if sent is None else "local"
-            if received is not None and sent is None and received.code != 1006:
-                sent = received  # the server has answered for us
-            if received is not None and received.code == 1006:
-                received = None
-            ending = Ending(received=received, sent=sent, initiator=initiator, failure=None)
-            evidence = Evidence(
-                link_end="closed_by_us" if initiator == "local" else "eof",
+        if self.closed is not None:
+            return
+        sent = self._close_sent
+        initiator: Literal["local", "remote"] = "remote"
+        if sent is not None:
+            # Whether the client answered our Close only the server knows.
+            received, initiator = sent, "local"
+        elif received is not None and received.code != 1006:
+            sent = received  # the server answered for us
+        else:
+            received = None
+        self.closed = Closed.from_evidence(
+            Ending(received=received, sent=sent, initiator=initiator, failure=None),
+            Evidence(
+                link_end="eof" if initiator == "remote" else "closed_by_us",
                 messages_received=self.engine.messages_received,
                 messages_sent=self.engine.messages_sent,
                 bytes_unsent=self.held_bytes,
-            )
-            self.closed = Closed.from_evidence(ending, evidence)
-            self._changed.set()
-
-    async def _wait_change(self) -> None:
-        self._changed.clear()
-        await self._changed.wait()
+            ),
+        )

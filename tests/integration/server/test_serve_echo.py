@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import websockets
@@ -133,3 +135,43 @@ async def test_client_that_does_not_read_costs_no_memory(server: RunningServer) 
     while received_bytes < before // 2:
         received_bytes += len(await reader.read(65_536))
     writer.transport.abort()
+
+
+async def test_connections_are_counted_and_their_ends_explained(tmp_path: Path) -> None:
+    with RunningServer(tmp_path, "--dev", "--set", "server.connections_max=3") as server:
+
+        async def figures() -> dict[str, float]:
+            text = (await asyncio.to_thread(server.request, "/metrics")).text
+            rows = [line.rpartition(" ") for line in text.splitlines() if line[0] != "#"]
+            return {name.removeprefix("longwire_"): float(value) for name, _, value in rows}
+
+        url = server.websocket_url + "/echo"
+        async with (
+            connect(url, compression=None, proxy=None) as first,
+            connect(url, compression=None, proxy=None) as second,
+        ):
+            await first.send("12345")
+            await first.recv()
+            open_now = await figures()
+            assert open_now["websocket_connections"] == 2
+            assert open_now["connections"] == 3  # this request has one of its own
+            assert open_now['websocket_messages_total{direction="in"}'] == 1
+            assert open_now['websocket_bytes_total{direction="out"}'] >= 7
+            _, writer = await asyncio.open_connection("127.0.0.1", server.port)
+            reader2, writer2 = await asyncio.open_connection("127.0.0.1", server.port)
+            with contextlib.suppress(ConnectionResetError):
+                assert await reader2.read() == b""
+            writer.close()
+            writer2.close()
+            await second.close(4000)
+        async with asyncio.timeout(20):
+            while (await figures())["websocket_connections"]:
+                await asyncio.sleep(0.02)
+        after = await figures()
+        ends = {name for name in after if name.startswith("websocket_closed_total")}
+        assert ends == {
+            'websocket_closed_total{code="1000",verdict="clean"}',
+            'websocket_closed_total{code="4xxx",verdict="peer_said_error"}',
+        }
+        assert after['websocket_messages_total{direction="in"}'] == 1
+        assert after["connections_refused_total"] >= 1

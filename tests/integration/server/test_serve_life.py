@@ -219,7 +219,7 @@ async def test_tls_and_reload_on_hangup(tmp_path: Path) -> None:
 
 async def wait_for_log(server: RunningServer, text: str) -> None:
     async with asyncio.timeout(20):
-        while not any(text in line for line in server.log):  # noqa: ASYNC110 - another process
+        while not any(text in line for line in server.log):
             await asyncio.sleep(0.02)
 
 

@@ -37,6 +37,16 @@ def test_help_is_printed(arguments: list[str], capsys: pytest.CaptureFixture[str
     assert "Usage: longwire" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("arguments", [[], ["config"]])
+def test_missing_command_prints_the_help(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.startswith("Usage: longwire")
+
+
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
