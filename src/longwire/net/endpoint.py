@@ -128,13 +128,13 @@ class Endpoint:
         self.engine.send_fragment(data, final=final, text=text)
         self._link.write(*self.engine.take_output(self._link.now()))
 
-    def send_encoded(self, frame: bytes) -> None:
-        """Send a message that ``longwire.websocket.frames.encode_message`` encoded for many.
+    def send_encoded(self, frames: bytes, *, messages: int = 1) -> None:
+        """Send messages that ``longwire.websocket.frames.encode_message`` encoded for many.
 
         Only for the server's role and without a message under way in fragments.
         """
         self._check_open()
-        self.engine.send_encoded(frame)
+        self.engine.send_encoded(frames, messages=messages)
         self._link.write(*self.engine.take_output(self._link.now()))
 
     def ping(self, payload: bytes | None = None) -> bytes:
