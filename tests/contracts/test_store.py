@@ -520,6 +520,10 @@ async def test_append_of_another_content_type_is_refused(store):
     assert caught.value.expected == JSON
     await store.append(append(b"2", content_type=None))
     assert await payloads(store) == [b"1", b"2"]
+    text = settings(content_type="text/plain")
+    await store.append(append(b"1", stream="t", create=text, content_type=BYTES))
+    with pytest.raises(ContentTypeError):
+        await store.append(append(b"2", stream="t", content_type=JSON))
 
 
 async def test_many_appends_have_a_result_each(store):

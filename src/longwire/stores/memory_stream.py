@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from longwire.base.limits import MemoryStoreLimits
 from longwire.stores.memory_log import DenseLog, LatestLog, MemoryLog
-from longwire.streams.entry import Durability, Entry
+from longwire.streams.entry import Durability, Entry, is_acceptable
 from longwire.streams.errors import ContentTypeError, StreamClosedError, TailMovedError
 from longwire.streams.position import Position, next_link
 from longwire.streams.producer import (
@@ -129,8 +129,8 @@ class MemoryStream:
         if self.log.is_closed:
             raise StreamClosedError(self.name, self.log.tail)
         content_type = self.settings.content_type
-        if request.content_type is not None and request.content_type != content_type:
-            raise ContentTypeError(self.name, content_type, request.content_type)
+        if not is_acceptable(request.content_type, content_type):
+            raise ContentTypeError(self.name, content_type, str(request.content_type))
         if request.if_tail is not None and request.if_tail != self.log.tail:
             raise TailMovedError(self.log.tail)
 

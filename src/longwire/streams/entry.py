@@ -8,7 +8,16 @@ from typing import NamedTuple
 
 from longwire.streams.position import Position
 
-__all__ = ["BYTES", "JSON", "Durability", "Entry", "NewEntry", "is_json", "normalize_content_type"]
+__all__ = [
+    "BYTES",
+    "JSON",
+    "Durability",
+    "Entry",
+    "NewEntry",
+    "is_acceptable",
+    "is_json",
+    "normalize_content_type",
+]
 
 JSON = "application/json"
 BYTES = "application/octet-stream"
@@ -74,3 +83,16 @@ def is_json(content_type: str) -> bool:
     """Tell whether payloads of this normalized content type are JSON (RFC 8259, RFC 6839)."""
     media_type = content_type.partition(";")[0]
     return media_type == JSON or media_type.endswith("+json")
+
+
+def is_acceptable(content_type: str | None, stream_type: str) -> bool:
+    """Tell whether payloads of ``content_type`` may go into a stream of ``stream_type``.
+
+    ``None`` goes into any stream; plain JSON into any that is JSON, and plain bytes into any that
+    is not, since publishers over WebSocket know no more of their payloads.
+    """
+    if content_type is None or content_type == stream_type:
+        return True
+    if content_type == JSON:
+        return is_json(stream_type)
+    return content_type == BYTES and not is_json(stream_type)

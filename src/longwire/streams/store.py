@@ -79,7 +79,7 @@ class Append:
     batch: Sequence[NewEntry]
     """May be empty only together with ``closes``."""
     content_type: str | None = None
-    """What the payloads are, normalized; ``None``: whatever the stream holds."""
+    """What the payloads are, normalized. ``entry.is_acceptable`` says what goes into a stream."""
     producer: ProducerStamp | None = None
     principal: str = ""
     """Who publishes; part of the producer's key, so that nobody can act as another's producer."""

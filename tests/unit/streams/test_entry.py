@@ -2,7 +2,7 @@
 
 import pytest
 
-from longwire.streams.entry import is_json, normalize_content_type
+from longwire.streams.entry import is_acceptable, is_json, normalize_content_type
 
 
 @pytest.mark.parametrize(
@@ -33,3 +33,20 @@ def test_content_type_is_normalized(text, normalized):
 )
 def test_json_is_recognised(content_type, expected):
     assert is_json(content_type) is expected
+
+
+@pytest.mark.parametrize(
+    ("content_type", "stream_type", "expected"),
+    [
+        (None, "text/plain", True),
+        ("text/plain", "text/plain", True),
+        ("text/plain", "text/html", False),
+        ("application/json", "application/vnd.x+json", True),
+        ("application/vnd.x+json", "application/json", False),
+        ("application/json", "text/plain", False),
+        ("application/octet-stream", "text/plain", True),
+        ("application/octet-stream", "application/json", False),
+    ],
+)
+def test_stream_takes_what_suits_its_type(content_type, stream_type, expected):
+    assert is_acceptable(content_type, stream_type) is expected

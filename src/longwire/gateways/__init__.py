@@ -1,0 +1,1 @@
+"""Protocols over streams. Gateways know the hub and never each other."""

@@ -1,0 +1,1 @@
+"""The native WebSocket protocol, written down in docs/protocol.md."""

@@ -1,0 +1,89 @@
+"""Refusals of the native protocol itself (docs/protocol.md, 9)."""
+
+from __future__ import annotations
+
+from longwire.streams.errors import StreamError
+
+__all__ = [
+    "AlreadyConnectedError",
+    "BadVersionError",
+    "InFlightError",
+    "InternalError",
+    "NotConnectedError",
+    "RateError",
+    "UnauthorizedError",
+]
+
+
+class NotConnectedError(StreamError):
+    """The first message was another one than connect."""
+
+    code = "not_connected"
+
+    def __init__(self, op: str) -> None:
+        super().__init__(f"{op} came first; the first message of a connection is connect")
+
+
+class AlreadyConnectedError(StreamError):
+    """A second connect."""
+
+    code = "already_connected"
+
+    def __init__(self) -> None:
+        super().__init__("this connection is connected already")
+
+
+class BadVersionError(StreamError):
+    """A protocol version that is not spoken here."""
+
+    code = "bad_version"
+
+    def __init__(self, version: int, versions: list[int]) -> None:
+        super().__init__(
+            f"version {version} is not spoken here; spoken are {versions}", versions=versions
+        )
+
+
+class UnauthorizedError(StreamError):
+    """The token is not accepted, or there is none."""
+
+    code = "unauthorized"
+
+    def __init__(self, has_token: bool) -> None:
+        super().__init__(
+            "this token is not accepted here" if has_token else "this server asks for a token"
+        )
+
+
+class InFlightError(StreamError):
+    """Too many publishes without an answer."""
+
+    code = "too_many_in_flight"
+    is_retryable = True
+
+    def __init__(self, whose: str, limit: int) -> None:
+        super().__init__(
+            f"{whose} has {limit} publishes without an answer, which is the limit", limit=limit
+        )
+
+
+class RateError(StreamError):
+    """Too many messages."""
+
+    code = "rate_limited"
+    is_retryable = True
+
+    def __init__(self, rate: float, after_s: float) -> None:
+        super().__init__(
+            f"more than {rate:g} messages a second came from this connection", after_s=after_s
+        )
+
+
+class InternalError(StreamError):
+    """A fault of this server, logged there."""
+
+    code = "internal"
+    is_retryable = True
+
+    def __init__(self, connection: str) -> None:
+        super().__init__(f"something failed here; the log has more, under connection {connection}")

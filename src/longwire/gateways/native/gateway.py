@@ -1,0 +1,225 @@
+"""All connections of the native protocol in this process: accepting, timing, draining, counting."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+from collections.abc import Callable, Sequence
+
+import longwire
+from longwire.base.codes import CloseCode
+from longwire.base.errors import LongwireError
+from longwire.base.limits import MemoryStoreLimits, NativeLimits
+from longwire.gateways.native.operations import Operations
+from longwire.gateways.native.session import NativeSession
+from longwire.gateways.native.wires import EndpointWire, MessageSocket, SocketWire
+from longwire.hub.hub import Hub
+from longwire.net.callbacks import Callbacks
+from longwire.net.closed import ConnectionClosed
+from longwire.net.endpoint import Endpoint
+from longwire.net.loop_state import loop_state
+from longwire.net.timers import TimerWheel, WheelEntry
+
+__all__ = ["SUBPROTOCOLS", "NativeGateway", "UnknownSubprotocolError", "choose_subprotocol"]
+
+logger = logging.getLogger("longwire.native")
+
+SUBPROTOCOLS = ("longwire.v1.json",)
+
+DRAIN_AFTER_S = (0.0, 3.0)
+"""Clients of a server that goes away come back within this time, spread evenly."""
+
+
+class UnknownSubprotocolError(LongwireError):
+    """A client offers subprotocols, none of which is spoken on this path. Answer 400."""
+
+
+def choose_subprotocol(offered: Sequence[str]) -> str | None:
+    """Return the subprotocol to select; ``None`` for a client that offers none.
+
+    Raises :exc:`UnknownSubprotocolError`.
+    """
+    for name in offered:
+        if name in SUBPROTOCOLS:
+            return name
+    if offered:
+        raise UnknownSubprotocolError(
+            f"the subprotocols offered are {', '.join(offered)}; this path speaks "
+            f"{', '.join(SUBPROTOCOLS)}"
+        )
+    return None
+
+
+class NativeGateway:
+    """Serves the native protocol on one hub.
+
+    A WebSocket of ``longwire.net`` gets the callbacks that ``callbacks`` returns; any other one is
+    served by ``serve``. Belongs to one event loop.
+    """
+
+    def __init__(
+        self,
+        hub: Hub,
+        *,
+        limits: NativeLimits | None = None,
+        message_bytes_max: int | None = None,
+        producer_state_s: float = MemoryStoreLimits().producer_state_s,
+        server: str = f"longwire/{longwire.__version__}",
+    ) -> None:
+        self.hub = hub
+        self.limits = limits or NativeLimits()
+        self.server = server
+        self.connections_total = 0
+        self.errors: dict[str, int] = {}
+        """Errors answered, by code."""
+        self._sessions: dict[NativeSession, _Timer] = {}
+        self._wheel: TimerWheel | None = None
+        self._clock: Callable[[], float] | None = None
+        self.announced_limits = {
+            "message_bytes": message_bytes_max,
+            "entry_bytes": hub.stream_limits.entry_bytes_max,
+            "batch_entries": hub.stream_limits.batch_entries_max,
+            "subscriptions": hub.limits.subscriptions_per_connection_max,
+            "in_flight": self.limits.in_flight_max,
+            "producer_in_flight": self.limits.producer_in_flight_max,
+            "history_entries": self.limits.history_entries_max,
+            "producer_state_s": int(producer_state_s),
+        }
+
+    @property
+    def connection_count(self) -> int:
+        """Connections now."""
+        return len(self._sessions)
+
+    def now(self) -> float:
+        """The event loop's clock, seconds."""
+        return self._time()[1]()
+
+    # -- connections ------------------------------------------------------------------------------
+
+    def callbacks(self) -> Callbacks:
+        """Return what a new WebSocket of ``longwire.net`` is to call."""
+        return _EndpointCallbacks(self)
+
+    async def serve(self, socket: MessageSocket) -> None:
+        """Serve one WebSocket that sends and receives whole messages, until it ends.
+
+        Cancelled, it leaves the socket open; who cancels closes it.
+        """
+        wire = SocketWire(socket, self.hub.limits.held_bytes_max)
+        session = self.begin(wire)
+        transmitting = asyncio.create_task(wire.transmit(session.drained))
+        receiving = asyncio.create_task(wire.receive(lambda m: session.receive(m, self.now())))
+        try:
+            await asyncio.wait((transmitting, receiving), return_when=asyncio.FIRST_COMPLETED)
+            if wire.is_closing:
+                await transmitting  # what was said last, and the close
+        finally:
+            session.lost()
+            for task in (transmitting, receiving):
+                task.cancel()
+            outcomes = await asyncio.gather(transmitting, receiving, return_exceptions=True)
+        for outcome in outcomes:
+            if isinstance(outcome, Exception) and not isinstance(outcome, ConnectionClosed):
+                raise outcome
+
+    def begin(self, wire: EndpointWire | SocketWire) -> NativeSession:
+        """Begin a session on a connection that is open."""
+        now = self.now()
+        session = NativeSession(self, wire, secrets.token_hex(8), now)
+        timer = self._sessions[session] = _Timer(self, session)
+        self.connections_total += 1
+        self.set_deadline(timer)
+        return session
+
+    def forget(self, session: NativeSession) -> None:
+        """The session has ended. For the session."""
+        timer = self._sessions.pop(session, None)
+        if timer is not None:
+            self._time()[0].discard(timer)
+
+    def operations(self, session: NativeSession) -> Operations:
+        """Return what the requests of a connection do. For the session."""
+        return Operations(self, session)
+
+    def count_error(self, code: str) -> None:
+        """Count an error that was answered. For the session."""
+        self.errors[code] = self.errors.get(code, 0) + 1
+
+    # -- time -------------------------------------------------------------------------------------
+
+    def _time(self) -> tuple[TimerWheel, Callable[[], float]]:
+        if self._wheel is None or self._clock is None:
+            state = loop_state(asyncio.get_running_loop())
+            self._wheel, self._clock = state.wheel, state.clock
+        return self._wheel, self._clock
+
+    def set_deadline(self, timer: _Timer) -> None:
+        """Let a session be called when its deadline comes. For the timers."""
+        self._time()[0].set(timer, timer.session.deadline)
+
+    def deadline_moved(self, session: NativeSession) -> None:
+        """The session has another deadline than when it was last called. For the session."""
+        timer = self._sessions.get(session)
+        if timer is not None:
+            self.set_deadline(timer)
+
+    # -- the end ----------------------------------------------------------------------------------
+
+    async def drain(
+        self,
+        code: int = CloseCode.SERVICE_RESTART,
+        reason: str = "the server restarts",
+        after_s: tuple[float, float] = DRAIN_AFTER_S,
+    ) -> None:
+        """Take no new requests, answer those on the way, then tell all clients and close.
+
+        Cancelled, some connections may not have been told.
+        """
+        for session in list(self._sessions):
+            session.begin_drain()
+        await self.hub.finish_publishing()
+        for session in list(self._sessions):
+            session.end(code, reason, after_s)
+
+
+class _Timer(WheelEntry):
+    """The deadline of one session on the loop's timer wheel."""
+
+    __slots__ = ("_gateway", "session")
+
+    def __init__(self, gateway: NativeGateway, session: NativeSession) -> None:
+        super().__init__()
+        self._gateway = gateway
+        self.session = session
+
+    def deadline_reached(self, now: float) -> None:
+        self.session.handle_deadline(now)
+        if self.session.deadline is not None:
+            self._gateway.set_deadline(self)
+
+
+class _EndpointCallbacks(Callbacks):
+    """One session on one WebSocket of ours."""
+
+    __slots__ = ("_gateway", "_session")
+
+    def __init__(self, gateway: NativeGateway) -> None:
+        self._gateway = gateway
+        self._session: NativeSession
+
+    def on_open(self, connection: Endpoint) -> None:
+        # The hub waits for on_drain as soon as more than this is held.
+        high = self._gateway.hub.limits.held_bytes_max
+        connection.link.set_write_limits(high, high // 4)
+        self._session = self._gateway.begin(EndpointWire(connection))
+
+    def on_message(self, connection: Endpoint, message: str | bytes) -> None:
+        self._session.receive(message, self._gateway.now())
+
+    def on_drain(self, connection: Endpoint) -> None:
+        self._session.drained()
+
+    def on_close(self, connection: Endpoint, error: ConnectionClosed) -> None:
+        self._session.lost()

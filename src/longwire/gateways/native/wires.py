@@ -1,0 +1,219 @@
+"""What a session needs of its connection, over our own WebSocket and over any other.
+
+Both wires are sinks of the hub: over our own connections the shared frames go out as they are;
+where somebody else frames (an ASGI server), each message is handed over as text.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from longwire.gateways.native.answers import (
+    FRAMES,
+    FrameEncoder,
+    encode_closed,
+    encode_entry,
+    encode_gap,
+    encode_text_frame,
+)
+from longwire.hub.sinks import Gap
+from longwire.net.closed import ConnectionClosed
+from longwire.net.endpoint import Endpoint
+from longwire.streams.entry import Entry
+from longwire.streams.position import Position
+
+__all__ = ["EndpointWire", "MessageSocket", "SocketWire", "Wire"]
+
+logger = logging.getLogger("longwire.native")
+
+
+class Wire(Protocol):
+    """A connection, as a session sees it. No method waits and none raises."""
+
+    has_sent: bool
+    """Set by whatever is sent; the session clears it."""
+
+    @property
+    def held_bytes(self) -> int:
+        """Sent, but not taken by the kernel or the next hop yet."""
+
+    def take_heard(self) -> bool:
+        """Tell whether anything came since the last call, control frames included."""
+
+    def send(self, text: bytes) -> None:
+        """Send one message, UTF-8 text."""
+
+    def close(self, code: int, reason: str) -> None:
+        """Close after what was sent."""
+
+    def pause_reading(self) -> None:
+        """Bring no messages for now; at most what has been read already still comes."""
+
+    def resume_reading(self) -> None: ...
+
+
+class EndpointWire:
+    """A ``net.Endpoint``: a bytes sink that takes shared frames."""
+
+    __slots__ = ("_bytes_heard", "_endpoint", "_link", "has_sent")
+
+    encoder: FrameEncoder = FRAMES
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self._endpoint = endpoint
+        self._link = endpoint.link
+        self._bytes_heard = 0
+        self.has_sent = False
+
+    @property
+    def held_bytes(self) -> int:
+        return self._link.held_bytes
+
+    def take_heard(self) -> bool:
+        received = self._endpoint.engine.bytes_received
+        has_heard = received != self._bytes_heard
+        self._bytes_heard = received
+        return has_heard
+
+    def send(self, text: bytes) -> None:
+        self.send_bytes(encode_text_frame(text), 1)
+
+    def send_bytes(self, buffer: bytes, messages: int) -> int:
+        self.has_sent = True
+        try:
+            self._endpoint.send_encoded(buffer, messages=messages)
+        except ConnectionClosed:
+            return 0  # the end of the connection is told elsewhere
+        return self._link.held_bytes
+
+    def close(self, code: int, reason: str) -> None:
+        self._endpoint.close(code, reason)
+
+    def pause_reading(self) -> None:
+        self._endpoint.pause_reading()
+
+    def resume_reading(self) -> None:
+        self._endpoint.resume_reading()
+
+
+class MessageSocket(Protocol):
+    """A WebSocket that sends and receives whole messages, such as that of an ASGI server."""
+
+    async def recv(self) -> str | bytes:
+        """Return the next message; raise ``ConnectionClosed`` when there will be none."""
+
+    async def send(self, message: str) -> None:
+        """Send a text message; return when the next one may be sent."""
+
+    async def close(self, code: int = 1000, reason: str = "") -> None:
+        """Close the connection."""
+
+
+class SocketWire:
+    """A :class:`MessageSocket`: a message sink with the one queue that such a socket needs.
+
+    What a slow socket has not taken waits here, in bytes that the hub knows of; past its mark the
+    hub keeps nothing more for this connection.
+    """
+
+    __slots__ = (
+        "_close",
+        "_drained_below",
+        "_is_over",
+        "_may_read",
+        "_queue",
+        "_socket",
+        "_wake",
+        "has_sent",
+        "held_bytes",
+    )
+
+    def __init__(self, socket: MessageSocket, held_bytes_max: int) -> None:
+        self._socket = socket
+        self._queue: deque[bytes] = deque()
+        self._wake = asyncio.Event()
+        self._may_read = asyncio.Event()
+        self._may_read.set()
+        self._close: tuple[int, str] | None = None
+        self._drained_below = held_bytes_max // 4
+        self._is_over = False
+        self.held_bytes = 0
+        self.has_sent = False
+
+    @property
+    def is_closing(self) -> bool:
+        """Whether our side has closed."""
+        return self._close is not None
+
+    # -- Wire -----------------------------------------------------------------------------------
+
+    def take_heard(self) -> bool:
+        return False  # the messages are all that can be heard here
+
+    def send(self, text: bytes) -> None:
+        if self._close is None:
+            self._queue.append(text)
+            self.held_bytes += len(text)
+            self._is_over = self._is_over or self.held_bytes > self._drained_below
+            self.has_sent = True
+            self._wake.set()
+
+    def close(self, code: int, reason: str) -> None:
+        if self._close is None:
+            self._close = (code, reason)
+            self._may_read.set()
+            self._wake.set()
+
+    def pause_reading(self) -> None:
+        self._may_read.clear()
+
+    def resume_reading(self) -> None:
+        self._may_read.set()
+
+    # -- MessageSink ----------------------------------------------------------------------------
+
+    def send_entries(self, stream: str, entries: Sequence[Entry]) -> int:
+        for entry in entries:
+            self.send(encode_entry(stream, entry))
+        return self.held_bytes
+
+    def send_gap(self, stream: str, gap: Gap) -> int:
+        self.send(encode_gap(stream, gap))
+        return self.held_bytes
+
+    def send_closed(self, stream: str, position: Position) -> int:
+        self.send(encode_closed(stream, position))
+        return self.held_bytes
+
+    # -- the tasks ------------------------------------------------------------------------------
+
+    async def receive(self, take: Callable[[str | bytes], None]) -> None:
+        """Hand over every message until the connection ends or is closed by us."""
+        while self._close is None:
+            await self._may_read.wait()
+            try:
+                take(await self._socket.recv())
+            except ConnectionClosed:
+                return
+
+    async def transmit(self, on_drain: Callable[[], None]) -> None:
+        """Send what is queued until the connection ends; then close it if that is asked for."""
+        try:
+            while self._queue or self._close is None:
+                if not self._queue:
+                    self._wake.clear()
+                    await self._wake.wait()
+                    continue
+                text = self._queue.popleft()
+                await self._socket.send(text.decode())
+                self.held_bytes -= len(text)
+                if self._is_over and self.held_bytes <= self._drained_below:
+                    self._is_over = False
+                    on_drain()
+            await self._socket.close(*self._close)
+        except ConnectionClosed:
+            return
