@@ -9,7 +9,6 @@ from collections.abc import Callable, Sequence
 
 import longwire
 from longwire.base.codes import CloseCode
-from longwire.base.errors import LongwireError
 from longwire.base.limits import MemoryStoreLimits, NativeLimits
 from longwire.gateways.native.operations import Operations
 from longwire.gateways.native.session import NativeSession
@@ -20,8 +19,9 @@ from longwire.net.closed import ConnectionClosed
 from longwire.net.endpoint import Endpoint
 from longwire.net.loop_state import loop_state
 from longwire.net.timers import TimerWheel, WheelEntry
+from longwire.websocket.handshake import HandshakeError
 
-__all__ = ["SUBPROTOCOLS", "NativeGateway", "UnknownSubprotocolError", "choose_subprotocol"]
+__all__ = ["SUBPROTOCOLS", "NativeGateway", "choose_subprotocol"]
 
 logger = logging.getLogger("longwire.native")
 
@@ -31,22 +31,20 @@ DRAIN_AFTER_S = (0.0, 3.0)
 """Clients of a server that goes away come back within this time, spread evenly."""
 
 
-class UnknownSubprotocolError(LongwireError):
-    """A client offers subprotocols, none of which is spoken on this path. Answer 400."""
-
-
 def choose_subprotocol(offered: Sequence[str]) -> str | None:
     """Return the subprotocol to select; ``None`` for a client that offers none.
 
-    Raises :exc:`UnknownSubprotocolError`.
+    Raises :exc:`HandshakeError` with status 400 when none of those offered is spoken. Fits as
+    ``select_subprotocol`` of an upgrade.
     """
     for name in offered:
         if name in SUBPROTOCOLS:
             return name
     if offered:
-        raise UnknownSubprotocolError(
+        raise HandshakeError(
+            400,
             f"the subprotocols offered are {', '.join(offered)}; this path speaks "
-            f"{', '.join(SUBPROTOCOLS)}"
+            f"{', '.join(SUBPROTOCOLS)}",
         )
     return None
 
@@ -98,9 +96,9 @@ class NativeGateway:
 
     # -- connections ------------------------------------------------------------------------------
 
-    def callbacks(self) -> Callbacks:
-        """Return what a new WebSocket of ``longwire.net`` is to call."""
-        return _EndpointCallbacks(self)
+    def callbacks(self, on_close: Callable[[Endpoint], None] | None = None) -> Callbacks:
+        """Return what a new WebSocket of ``longwire.net`` is to call; ``on_close`` comes last."""
+        return _EndpointCallbacks(self, on_close)
 
     async def serve(self, socket: MessageSocket) -> None:
         """Serve one WebSocket that sends and receives whole messages, until it ends.
@@ -203,10 +201,11 @@ class _Timer(WheelEntry):
 class _EndpointCallbacks(Callbacks):
     """One session on one WebSocket of ours."""
 
-    __slots__ = ("_gateway", "_session")
+    __slots__ = ("_gateway", "_on_close", "_session")
 
-    def __init__(self, gateway: NativeGateway) -> None:
+    def __init__(self, gateway: NativeGateway, on_close: Callable[[Endpoint], None] | None) -> None:
         self._gateway = gateway
+        self._on_close = on_close
         self._session: NativeSession
 
     def on_open(self, connection: Endpoint) -> None:
@@ -223,3 +222,5 @@ class _EndpointCallbacks(Callbacks):
 
     def on_close(self, connection: Endpoint, error: ConnectionClosed) -> None:
         self._session.lost()
+        if self._on_close is not None:
+            self._on_close(connection)
