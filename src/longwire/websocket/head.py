@@ -35,7 +35,7 @@ _VALUE = re.compile("[\t -~\x80-\xff]*")
 # request-line of RFC 9112 section 3: the target has visible ASCII characters only.
 _REQUEST_LINE = re.compile(r"([!#$%&'*+\-.^_`|~0-9A-Za-z]+) ([!-~]+) HTTP/([0-9]\.[0-9])")
 # status-line of RFC 9112 section 4. Many servers leave out the space before an empty reason.
-_STATUS_LINE = re.compile("HTTP/([0-9]\\.[0-9]) ([0-9]{3})(?: ([\t -~\x80-\xff]*))?")
+_STATUS_LINE = re.compile("HTTP/([0-9]\\.[0-9]) ([1-9][0-9]{2})(?: ([\t -~\x80-\xff]*))?")
 
 
 class HandshakeError(LongwireError):

@@ -225,6 +225,7 @@ class TestResponses:
             b"HTTP/1.1",
             b"HTTP/1.1 1",
             b"HTTP/1.1 1010",
+            b"HTTP/1.1 011 x",
             b"HTTP/1.1  101 x",
             b"HTP/1.1 101 x",
             b"101 x",
