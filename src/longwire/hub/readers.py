@@ -156,6 +156,8 @@ class Readers:
         position = reader.position
         self.end(reader)
         reader.attachment.send_closed(reader.stream, position)
+        if reader.on_closed is not None:
+            reader.on_closed()
 
     # -- reading the log ----------------------------------------------------------------------
 

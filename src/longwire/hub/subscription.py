@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from enum import Enum, auto
 from typing import TYPE_CHECKING
 
@@ -40,13 +40,15 @@ class Subscription:
     It has no queue: what it has not got yet is in the log.
     """
 
-    __slots__ = ("_position", "attachment", "channel", "state", "verdict")
+    __slots__ = ("_position", "attachment", "channel", "on_closed", "state", "verdict")
 
     def __init__(self, attachment: Attachment, channel: Channel, verdict: Verdict) -> None:
         self.attachment = attachment
         self.channel = channel
         self.verdict = verdict
         """Where it began, and why there."""
+        self.on_closed: Callable[[], None] | None = None
+        """Called when the stream has ended and its subscriber has been told so."""
         self.state = ReaderState.OPENED
         self._position = verdict.resume
 

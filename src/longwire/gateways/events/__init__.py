@@ -1,0 +1,1 @@
+"""Streams as server-sent events for ``EventSource`` (docs/protocol.md, 12)."""

@@ -1,0 +1,74 @@
+"""The event stream format, ``text/event-stream``.
+
+Read WHATWG HTML section 9.2 (server-sent events) first. A field's value ends at LF, CR or CR LF, so
+a payload of several lines is several ``data:`` lines, which the client joins with LF.
+"""
+
+from __future__ import annotations
+
+import base64
+from functools import lru_cache
+from typing import Any
+
+import msgspec
+
+from longwire.hub.sinks import Gap
+from longwire.streams.entry import Entry, is_json
+from longwire.streams.position import Position
+
+__all__ = ["EVENTS", "HEARTBEAT", "EventEncoder", "encode_event", "payload_encoding"]
+
+HEARTBEAT = b":\n\n"
+"""A comment: nothing happens, but proxies and the client see life."""
+
+_encode_json = msgspec.json.Encoder().encode
+
+
+@lru_cache(maxsize=256)
+def payload_encoding(content_type: str) -> str:
+    """How payloads of a content type stand in ``data``: ``json``, ``text`` or ``base64``."""
+    if is_json(content_type):
+        return "json"
+    return "text" if content_type.startswith("text/") else "base64"
+
+
+def encode_event(event: str, position: Position, members: dict[str, Any]) -> bytes:
+    """Encode an event of the protocol's own."""
+    return b"event: %s\nid: %s\ndata: %s\n\n" % (
+        event.encode(),
+        str(position).encode(),
+        _encode_json(members),
+    )
+
+
+class EventEncoder:
+    """The wire format of entries as events; the position is the event's id."""
+
+    __slots__ = ()
+
+    def encode_entry(self, stream: str, entry: Entry) -> bytes:
+        payload = entry.payload
+        if payload_encoding(entry.content_type) == "base64":
+            data = base64.b64encode(payload)
+        elif b"\n" in payload or b"\r" in payload:
+            lines = payload.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
+            data = b"\ndata: ".join(lines)
+        else:
+            data = payload
+        return b"id: %s\ndata: %s\n\n" % (str(entry.position).encode(), data)
+
+    def encode_gap(self, stream: str, gap: Gap) -> bytes:
+        members = {
+            "after": str(gap.after),
+            "upto": str(gap.upto),
+            "reason": gap.reason,
+            "lost": gap.is_loss,
+        }
+        return encode_event("gap", gap.upto, members)
+
+    def encode_closed(self, stream: str, position: Position) -> bytes:
+        return encode_event("closed", position, {"position": str(position)})
+
+
+EVENTS = EventEncoder()
+"""The one encoder, so that all responses share what it makes."""
