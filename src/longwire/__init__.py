@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from longwire.base.errors import ConfigError, LimitError, LongwireError, ProtocolError, StoreError
+from longwire.base.version import __version__
 from longwire.net.broadcast import broadcast
 from longwire.net.callbacks import Callbacks
 from longwire.net.client import connect, unix_connect
@@ -57,6 +58,7 @@ __all__ = [
     "State",
     "StoreError",
     "Verdict",
+    "__version__",
     "broadcast",
     "connect",
     "serve",
@@ -64,7 +66,6 @@ __all__ = [
     "unix_serve",
 ]
 
-__version__ = "0.1.0"
 
 # What a server is written with loads third-party packages, so it is loaded when it is asked for.
 _LOADED_LATER = {

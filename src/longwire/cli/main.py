@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import click
 
-from longwire import __version__
+from longwire.base.version import __version__
 from longwire.cli.config import config_group
 from longwire.cli.doctor import doctor_command
 from longwire.cli.exit_codes import USAGE, CommandError

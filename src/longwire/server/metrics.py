@@ -18,9 +18,9 @@ from prometheus_client.gc_collector import GCCollector
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
-from longwire import __version__
 from longwire.base.errors import LimitError
 from longwire.base.limits import HttpLimits
+from longwire.base.version import __version__
 
 if TYPE_CHECKING:
     from longwire.net.closed import Closed

@@ -7,9 +7,9 @@ import logging
 import secrets
 from collections.abc import Callable, Sequence
 
-import longwire
 from longwire.base.codes import CloseCode
 from longwire.base.limits import MemoryStoreLimits, NativeLimits
+from longwire.base.version import __version__
 from longwire.gateways.native.operations import Operations
 from longwire.gateways.native.session import NativeSession
 from longwire.gateways.native.wires import EndpointWire, MessageSocket, SocketWire
@@ -63,7 +63,7 @@ class NativeGateway:
         limits: NativeLimits | None = None,
         message_bytes_max: int | None = None,
         producer_state_s: float = MemoryStoreLimits().producer_state_s,
-        server: str = f"longwire/{longwire.__version__}",
+        server: str = f"longwire/{__version__}",
     ) -> None:
         self.hub = hub
         self.limits = limits or NativeLimits()
