@@ -279,7 +279,7 @@ class NativeSession:
         if rate is None:
             return True
         full = rate * RATE_WINDOW_S
-        self._rate_left = min(full, self._rate_left + (now - self._rate_s) * rate)
+        self._rate_left = min(full, self._rate_left + max(0.0, now - self._rate_s) * rate)
         self._rate_s = now
         if self._rate_left < 1.0:
             return False
