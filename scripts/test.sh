@@ -13,13 +13,20 @@ scripts/test_setup.sh
 # Again, for the case that a compiler's headers were among what was just installed.
 scripts/venv.sh .venv dev .venv/bin/python || exit 1
 
+child=
+trap '[ -n "$child" ] && kill "$child"; exit 130' INT TERM
+
 run() { # run NAME SECONDS_MAX PYTHON ARGUMENT...
     local name=$1 seconds_max=$2 python=$3
     shift 3
     echo "tests: $name"
+    # In the background, since a shell that waits for a child in front hears of no signal.
     timeout --kill-after=10 "$seconds_max" "$python" -m pytest --quiet \
-        --junit-xml="$results/$name.xml" -o junit_suite_name="$name" "$@"
+        --junit-xml="$results/$name.xml" -o junit_suite_name="$name" "$@" &
+    child=$!
+    wait $child
     local code=$?
+    child=
     # 5: nothing was selected, which only the small runs below can mean.
     if [ $code -ne 0 ] && [ $code -ne 5 ]; then
         [ $code -ge 124 ] && echo "tests: $name was stopped after $seconds_max s"
