@@ -6,9 +6,9 @@ the deadline, which may come early, is set right when it is reached.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from enum import Enum
 
+from longwire.base.entropy import Entropy
 from longwire.base.limits import KeepaliveSettings
 
 __all__ = ["Keepalive", "KeepaliveVerdict"]
@@ -29,13 +29,22 @@ class KeepaliveVerdict(Enum):
 class Keepalive:
     """The timer and the pings of one connection. Any inbound byte counts as life."""
 
-    __slots__ = ("_is_paused", "_pending", "_ping_sent_s", "_settings", "_started_s", "deadline")
+    __slots__ = (
+        "_is_paused",
+        "_made",
+        "_pending",
+        "_ping_sent_s",
+        "_settings",
+        "_started_s",
+        "deadline",
+    )
 
     def __init__(self, settings: KeepaliveSettings, *, now: float) -> None:
         self._settings = settings
         self._pending: dict[bytes, float] = {}
         # When the ping was sent whose answer is awaited; None while none is.
         self._ping_sent_s: float | None = None
+        self._made = 0
         self._is_paused = False
         # Silence is counted from here until the first byte after it.
         self._started_s = now
@@ -52,20 +61,22 @@ class Keepalive:
 
         After ``SEND_PING`` the caller calls :meth:`ping_sent`.
         """
-        if self.deadline is None or self._is_paused or now < self.deadline:
+        if self.deadline is None or now < self.deadline:
             return KeepaliveVerdict.WAIT
         if last_received_s is None or last_received_s < self._started_s:
             last_received_s = self._started_s
-        if self._ping_sent_s is not None:
-            if last_received_s < self._ping_sent_s and self._settings.ping_timeout_s is not None:
-                self.deadline = None
-                return KeepaliveVerdict.GIVE_UP
-            self._wait_for_silence(last_received_s)
-        elif self._settings.ping_interval_s is not None:
-            self.deadline = last_received_s + self._settings.ping_interval_s
-        if self.deadline is not None and now >= self.deadline:
-            return KeepaliveVerdict.SEND_PING
-        return KeepaliveVerdict.WAIT
+        ping_sent_s = self._ping_sent_s
+        if (
+            ping_sent_s is not None
+            and last_received_s < ping_sent_s
+            and self._settings.ping_timeout_s is not None
+        ):
+            self.deadline = None
+            return KeepaliveVerdict.GIVE_UP
+        self._wait_for_silence(last_received_s)
+        if self.deadline is None or now < self.deadline:
+            return KeepaliveVerdict.WAIT
+        return KeepaliveVerdict.SEND_PING
 
     def ping_sent(self, now: float) -> None:
         """Begin to wait for a sign of life after a ping that ``check`` asked for."""
@@ -92,12 +103,10 @@ class Keepalive:
         self.deadline = None
         self._is_paused = False
 
-    def new_payload(self, entropy: Callable[[int], bytes]) -> bytes:
-        """Return a payload that no ping in flight has."""
-        payload = entropy(4)
-        while payload in self._pending:
-            payload = entropy(4)
-        return payload
+    def new_payload(self, entropy: Entropy) -> bytes:
+        """Return a payload that cannot be guessed and that no ping in flight has."""
+        self._made += 1
+        return entropy(4) + (self._made & 0xFFFFFFFF).to_bytes(4, "big")
 
     def remember(self, payload: bytes, now: float) -> None:
         """Note that a ping was sent, for its latency."""
@@ -115,8 +124,7 @@ class Keepalive:
         sent_s = self._pending.get(payload)
         if sent_s is None:
             return None
-        for older in list(self._pending):
-            del self._pending[older]
-            if older == payload:
-                break
+        pending = list(self._pending)
+        for settled in pending[: pending.index(payload) + 1]:
+            del self._pending[settled]
         return max(0.0, now - sent_s)

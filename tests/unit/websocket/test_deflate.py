@@ -189,6 +189,12 @@ class TestFinalBlocks:
         assert len(again) < 50
         assert inflate(receiver, again) == repeated
 
+    def test_7692_7_2_3_4_long_stream_may_follow(self) -> None:
+        receiver = Inflater(15, False)
+        rest = random.Random(12).randbytes(20_000)
+        mixed = self.finished(b"short") + deflater().deflate(rest, is_final=True)
+        assert inflate(receiver, mixed) == b"short" + rest
+
     def test_many_final_blocks_are_bounded_like_everything_else(self) -> None:
         receiver = Inflater(15, False)
         data = self.finished(b"ab") * 20_000

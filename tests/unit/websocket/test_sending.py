@@ -13,7 +13,15 @@ from longwire.base.errors import ProtocolError
 from longwire.websocket.connection import Role, State, WebSocketEngine
 from longwire.websocket.events import CloseReceived, Fragment
 from longwire.websocket.frames import encode_message
-from tests.unit.websocket.wire import NO_KEEPALIVE, client, frame_to, output, receive, server
+from tests.unit.websocket.wire import (
+    NO_KEEPALIVE,
+    client,
+    frame_to,
+    output,
+    receive,
+    seeded,
+    server,
+)
 
 
 @pytest.fixture
@@ -214,12 +222,16 @@ class TestControlFrames:
         assert "125" in refused(engine.pong, bytes(126))
 
     def test_ping_makes_up_a_payload_that_is_not_in_flight(self) -> None:
-        payloads = iter([b"aaaa", b"aaaa", b"bbbb"])
-        engine = WebSocketEngine(
-            Role.SERVER, now=0.0, entropy=lambda count: next(payloads), keepalive=NO_KEEPALIVE
+        engine = WebSocketEngine(Role.SERVER, now=0.0, entropy=bytes, keepalive=NO_KEEPALIVE)
+        payloads = [engine.ping(now=0.0) for _ in range(100)]
+        assert len(set(payloads)) == 100
+
+    def test_6455_5_5_3_ping_cannot_be_guessed(self) -> None:
+        first, second = (
+            WebSocketEngine(Role.SERVER, now=0.0, entropy=seeded(seed), keepalive=NO_KEEPALIVE)
+            for seed in (1, 2)
         )
-        assert engine.ping(now=0.0) == b"aaaa"
-        assert engine.ping(now=0.0) == b"bbbb"
+        assert first.ping(now=0.0) != second.ping(now=0.0)
 
     def test_ping_in_other_buffers(self, engine: WebSocketEngine) -> None:
         assert engine.ping(bytearray(b"abc"), now=0.0) == b"abc"  # type: ignore[arg-type]
