@@ -76,6 +76,10 @@ class Reason(Enum):
     UDP_LENGTH = "UDP length is below 8 or past the packet"
     UDP_CHECKSUM = "UDP checksum is wrong, or is missing where IPv6 asks for it"
     UDP_PORT_CLOSED = "no socket has this UDP port"
+    UDP_PORT_TAKEN = "another socket has this UDP port and address"
+    PORTS_EXHAUSTED = "no port of the range is free"
+    SOCKET_CLOSED = "the socket is closed"
+    SOCKET_NOT_CONNECTED = "the socket has no peer and no address was given"
     SOCKET_QUEUE_FULL = "the socket's receive queue is full"
 
     # TCP: the segment
@@ -86,6 +90,7 @@ class Reason(Enum):
     TCP_TO_MANY = "segment to or from a broadcast or multicast address"
     TCP_PORT_CLOSED = "no connection and no listener has this port"
     TCP_LISTENER_WITHOUT_SYN = "segment for a listener that is no SYN"
+    TCP_PORT_TAKEN = "another socket has this TCP port and address"
     TCP_BACKLOG_FULL = "the listener's queues are full"
     TCP_LISTENER_CLOSED = "the listener was closed before the connection was accepted"
 

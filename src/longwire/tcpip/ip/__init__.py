@@ -1,0 +1,1 @@
+"""The Internet layer of a host: interfaces, routes, neighbours, fragments, ICMP errors."""

@@ -1,0 +1,55 @@
+"""Routes: the longest prefix that holds the destination wins."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from longwire.tcpip.addresses import Address, Prefix, address_text
+from longwire.tcpip.ip.interface import Interface
+
+__all__ = ["Route", "RouteTable"]
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Packets for ``prefix`` leave by ``interface``, to ``gateway`` unless it is on the link."""
+
+    prefix: Prefix
+    interface: Interface
+    gateway: Address | None = None
+
+    def next_hop(self, destination: Address) -> Address:
+        """Return whom to hand a packet for ``destination``."""
+        return self.gateway or destination
+
+    def __str__(self) -> str:
+        via = f" via {address_text(self.gateway)}" if self.gateway else ""
+        return f"{self.prefix}{via} dev {self.interface.name}"
+
+
+class RouteTable:
+    """The routes of one host."""
+
+    def __init__(self) -> None:
+        self._routes: list[Route] = []
+
+    def __iter__(self) -> Iterator[Route]:
+        return iter(self._routes)
+
+    def add(self, route: Route) -> None:
+        """Add a route. Among equal prefixes the one added first wins."""
+        self._routes.append(route)
+        # The sort is stable: equal lengths keep their order.
+        self._routes.sort(key=lambda each: -each.prefix.length)
+
+    def remove(self, prefix: Prefix) -> None:
+        """Forget the routes of exactly this prefix."""
+        self._routes = [route for route in self._routes if route.prefix != prefix]
+
+    def find(self, destination: Address) -> Route | None:
+        """Return the route for ``destination`` over an interface that is up."""
+        for route in self._routes:
+            if route.interface.is_up and destination in route.prefix:
+                return route
+        return None

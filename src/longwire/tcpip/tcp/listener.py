@@ -1,0 +1,95 @@
+"""A listener: connections in the making, and made ones that wait to be accepted."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+
+from longwire.tcpip.addresses import Address
+from longwire.tcpip.sockets import Readiness
+from longwire.tcpip.tcp.connection import TcpConnection
+from longwire.tcpip.tcp.profile import TcpProfile
+from longwire.tcpip.tcp.state import State
+
+__all__ = ["Listener"]
+
+
+class Listener:
+    """A port that accepts connections. Made by ``Host.listen``.
+
+    Both queues are bounded by ``backlog``: SYNs are dropped while either is full, so that the
+    peer's repeated SYN finds room later; the last ACK of a handshake is dropped while the accept
+    queue is, so that our repeated SYN asks for it again. Linux does the same.
+    """
+
+    def __init__(
+        self,
+        address: Address | None,
+        port: int,
+        backlog: int,
+        profile: TcpProfile,
+        on_close: Callable[[Listener], None],
+    ) -> None:
+        self.local_address = address
+        self.local_port = port
+        self.backlog = max(1, backlog)
+        self.profile = profile
+        self.is_open = True
+        self._on_close = on_close
+        self._handshakes: dict[TcpConnection, None] = {}
+        self._accepted: deque[TcpConnection] = deque()
+
+    @property
+    def waiting(self) -> int:
+        """Connections that wait to be accepted."""
+        return len(self._accepted)
+
+    @property
+    def handshakes(self) -> int:
+        """Connections in the making."""
+        return len(self._handshakes)
+
+    @property
+    def is_accept_queue_full(self) -> bool:
+        return len(self._accepted) >= self.backlog
+
+    @property
+    def is_full(self) -> bool:
+        """Whether a SYN is dropped."""
+        return self.is_accept_queue_full or len(self._handshakes) >= self.backlog
+
+    @property
+    def readiness(self) -> Readiness:
+        """What can be done now."""
+        if not self.is_open:
+            return Readiness.CLOSED
+        return Readiness.READABLE if self._accepted else Readiness(0)
+
+    def accept(self) -> TcpConnection | None:
+        """Return the oldest connection that waits, or ``None``."""
+        return self._accepted.popleft() if self._accepted else None
+
+    def close(self, now_ns: int) -> None:
+        """Stop accepting. What waits, and what is in the making, is reset."""
+        if not self.is_open:
+            return
+        self.is_open = False
+        self._on_close(self)
+        for connection in [*self._handshakes, *self._accepted]:
+            connection.abort(now_ns)
+        self._handshakes.clear()
+        self._accepted.clear()
+
+    def begin(self, connection: TcpConnection) -> None:
+        """A handshake has begun."""
+        self._handshakes[connection] = None
+
+    def settle(self, connection: TcpConnection) -> bool:
+        """Look at a handshake after something happened to it; true when it is done for good."""
+        if connection.state is State.SYN_RECEIVED:
+            return False
+        if self._handshakes.pop(connection, self) is not self and (
+            connection.state is not State.CLOSED
+        ):
+            self._accepted.append(connection)
+        return True
