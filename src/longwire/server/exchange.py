@@ -61,3 +61,6 @@ class Exchange(Protocol):
 
     async def drain(self) -> None:
         """Wait until little is held, or the client is gone."""
+
+    async def wait_shutdown(self) -> None:
+        """Wait until the server is going, or the exchange is over."""

@@ -185,11 +185,14 @@ async def drain_in_stages(service: Service, server: HttpServer, listener: Listen
     service.begin_drain()
     if settings.drain_delay_s:
         await asyncio.sleep(settings.drain_delay_s)
-    deadline_s = asyncio.get_running_loop().time() + settings.drain_timeout_s
+    loop = asyncio.get_running_loop()
+    deadline_s = loop.time() + settings.drain_timeout_s
     listener.stop_accepting()
-    await service.say_goodbye()
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout_at(deadline_s):
+            await service.say_goodbye()
     listener.shutdown()
-    if not await listener.drained(deadline_s - asyncio.get_running_loop().time()):
+    if not await listener.drained(max(0.0, deadline_s - loop.time())):
         logger.warning(
             "%d connections are still open after %g s: cutting them",
             len(listener.links),

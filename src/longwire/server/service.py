@@ -12,6 +12,7 @@ from longwire.identity.origins import OriginPolicy
 from longwire.server.app import App, LifespanHook, RouteHandler, SocketRoute
 from longwire.server.dispatch import Dispatcher, HttpHandler, SocketHandler
 from longwire.server.exchange import Exchange
+from longwire.server.gateways import StreamGateways
 from longwire.server.metrics import ServerMetrics
 from longwire.server.operations import Operations
 from longwire.server.policy import AppPolicy
@@ -49,6 +50,8 @@ class Service:
         self.hub = make_hub(settings, AppPolicy(app))
         self.metrics.add_figures(lambda: hub_figures(self.hub))
         self.sockets = SocketEndpoints(settings, self.origins, self.metrics)
+        self.gateways = StreamGateways(self.hub, settings, self.sockets, self.origins)
+        self.metrics.add_figures(self.gateways.figures)
         self.dispatcher = Dispatcher(self._build_router(is_development), self.metrics)
         self._loop_watch: asyncio.Task[None] | None = None
 
@@ -66,7 +69,11 @@ class Service:
         self.operations.set_ready("the server is shutting down")
 
     async def say_goodbye(self) -> None:
-        """Tell clients whose protocol has a word for it that their connection is about to close."""
+        """Tell clients whose protocol has a word for it that their connection is about to close.
+
+        What they published before is stored and answered first. Cancelled, some are not told.
+        """
+        await self.gateways.drain()
 
     async def stop(self) -> None:
         """End everything; errors of stop hooks are logged."""
@@ -94,6 +101,8 @@ class Service:
         router.add("/healthz", ["GET"], self.operations.health)
         router.add("/readyz", ["GET"], self.operations.readiness)
         router.add("/metrics", ["GET"], self.operations.figures)
+        router.add_websocket("/ws", self.gateways.serve_native)
+        router.add("/streams/{name...}", ["GET"], self.gateways.serve_events)
         _add_file(router, "/longwire.js", "longwire.js")
         if is_development:
             router.add_websocket("/echo", self.sockets.echo)

@@ -10,6 +10,7 @@ from typing import Any
 
 from longwire.base.codes import CloseCode
 from longwire.identity.origins import OriginPolicy
+from longwire.net.callbacks import Callbacks
 from longwire.net.closed import ConnectionClosed
 from longwire.net.endpoint import Endpoint
 from longwire.net.settings import WebSocketSettings
@@ -58,15 +59,36 @@ class SocketEndpoints:
         self._metrics = metrics
         self.settings = websocket_settings(settings)
         self._echo_settings = echo_settings(settings.websocket, settings.keepalive)
-        self._echo = Echo(self._echo_closed)
+        self._echo = Echo(self.callbacks_closed)
 
     async def echo(self, request: Request, exchange: Any) -> None:
         """Serve ``/echo``: take the first subprotocol offered, send everything back."""
+        self.open_callbacks(
+            request,
+            exchange,
+            self._echo,
+            select_subprotocol=_take_first,
+            settings=self._echo_settings,
+        )
+
+    def open_callbacks(
+        self,
+        request: Request,
+        exchange: Any,
+        callbacks: Callbacks,
+        *,
+        select_subprotocol: Callable[[Sequence[str]], str | None],
+        settings: WebSocketSettings | None = None,
+    ) -> None:
+        """Accept the handshake in callback style; ``callbacks_closed`` must be told of the end.
+
+        Raises HttpError, which answers, when it cannot be accepted.
+        """
         with _refusing():
             endpoint = exchange.upgrade_callbacks(
-                self._echo,
-                settings=self._echo_settings,
-                select_subprotocol=_take_first,
+                callbacks,
+                settings=settings or self.settings,
+                select_subprotocol=select_subprotocol,
                 is_origin_allowed=self.origin_check(request),
             )
         self._metrics.sockets.add(endpoint)
@@ -122,7 +144,8 @@ class SocketEndpoints:
 
         return is_allowed
 
-    def _echo_closed(self, endpoint: Endpoint) -> None:
+    def callbacks_closed(self, endpoint: Endpoint) -> None:
+        """A connection in callback style has ended."""
         self._metrics.socket_closed(endpoint, endpoint.closed)
 
 

@@ -1,0 +1,189 @@
+"""Streams on the network: the native protocol on /ws, server-sent events on /streams/…."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from longwire.base.codes import CloseCode
+from longwire.base.headers import Headers, HeadersLike
+from longwire.gateways.events.gateway import EventsGateway
+from longwire.gateways.native.gateway import NativeGateway, choose_subprotocol
+from longwire.http.events import RequestReceived
+from longwire.http.negotiation import parse_accept
+from longwire.hub.hub import Hub
+from longwire.identity.origins import OriginPolicy
+from longwire.identity.principal import Principal
+from longwire.server.asgi_socket import AsgiHandshake
+from longwire.server.errors import HttpError
+from longwire.server.exchange import Exchange
+from longwire.server.request import Request
+from longwire.server.response import Response
+from longwire.server.settings import Settings
+from longwire.server.sockets import SocketEndpoints
+
+__all__ = ["StreamGateways"]
+
+EVENT_STREAM = "text/event-stream"
+
+# RFC 6750 section 2.1: credentials = "Bearer" 1*SP b64token; the scheme has no case.
+_BEARER = "bearer "
+
+
+class StreamGateways:
+    """The gateways of one hub, and the requests that lead to them."""
+
+    def __init__(
+        self, hub: Hub, settings: Settings, sockets: SocketEndpoints, origins: OriginPolicy
+    ) -> None:
+        self._hub = hub
+        self._sockets = sockets
+        self._origins = origins
+        self.native = NativeGateway(
+            hub,
+            limits=settings.native,
+            message_bytes_max=settings.websocket.message_bytes_max,
+            producer_state_s=settings.memory_store.producer_state_s,
+        )
+        self.events = EventsGateway(hub, limits=settings.events)
+
+    async def serve_native(self, request: Request, exchange: Any) -> None:
+        """Serve ``/ws``."""
+        if isinstance(exchange, AsgiHandshake):
+            socket = await self._sockets.open(
+                request, exchange, select_subprotocol=choose_subprotocol
+            )
+            await self._sockets.run(socket, self.native.serve(socket), request)
+        else:
+            self._sockets.open_callbacks(
+                request,
+                exchange,
+                self.native.callbacks(self._sockets.callbacks_closed),
+                select_subprotocol=choose_subprotocol,
+            )
+
+    async def serve_events(self, request: Request, exchange: Exchange) -> Response | None:
+        """Serve ``/streams/{name…}`` as server-sent events."""
+        origin = request.headers.get("Origin")
+        if not self._sockets.origin_check(request)(origin):
+            raise HttpError(403, f"pages of the origin {origin!r} may not read streams here")
+        accept = request.headers.joined("Accept") or ""
+        if not any(item.type == EVENT_STREAM and item.quality > 0 for item in parse_accept(accept)):
+            raise HttpError(
+                406,
+                f"A stream is sent as {EVENT_STREAM} only: ask with Accept: {EVENT_STREAM}, as "
+                "EventSource does.",
+                {"Vary": "Accept"},
+            )
+        principal = await self._authenticate(request)
+        offset = request.query.get("offset")
+        name = request.path_parameters["name"]
+        if origin is not None:
+            # A page of an allowed origin may read what it asked for (the CORS protocol).
+            exchange = _WithHeaders(
+                exchange, [("Access-Control-Allow-Origin", origin), ("Vary", "Origin")]
+            )
+        await self.events.serve(exchange, name, principal=principal, offset=offset)
+        return None
+
+    async def _authenticate(self, request: Request) -> Principal:
+        header = request.headers.get("Authorization")
+        token = None
+        if header is not None and header.lower().startswith(_BEARER):
+            token = header[len(_BEARER) :].strip()
+        principal = await self._hub.policy.authenticate(token)
+        if principal is None:
+            # RFC 6750 section 3.1.
+            headers = {"WWW-Authenticate": 'Bearer error="invalid_token"'}
+            raise HttpError(401, "The token is unknown or has expired.", headers)
+        return principal
+
+    async def drain(self) -> None:
+        """Tell every client that the server goes away, and close. Cancelled, some are not told."""
+        self.events.drain()
+        await self.native.drain(CloseCode.GOING_AWAY, "the server goes away")
+
+    def figures(self) -> dict[str, tuple[str, float, bool]]:
+        """What the gateways count, for the metrics."""
+        native, events = self.native, self.events
+        return {
+            "longwire_native_connections": (
+                "Connections of the native protocol, now.",
+                native.connection_count,
+                False,
+            ),
+            "longwire_native_errors": (
+                "Errors answered to clients of the native protocol.",
+                sum(native.errors.values()),
+                True,
+            ),
+            "longwire_event_streams": (
+                "Streams of server-sent events, now.",
+                events.response_count,
+                False,
+            ),
+            "longwire_event_streams_opened": (
+                "Streams of server-sent events begun.",
+                events.responses_total,
+                True,
+            ),
+        }
+
+
+class _WithHeaders:
+    """An exchange whose response has some headers more."""
+
+    def __init__(self, exchange: Exchange, headers: list[tuple[str, str]]) -> None:
+        self._exchange = exchange
+        self._headers = headers
+
+    @property
+    def request(self) -> RequestReceived:
+        return self._exchange.request
+
+    @property
+    def remote_address(self) -> Any:
+        return self._exchange.remote_address
+
+    @property
+    def root_path(self) -> str:
+        return self._exchange.root_path
+
+    @property
+    def held_bytes(self) -> int:
+        return self._exchange.held_bytes
+
+    @property
+    def closed(self) -> bool:
+        return self._exchange.closed
+
+    @property
+    def is_open_ended(self) -> bool:
+        return self._exchange.is_open_ended
+
+    @property
+    def status(self) -> int | None:
+        return self._exchange.status
+
+    def abort(self) -> None:
+        self._exchange.abort()
+
+    async def read_body(self) -> bytes:
+        return await self._exchange.read_body()
+
+    async def respond(self, status: int, headers: HeadersLike = (), body: bytes = b"") -> None:
+        await self._exchange.respond(status, [*Headers(headers), *self._headers], body)
+
+    def start(self, status: int, headers: HeadersLike = ()) -> None:
+        self._exchange.start(status, [*Headers(headers), *self._headers])
+
+    def write(self, data: bytes) -> None:
+        self._exchange.write(data)
+
+    def finish(self) -> None:
+        self._exchange.finish()
+
+    async def drain(self) -> None:
+        await self._exchange.drain()
+
+    async def wait_shutdown(self) -> None:
+        await self._exchange.wait_shutdown()
