@@ -470,7 +470,6 @@ class WebSocketEngine:
             self._assembler.drop()
         # Nothing can be sent any more.
         self._deflater = None
-        self._keepalive.stop()
         timeout_s = self._limits.close_timeout_s
         if self.state is State.CLOSED or timeout_s is None:
             self.deadline = None

@@ -22,10 +22,6 @@ __all__ = ["DeflateOptions", "DeflateParameters", "Deflater", "Inflater"]
 # RFC 7692 section 7.2.1: removed by the sender, appended by the receiver.
 _TAIL = b"\x00\x00\xff\xff"
 
-# RFC 7692 section 7.2.3.6: an empty message, and an empty end of a message already flushed: the
-# header of an empty stored block whose rest is the tail.
-_EMPTY = b"\x00"
-
 # How much is fed at a time once a message was seen to hold finished DEFLATE streams: zlib hands
 # back a copy of what follows a stream's end, so a long input full of ends would cost its square.
 _STEP_BYTES = 4096
@@ -133,8 +129,8 @@ class Deflater:
             return compressed
         if self._resets:
             self._compressor = None
-        # zlib writes nothing when there is nothing since the last flush.
-        return compressed[:-4] if compressed.endswith(_TAIL) else _EMPTY
+        # RFC 7692 section 7.2.1: a synchronising flush ends in the tail, which is not sent.
+        return compressed[: -len(_TAIL)]
 
 
 class Inflater:

@@ -35,7 +35,6 @@ class Keepalive:
         "_pending",
         "_ping_sent_s",
         "_settings",
-        "_started_s",
         "deadline",
     )
 
@@ -46,8 +45,6 @@ class Keepalive:
         self._ping_sent_s: float | None = None
         self._made = 0
         self._is_paused = False
-        # Silence is counted from here until the first byte after it.
-        self._started_s = now
         self.deadline: float | None = None
         self._wait_for_silence(now)
 
@@ -63,19 +60,15 @@ class Keepalive:
         """
         if self.deadline is None or now < self.deadline:
             return KeepaliveVerdict.WAIT
-        if last_received_s is None or last_received_s < self._started_s:
-            last_received_s = self._started_s
         ping_sent_s = self._ping_sent_s
-        if (
-            ping_sent_s is not None
-            and last_received_s < ping_sent_s
-            and self._settings.ping_timeout_s is not None
-        ):
-            self.deadline = None
-            return KeepaliveVerdict.GIVE_UP
-        self._wait_for_silence(last_received_s)
-        if self.deadline is None or now < self.deadline:
-            return KeepaliveVerdict.WAIT
+        if ping_sent_s is not None and self._settings.ping_timeout_s is not None:
+            is_silent = last_received_s is None or last_received_s < ping_sent_s
+            if is_silent:
+                return KeepaliveVerdict.GIVE_UP
+        if last_received_s is not None:
+            self._wait_for_silence(last_received_s)
+            if now < self.deadline:
+                return KeepaliveVerdict.WAIT
         return KeepaliveVerdict.SEND_PING
 
     def ping_sent(self, now: float) -> None:
@@ -95,13 +88,7 @@ class Keepalive:
         """Judge again; the peer gets a full interval from ``now``."""
         if self._is_paused:
             self._is_paused = False
-            self._started_s = now
             self._wait_for_silence(now)
-
-    def stop(self) -> None:
-        """Neither ping nor give up any more: the connection is closing."""
-        self.deadline = None
-        self._is_paused = False
 
     def new_payload(self, entropy: Entropy) -> bytes:
         """Return a payload that cannot be guessed and that no ping in flight has."""

@@ -68,6 +68,7 @@ class TestPayload:
         with pytest.raises(ProtocolError) as caught:
             parse_close(b"\x03")
         assert caught.value.code == 1002
+        assert "1 byte" in caught.value.message
 
     @pytest.mark.parametrize(
         "reason", [b"\xff", b"\xed\xa0\x80", b"ok\xe2\x98", b"a" * 122 + b"\xc3"]
