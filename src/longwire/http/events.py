@@ -157,7 +157,10 @@ class End:
 
 @dataclass(frozen=True, slots=True)
 class Reset:
-    """Give the exchange up. On HTTP/1.x this closes the connection: nothing else can say it."""
+    """Give the exchange up. On HTTP/1.x this closes the connection: nothing else can say it.
+
+    An HTTP/1.0 client that was told no length cannot tell this from the end of the response.
+    """
 
     stream: int
     reason: str
