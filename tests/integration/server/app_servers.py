@@ -18,6 +18,7 @@ from longwire.server.service import Service
 from longwire.server.settings import Settings
 
 WAYS = ("longwire", "uvicorn", "starlette")
+"""Where an application is served; ``starlette-lazy`` too, where nobody tells it to start."""
 
 
 @contextlib.asynccontextmanager
@@ -30,8 +31,17 @@ async def serve_app(app: App, way: str) -> AsyncIterator[str]:
         async with _serve_with_uvicorn(app) as port:
             yield f"http://127.0.0.1:{port}"
     else:
-        async with _serve_with_uvicorn(Starlette(routes=[Mount("/live", app=app)])) as port:
+        lifespan = None if way == "starlette-lazy" else app.lifespan
+        site = Starlette(routes=[Mount("/live", app=app)], lifespan=lifespan)
+        async with _serve_with_uvicorn(site) as port:
             yield f"http://127.0.0.1:{port}/live"
+
+
+@contextlib.asynccontextmanager
+async def serve_site(application: Any) -> AsyncIterator[str]:
+    """Serve any ASGI application; the value is its URL."""
+    async with _serve_with_uvicorn(application) as port:
+        yield f"http://127.0.0.1:{port}"
 
 
 @contextlib.asynccontextmanager

@@ -18,6 +18,7 @@ import websockets
 from websockets.asyncio.client import connect, unix_connect
 
 from tests.integration.server.certificates import make_certificate
+from tests.integration.server.native_client import native_client
 from tests.integration.server.running import RunningServer, run_longwire
 
 UPGRADE = (
@@ -44,6 +45,33 @@ async def test_drain_closes_websockets_with_1001(tmp_path: Path) -> None:
             assert caught.value.rcvd is not None
             assert caught.value.rcvd.code == 1001
             assert await stopped == 0
+
+
+async def test_drain_tells_clients_of_the_native_protocol(tmp_path: Path) -> None:
+    with RunningServer(tmp_path, "--dev") as server:
+        async with native_client(server.url) as client:
+            assert (await client.ask("subscribe", stream="a"))["op"] == "subscribed"
+            stopped = asyncio.create_task(asyncio.to_thread(server.stop))
+            closing = await client.receive()
+            assert (closing["op"], closing["code"], closing["reconnect"]) == ("closing", 1001, True)
+            with pytest.raises(websockets.ConnectionClosedOK) as caught:
+                await client.receive()
+            assert caught.value.rcvd is not None
+            assert caught.value.rcvd.code == 1001
+            assert await stopped == 0
+
+
+def test_drain_ends_streams_of_events_as_they_should_end(tmp_path: Path) -> None:
+    with RunningServer(tmp_path, "--dev") as server:
+        client = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
+        client.request("GET", "/streams/a", headers={"Accept": "text/event-stream"})
+        response = client.getresponse()
+        assert response.readline() == b"retry: 2000\n"
+        server.process.send_signal(signal.SIGTERM)
+        # A chunked body that is cut raises IncompleteRead.
+        assert b"event: subscribed" in response.read()
+        client.close()
+        assert server.process.wait(20) == 0
 
 
 def test_drain_accepts_nothing_new_and_cuts_what_stays(tmp_path: Path) -> None:

@@ -1,0 +1,89 @@
+"""The programs in examples/ do what they say."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from pathlib import Path
+
+import httpx
+import pytest
+from websockets.asyncio.client import connect
+
+from tests.integration.server.app_servers import serve_site
+from tests.integration.server.native_client import native_client
+from tests.integration.server.running import RunningServer
+from tests.needs import ROOT
+
+EXAMPLES = ROOT / "examples"
+
+
+def test_every_example_is_listed_and_tested() -> None:
+    listed = (EXAMPLES / "README.md").read_text()
+    tested = Path(__file__).read_text()
+    for file in EXAMPLES.glob("*.py"):
+        assert f"`{file.name}`" in listed
+        assert f'"{file.stem}' in tested
+
+
+async def test_rooms_keep_their_order() -> None:
+    with RunningServer(EXAMPLES, "rooms:app") as server:
+        async with httpx.AsyncClient(base_url=server.url, trust_env=False) as http:
+            assert "lobby" in (await http.get("/rooms")).json()
+            assert (await http.post("/rooms/cellar/notices", content="x")).status_code == 404
+            assert (await http.post("/rooms/lobby/notices")).status_code == 400
+            async with native_client(server.url) as client:
+                await client.ask("subscribe", stream="rooms/lobby")
+                await http.post("/rooms/lobby/notices", content="tea at five")
+                assert (await client.receive())["data"] == {"notice": "tea at five"}
+                said = await client.ask("publish", stream="rooms/garden", data={"text": "hello"})
+                assert said["op"] == "published"
+                refused = await client.ask("publish", stream="rooms/lobby", data="hello")
+                assert refused["code"] == "publish_refused"
+                denied = await client.ask("publish", stream="rooms/cellar", data={"text": "hi"})
+                assert denied["code"] == "permission_denied"
+                history = await client.ask("history", stream="rooms/garden")
+                assert set(history["entries"][0]["data"]) == {"text", "at"}
+        assert server.stop() == 0
+
+
+async def test_ticker_ticks_and_takes_nothing() -> None:
+    with RunningServer(EXAMPLES, "ticker:app") as server:
+        async with native_client(server.url) as client:
+            await client.ask("subscribe", stream="prices/gold")
+            prices = [(await client.receive_op("entry"))["data"]["price"] for _ in range(3)]
+            assert all(3_000 < price < 5_000 for price in prices)
+        async with native_client(server.url) as client:
+            denied = await client.ask("publish", stream="prices/gold", data=1)
+            assert denied["code"] == "permission_denied"
+        assert server.stop() == 0
+
+
+async def test_shout_answers_louder() -> None:
+    with RunningServer(EXAMPLES, "shout:app") as server:
+        async with connect(server.websocket_url + "/shout?mark=!?", proxy=None) as socket:
+            await socket.send("hello é")
+            assert await socket.recv() == "HELLO É!?"
+            await socket.send(b"bytes")
+            await socket.wait_closed()
+            assert (socket.close_code, socket.close_reason) == (1003, "texts only, please")
+
+
+async def test_mounted_application_lives_beside_the_site() -> None:
+    spec = importlib.util.spec_from_file_location("mounted", EXAMPLES / "mounted.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    async with serve_site(module.site) as url, native_client(url + "/live") as client:
+        await client.ask("subscribe", stream="news")
+        async with httpx.AsyncClient(trust_env=False) as http:
+            assert "Starlette's" in (await http.get(url + "/")).text
+        assert (await client.receive())["data"] == {"visited": "/"}
+
+
+@pytest.mark.parametrize("name", ["rooms:app", "ticker", "shout"])
+def test_example_shows_its_address_and_stops(name: str) -> None:
+    with RunningServer(EXAMPLES, name) as server:
+        answer = server.request("/nowhere", headers={"Accept": "application/json"})
+        assert json.loads(answer.body)["status"] == 404
+        assert server.stop() == 0
