@@ -171,35 +171,49 @@ class Readers:
             worker.add_done_callback(self._workers.discard)
 
     async def _work(self) -> None:
+        try:
+            await self._read_for_all()
+        finally:
+            # Now, and not at the done callback: who comes to wait in between needs a new worker.
+            worker = asyncio.current_task()
+            if worker is not None:
+                self._workers.discard(worker)
+
+    async def _read_for_all(self) -> None:
         pages = 0
         while self._waiting:
             reader = self._waiting.popleft()
             if reader.state is not ReaderState.BEHIND or self._move_in_memory(reader):
                 continue
             head = reader.channel.head
-            self._reads += 1
-            try:
-                page = await self._store.read(
-                    reader.stream,
-                    reader.position,
-                    entries_max=self._limits.page_entries_max,
-                    bytes_max=self._limits.page_bytes_max,
-                )
-            except (StreamError, StoreError, OSError) as error:
-                self._retry_later(reader, error)
-                continue
-            except Exception as error:
-                logger.exception("reading %r failed", reader.stream)
-                self._retry_later(reader, error)
-                continue
-            finally:
-                self._reads -= 1
-            self._counters.pages_read += 1
-            if reader.state is ReaderState.BEHIND:
+            page = await self._read(reader)
+            if page is not None and reader.state is ReaderState.BEHIND:
                 self._take_page(reader, page, head)
             pages += 1
             if pages % _PAGES_PER_TURN == 0:
                 await asyncio.sleep(0)
+
+    async def _read(self, reader: Subscription) -> Page | None:
+        """Read a page; ``None`` when the store failed and the reader tries again later."""
+        self._reads += 1
+        try:
+            page = await self._store.read(
+                reader.stream,
+                reader.position,
+                entries_max=self._limits.page_entries_max,
+                bytes_max=self._limits.page_bytes_max,
+            )
+        except (StreamError, StoreError, OSError) as error:
+            self._retry_later(reader, error)
+            return None
+        except Exception as error:
+            logger.exception("reading %r failed", reader.stream)
+            self._retry_later(reader, error)
+            return None
+        finally:
+            self._reads -= 1
+        self._counters.pages_read += 1
+        return page
 
     def _retry_later(self, reader: Subscription, error: Exception) -> None:
         self._counters.store_failures += 1

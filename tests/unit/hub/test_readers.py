@@ -309,6 +309,30 @@ async def test_tick_larger_than_a_subscriber_may_hold_is_cut():
     assert sink.of().payloads == [b"%03d" % n * 30 for n in range(100)]
 
 
+async def test_subscriber_that_drains_in_every_tick_is_never_forgotten():
+    """As a socket does that the kernel empties at once: drained right behind the write."""
+
+    class Draining(LineSink):
+        def send_bytes(self, buffer, messages):
+            super().send_bytes(buffer, messages)
+            asyncio.get_running_loop().call_soon(self.attachment.drained)
+            return 1_000_000
+
+    hub = make_hub(page_entries_max=3, recent_entries_max=1)
+    await fill(hub, 0, 50)
+    sink = Draining()
+    sink.attachment = hub.attach(sink)
+    subscription = await sink.attachment.open("s", EARLIEST)
+    sink.of().held = subscription.verdict.resume
+    subscription.begin()
+    for _ in range(10):
+        await settle()
+    assert sink.of().payloads == numbers(0, 50)
+    await fill(hub, 50, 60)
+    await settle()
+    assert sink.of().payloads == numbers(0, 60)
+
+
 async def test_blocked_subscription_can_end():
     hub = make_hub(held_bytes_max=10)
     sink = LineSink()

@@ -42,7 +42,7 @@ async def test_payload_bytes_are_stored_as_they_stand_in_the_message():
     peer = await Peer.connected(make_gateway())
     texts = ["1.50", '{ "a" :\t[1,  2] }', '"\\u00e9\\n"', '"é"', "null", "1e400", "-0.0"]
     for n, text in enumerate(texts):
-        peer.send_text('{"data": %s , "op":"publish","stream":"s","id":%d}' % (text, n))
+        peer.send_text(f'{{"data": {text} , "op":"publish","stream":"s","id":{n}}}')
     await settle()
     assert [text.decode() for text in await stored(peer.gateway)] == texts
     assert len(peer.of("published")) == len(texts)
