@@ -26,7 +26,7 @@ export function finish() {
 export const need = createRequire(path.join(settings.node, "package.json"));
 
 /** Wait until `check` returns something true, and return that. */
-export async function until(check, what, timeoutMs = 30_000) {
+export async function until(check, what, timeoutMs = 60_000) {
   const giveUpMs = Date.now() + timeoutMs;
   for (;;) {
     const value = await check();
