@@ -51,6 +51,7 @@ class AsyncioLink(WheelEntry, asyncio.BufferedProtocol):
         "_state",
         "_transport",
         "_write_high",
+        "_write_low",
         "is_reading_paused",
         "local_address",
         "remote_address",
@@ -75,6 +76,7 @@ class AsyncioLink(WheelEntry, asyncio.BufferedProtocol):
         # What the transport held after the latest flush: an upper bound of what it holds now.
         self._backlog_bytes = 0
         self._write_high = WRITE_HIGH_BYTES
+        self._write_low = WRITE_HIGH_BYTES // 4
         self._is_corked = False
         self._is_in_burst = False
         self._is_over_high = False
@@ -137,8 +139,10 @@ class AsyncioLink(WheelEntry, asyncio.BufferedProtocol):
 
     def resume_writing(self) -> None:
         self._is_transport_paused = False
-        self._backlog_bytes = 0
-        self._tell_drained()
+        self._backlog_bytes = self._transport.get_write_buffer_size()
+        # What waits in the cork is on its way; its flush will tell.
+        if not self._corked:
+            self._tell_drained()
 
     def connection_lost(self, exc: Exception | None) -> None:
         error = exc if isinstance(exc, OSError) or exc is None else OSError(str(exc))
@@ -224,6 +228,9 @@ class AsyncioLink(WheelEntry, asyncio.BufferedProtocol):
             pieces = _join_small(buffers)
             if _HAS_VECTOR_WRITE or self._state.is_uvloop:
                 self._transport.writelines(pieces)
+                # CVE-2024-12254: writelines of CPython 3.12.0 to 3.13.1 forgets to say that the
+                # buffer is too full; setting its limits makes the transport look again.
+                self._transport.set_write_buffer_limits(self._write_high, self._write_low)
             else:
                 for piece in pieces:
                     self._transport.write(piece)
@@ -235,7 +242,7 @@ class AsyncioLink(WheelEntry, asyncio.BufferedProtocol):
         self._state.cork.expect()
 
     def set_write_limits(self, high: int, low: int) -> None:
-        self._write_high = high
+        self._write_high, self._write_low = high, low
         self._transport.set_write_buffer_limits(high, low)
 
     def write_eof(self) -> None:

@@ -53,9 +53,26 @@ async def create_link(target: Target, make_handler: Callable[[AsyncioLink], Link
         "ssl_shutdown_timeout": target.ssl_shutdown_timeout_s if is_tls else None,
     }
     if target.path is not None:
-        await loop.create_unix_connection(protocol, target.path, **where)
+        sock = await _connect_unix(loop, target.path)
+        try:
+            await loop.create_unix_connection(protocol, sock=sock, **where)
+        except BaseException:
+            sock.close()
+            raise
     elif target.sock is not None:
         await loop.create_connection(protocol, sock=target.sock, **where)
     else:
         where |= {"host": target.host, "port": target.port, "family": target.family}
         await loop.create_connection(protocol, local_addr=target.local_addr, **where)
+
+
+async def _connect_unix(loop: asyncio.AbstractEventLoop, path: str) -> socket.socket:
+    """Connect by ourselves: uvloop knows no names without a file (Linux's abstract ones)."""
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        sock.setblocking(False)
+        await loop.sock_connect(sock, path)
+    except BaseException:
+        sock.close()
+        raise
+    return sock

@@ -11,6 +11,7 @@ from longwire.http.engine import HttpEngine
 from longwire.http.events import (
     BodyConsumed,
     BodyReceived,
+    ConnectionEnded,
     HttpCommand,
     HttpEvent,
     Informational,
@@ -56,7 +57,6 @@ class HttpConnection:
         "_server",
         "_stall_check_s",
         "_stall_progress",
-        "_successor",
         "_written_bytes",
         "is_shutting_down",
         "link",
@@ -73,7 +73,6 @@ class HttpConnection:
         self._is_lingering = False
         self._is_lost = False
         self._is_paused = False
-        self._successor: Endpoint | None = None
         self._written_bytes = 0
         self._stall_check_s: float | None = None
         self._stall_progress = 0
@@ -188,12 +187,13 @@ class HttpConnection:
             deflate=accepted.deflate,
         )
         opening = Opening(request, accepted.response, accepted.subprotocol, accepted.deflate)
-        self._successor = endpoint = Endpoint(engine, callbacks, opening)
-        try:
-            self.send(Informational(received.stream, 101, accepted.response.headers))
-        except BaseException:
-            self._successor = None
-            raise
+        endpoint = Endpoint(engine, callbacks, opening)
+        self._engine.send(
+            Informational(received.stream, 101, accepted.response.headers), now=self.link.now()
+        )
+        for event in self._engine.take_events():
+            if isinstance(event, Upgraded):
+                self._hand_over(event, endpoint)
         return endpoint
 
     # -- inside -----------------------------------------------------------------------------
@@ -223,15 +223,17 @@ class HttpConnection:
             closed = self._exchanges.pop(event.stream, None)
             if closed is not None:
                 closed.stream_closed(event.error)
-        elif isinstance(event, Upgraded):
-            self._hand_over(event)
-        elif event.status is not None and self._server.on_refused is not None:
+        elif (
+            isinstance(event, ConnectionEnded)
+            and event.status is not None
+            and self._server.on_refused is not None
+        ):
             self._server.on_refused(event.status, event.error or "")
 
-    def _hand_over(self, event: Upgraded) -> None:
-        endpoint = self._successor
-        assert endpoint is not None
+    def _hand_over(self, event: Upgraded, endpoint: Endpoint) -> None:
+        """Give the link away; an engine that was upgraded has no further event."""
         self._exchanges.pop(event.stream).upgraded()
+        self._events.clear()
         self._write_output()
         self._is_lost = True  # the link is somebody else's now
         self.link.resume_reading()
@@ -247,9 +249,11 @@ class HttpConnection:
 
     def _after_engine(self) -> None:
         """Write, and obey the engine about reading, closing and time."""
-        if self._is_lost or self._is_handling:
+        if self._is_lost:
             return
         self._write_output()
+        if self._is_handling:
+            return  # the rest when all events have been acted on
         if self._engine.wants_close:
             self._close()
             return

@@ -68,6 +68,12 @@ def websocket_settings(
     for name, value in checked:
         if value is not None and value < 0:
             raise ValueError(f"{name} is {value!r}; it is a positive number, or None for no limit")
+    for name, high, low in (
+        ("max_queue", queue_max, queue_low),
+        ("write_limit", write_high, write_low),
+    ):
+        if high is not None and low is not None and low > high:
+            raise ValueError(f"{name} is ({high}, {low}); the low mark is at most the high one")
     # With room for one message at least, whatever its size, a queue in bytes alone cannot stall.
     defaults = WebSocketLimits()
     queue_bytes_max = None if queue_max is None else defaults.read_queue_bytes_max

@@ -34,6 +34,13 @@ def test_pairs_set_both_marks() -> None:
     assert settings.write_buffer_bytes_low == 500
 
 
+@pytest.mark.parametrize("name", ["max_queue", "write_limit"])
+def test_low_mark_over_the_high_one_is_refused(name: str) -> None:
+    with pytest.raises(ValueError, match=name):
+        made(**{name: (10, 11)})
+    made(**{name: (10, 10)})
+
+
 def test_none_is_no_limit() -> None:
     settings = made(max_size=None, max_queue=None, ping_interval=None, close_timeout=None)
     assert settings.limits.message_bytes_max is None
