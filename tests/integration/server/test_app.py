@@ -19,7 +19,7 @@ from tests.integration.server.app_servers import WAYS, serve_app
 
 
 def make_app() -> App:
-    app = App(settings=Settings(http=HttpLimits(body_bytes_max=10_000)))
+    app = App(settings=Settings(http=HttpLimits(body_bytes_max=200_000)))
 
     @app.route("/plain")
     def plain(request: Request) -> str:
@@ -135,12 +135,12 @@ async def test_body_is_read_within_its_limit(client: httpx.AsyncClient) -> None:
     assert broken.status_code == 400
     assert "line 2 column 2" in broken.text
     assert (await client.post("/json", content=b"\xff")).status_code == 400
-    deep = await client.post("/json", content=b"[" * 4_000 + b"]" * 4_000)
+    deep = await client.post("/json", content=b"[" * 90_000 + b"]" * 90_000)
     assert (deep.status_code, "nested too deep" in deep.text) == (400, True)
 
     async def long_body() -> AsyncIterator[bytes]:
         for _ in range(11):
-            yield b"x" * 1_000
+            yield b"x" * 20_000
 
     assert (await client.post("/json", content=long_body())).status_code == 413
 
