@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ipaddress
+import logging
 from pathlib import Path
 
 import click
@@ -17,8 +19,11 @@ from longwire.server.load_app import load_app
 from longwire.server.logs import configure_logging
 from longwire.server.serve import ListenError, serve_until_stopped
 from longwire.server.service import Service
+from longwire.server.settings import ServerSettings
 
 __all__ = ["serve_command"]
+
+logger = logging.getLogger("longwire.server")
 
 # Flags of their own for the settings that are given most, by the parameter's name.
 _FLAGS = {
@@ -79,6 +84,11 @@ def serve_command(
     if is_development:
         settings = development_settings(settings)
     configure_logging(settings.log)
+    if is_development and not is_local(settings.server):
+        logger.warning(
+            "--dev on %s: whoever reaches it may read and publish every stream",
+            settings.server.host,
+        )
     try:
         app = App() if application is None else load_app(application)
         service = Service(app, settings, is_development=is_development)
@@ -87,6 +97,16 @@ def serve_command(
         raise CommandError(UNAVAILABLE, str(error)) from None
     except ConfigError as error:
         raise CommandError(CONFIG, str(error)) from None
+
+
+def is_local(settings: ServerSettings) -> bool:
+    """Tell whether only this machine can reach the server; a name is not looked up for that."""
+    if settings.unix is not None or settings.host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(settings.host).is_loopback
+    except ValueError:
+        return False
 
 
 def announce(line: str) -> None:

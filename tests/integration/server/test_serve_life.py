@@ -176,8 +176,10 @@ def test_address_that_cannot_be_had_is_one_line(tmp_path: Path, host: str) -> No
 
 
 def test_every_address_is_announced(tmp_path: Path) -> None:
-    with RunningServer(tmp_path, "--host", "::") as server:
+    with RunningServer(tmp_path, "--host", "::", "--dev") as server:
         assert server.url == f"http://[::]:{server.port}"
+        assert server.stop() == 0
+    assert any("whoever reaches it may read and publish" in line for line in server.log)
 
 
 async def test_unix_socket_is_served_and_removed(tmp_path: Path) -> None:
@@ -289,3 +291,32 @@ def test_quiet_server_writes_nothing_but_its_address(tmp_path: Path) -> None:
         server.request("/healthz")
         assert server.stop() == 0
     assert server.log == []
+
+
+async def test_anonymous_clients_may_do_what_the_configuration_allows(tmp_path: Path) -> None:
+    (tmp_path / "longwire.toml").write_text('[anonymous]\nread = ["public/**"]\n')
+    settings = {"LONGWIRE_ANONYMOUS_PUBLISH": "public/wall"}
+    with RunningServer(tmp_path, environment=settings) as server:
+        async with native_client(server.url) as client:
+            expected = {
+                ("subscribe", "public/wall"): "subscribed",
+                ("subscribe", "private"): "error",
+                ("publish", "public/news"): "error",
+                ("publish", "public/wall"): "published",
+            }
+            for (op, stream), answer in expected.items():
+                extra = {"data": 1} if op == "publish" else {}
+                assert (await client.ask(op, stream=stream, **extra))["op"] == answer, (op, stream)
+                if answer == "published":
+                    assert (await client.receive())["op"] == "entry"
+
+
+def test_two_servers_share_a_port_when_asked_to(tmp_path: Path) -> None:
+    share = ("--set", "server.reuse_port=true")
+    with (
+        RunningServer(tmp_path, *share) as first,
+        RunningServer(tmp_path, *share, "--port", str(first.port)) as second,
+    ):
+        assert second.port == first.port
+        assert first.stop() == 0
+        assert second.request("/healthz").status == 200
