@@ -11,7 +11,7 @@ import inspect
 import logging
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from longwire.base.errors import StoreError
@@ -21,11 +21,12 @@ from longwire.hub.errors import ApplicationError, PublishRefused
 from longwire.hub.payloads import check_batch, check_payloads
 from longwire.hub.policy import Policy
 from longwire.identity.principal import ANONYMOUS, Principal
-from longwire.streams.entry import JSON, NewEntry
+from longwire.streams.entry import BYTES, JSON, NewEntry
 from longwire.streams.errors import (
     PayloadError,
     StoreUnavailableError,
     StreamError,
+    StreamMissingError,
 )
 from longwire.streams.name import check_stream_name
 from longwire.streams.position import Position
@@ -145,7 +146,6 @@ class Publisher:
                     content_type=publish.content_type,
                     producer=publish.producer,
                     principal=publish.principal.name,
-                    create=self._settings_for(stream, publish.content_type),
                     if_tail=publish.if_tail,
                     closes=publish.closes,
                 )
@@ -153,7 +153,7 @@ class Publisher:
         if not requests:
             return
         try:
-            outcomes = await self._append(stream, requests)
+            outcomes = await self._append_or_create(stream, requests)
         except asyncio.CancelledError:
             for done in waiting:
                 self._finish(done, _unavailable())
@@ -163,6 +163,20 @@ class Publisher:
                 # Subscribers are told at the end of this tick, the publisher now.
                 self._on_stored(stream, outcome)
             self._finish(done, outcome)
+
+    async def _append_or_create(self, stream: str, requests: list[Append]) -> list[Outcome]:
+        """Append; create the stream where there is none and the settings allow it."""
+        outcomes = await self._append(stream, requests)
+        missing = [i for i, o in enumerate(outcomes) if isinstance(o, StreamMissingError)]
+        if not missing:
+            return outcomes
+        settings = self._settings_for(stream, requests[missing[0]].content_type or BYTES)
+        if settings is None:
+            return outcomes
+        again = [replace(requests[index], create=settings) for index in missing]
+        for index, outcome in zip(missing, await self._append(stream, again), strict=True):
+            outcomes[index] = outcome
+        return outcomes
 
     async def _append(self, stream: str, requests: list[Append]) -> list[Outcome]:
         outcomes: list[Outcome]

@@ -36,6 +36,7 @@ class MemoryStream:
 
     __slots__ = (
         "_limits",
+        "_newest_ms",
         "_producers",
         "_producers_forgotten",
         "created_ms",
@@ -57,6 +58,7 @@ class MemoryStream:
         self.created_ms = now_ms
         self.log: MemoryLog = LatestLog(epoch) if settings.keeps_latest else DenseLog(epoch)
         self._limits = limits
+        self._newest_ms = now_ms
         # Both in the order of last use, the longest silent first.
         self._producers: dict[ProducerKey, ProducerState] = {}
         self._producers_forgotten: dict[ProducerKey, ForgottenProducer] = {}
@@ -138,7 +140,7 @@ class MemoryStream:
         log = self.log
         entries: list[Entry] = []
         # The wall clock may be set back; the times of a stream do not follow it.
-        time_ms = now_ms if not len(log) else max(now_ms, self._newest_time_ms())
+        time_ms = self._newest_ms = max(now_ms, self._newest_ms)
         for payload, key in request.batch:
             previous = log.tail
             link = next_link(previous.link, payload)
@@ -147,10 +149,6 @@ class MemoryStream:
             log.append(entry)
             entries.append(entry)
         return entries
-
-    def _newest_time_ms(self) -> int:
-        newest = self.log.before(self.log.tail.offset + 1, 1)
-        return newest[-1].time_ms
 
     def _remember(self, request: Append, stored: Appended, now_ms: int) -> None:
         stamp = request.producer

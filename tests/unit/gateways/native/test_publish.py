@@ -209,6 +209,7 @@ async def test_too_many_publishes_without_an_answer_are_refused():
 async def test_store_that_fails_leaves_the_outcome_open():
     store = HeldStore()
     peer = await Peer.connected(make_gateway(store))
+    await peer.ask("publish", stream="s", data=0)
     store.failures["append"] = [OSError("no disk")]
     answer = await peer.ask("publish", stream="s", data=1, **stamp(0))
     assert (answer["code"], answer["retry"]) == ("store_unavailable", True)
