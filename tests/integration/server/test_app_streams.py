@@ -250,3 +250,23 @@ async def test_mounted_application_starts_with_its_first_request(app: App) -> No
         await client.ask("subscribe", stream="public/news")
         await app.publish("public/news", 1)
         assert (await client.receive())["data"] == 1
+
+
+async def test_clients_that_go_away_leave_nothing_behind(url: str, app: App) -> None:
+    async with httpx.AsyncClient(trust_env=False, timeout=TIMEOUT_S) as client:
+        headers = {"Accept": "text/event-stream"}
+        async with client.stream("GET", f"{url}/streams/public/a", headers=headers) as response:
+            assert response.status_code == 200
+            async with native_client(url) as native:
+                await native.ask("subscribe", stream="public/a")
+                hub, gateways = app.service.hub, app.service.gateways
+                assert hub.counters.subscriptions == 2
+                native.socket.transport.abort()
+    async with asyncio.timeout(TIMEOUT_S):
+        while hub.counters.subscriptions or hub.channel_count:
+            await asyncio.sleep(0.02)
+        while gateways.native.connection_count or gateways.events.response_count:
+            await asyncio.sleep(0.02)
+    figures = app.service.metrics.render().decode()
+    assert "longwire_websocket_connections 0.0" in figures
+    assert "longwire_subscriptions 0.0" in figures
