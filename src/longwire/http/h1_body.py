@@ -30,7 +30,7 @@ _CHUNK_LINE = re.compile(
     + _TOKEN
     + rb"(?:=(?:"
     + _TOKEN
-    + rb'|"(?:[\t !#-\[\]-~\x80-\xff]|\\[\t -~\x80-\xff])*+"))?)*+)'
+    + rb'|"(?:[\t !#-\[\]-~\x80-\xff]|\\[\t -~\x80-\xff])*"))?)*)'
     rb"\r\n"
 )
 _CHUNK_SIZE_DIGITS_MAX = 16

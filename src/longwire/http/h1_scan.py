@@ -33,7 +33,7 @@ _REQUEST_LINE = re.compile(
 FIELD_LINE = re.compile(_TOKEN + rb":[\t -~\x80-\xff]*+")
 
 _WHOLE_HEAD = re.compile(
-    rb"(" + _TOKEN + rb" [!\"$-~]++ HTTP/1\.[0-9])\r\n((?:" + FIELD_LINE.pattern + rb"\r\n)*+)\r\n"
+    rb"(" + _TOKEN + rb" [!\"$-~]++ HTTP/1\.[0-9])\r\n((?:" + FIELD_LINE.pattern + rb"\r\n)*)\r\n"
 )
 
 # In a request line not yet complete: a byte that no further byte can make right.
