@@ -84,6 +84,11 @@ class Reference:
             except UnicodeDecodeError:
                 self.code = 1007
                 return
+            # Python's decoder waits for the third octet of a surrogate.
+            begun = b"" if self._decoder is None else self._decoder.getstate()[0]
+            if begun[:1] == b"\xed" and begun[1:] >= b"\xa0":
+                self.code = 1007
+                return
             if frame.fin:
                 whole = b"".join(self._parts)
                 self.events.append(whole if self._decoder is None else whole.decode())
@@ -97,18 +102,21 @@ def test_engine_reads_frames_as_websockets_does(frames: list[Any], is_server: bo
     other = websockets.protocol.Protocol(side, max_size=None)
     other.receive_data(wire)
     expected = Reference(frames_of(other))
-    code = expected.code
-    if code is None and isinstance(other.parser_exc, websockets.exceptions.ProtocolError):
-        code = 1002
-    elif code is None and isinstance(other.parser_exc, UnicodeDecodeError):
-        code = 1007
-    # Python's decoder, and so the reference, sees a surrogate one octet late.
-    assume(not (code is None and b"\xed\xa0" in wire))
+    codes = {expected.code}
+    if expected.code is None and isinstance(other.parser_exc, UnicodeDecodeError):
+        # A Close frame may have a bad code and a bad reason, and either may be named.
+        codes = {1007, 1002}
+    elif expected.code is None and other.parser_exc is not None:
+        assert isinstance(other.parser_exc, websockets.exceptions.ProtocolError)
+        # It wants a fragmented message finished before a Close frame; RFC 6455 section 5.4 lets
+        # control frames, of which Close is one, come in between.
+        assume("incomplete fragmented message" not in str(other.parser_exc))
+        codes = {1002}
 
     events = engine.receive(wire, 1.0)
     assert events == expected.events
-    assert (None if engine.failure is None else engine.failure.code) == code
-    is_open = code is None and other.state is websockets.protocol.OPEN
+    assert (None if engine.failure is None else engine.failure.code) in codes
+    is_open = None in codes and other.state is websockets.protocol.OPEN
     assert (engine.state is State.OPEN) == is_open
 
 

@@ -249,7 +249,7 @@ class FrameParser:
             # RFC 6455 section 8.1.
             return self._fail(
                 _INVALID_DATA,
-                f"a text message is not UTF-8: {error.reason} at byte {error.start}",
+                f"a text message is not UTF-8: the character at byte {error.start} is broken",
             )
         return True
 

@@ -16,10 +16,17 @@ __all__ = ["MessageAssembler"]
 _new_decoder = codecs.getincrementaldecoder("utf-8")
 
 
-def _not_utf8(detail: str) -> ProtocolError:
+def _not_utf8(text: bytes, offset: int = 0) -> ProtocolError:
+    """Return the error for a text that breaks off or goes wrong; ``offset`` bytes came before."""
+    start = 0
+    try:
+        text.decode()
+    except UnicodeDecodeError as error:
+        start = error.start
     # RFC 6455 section 8.1.
     return ProtocolError(
-        CloseCode.INVALID_FRAME_PAYLOAD_DATA, f"a text message is not UTF-8: {detail}"
+        CloseCode.INVALID_FRAME_PAYLOAD_DATA,
+        f"a text message is not UTF-8: the character at byte {offset + start} is broken",
     )
 
 
@@ -73,8 +80,8 @@ class MessageAssembler:
                 return payload
             try:
                 return payload.decode()
-            except UnicodeDecodeError as error:
-                raise _not_utf8(f"{error.reason} at byte {error.start}") from None
+            except UnicodeDecodeError:
+                raise _not_utf8(payload) from None
         if piece.is_text:
             self._check_text(piece, payload)
         if self._is_open_streaming:
@@ -101,14 +108,16 @@ class MessageAssembler:
         if piece.is_first:
             self._validator = Utf8Validator()
             self._text_bytes = 0
+            self._decoder = _new_decoder() if self._is_open_streaming else None
         assert self._validator is not None, "the first piece of a text made it"
-        if not self._validator.feed(payload):
-            last = self._text_bytes + len(payload) - 1
-            raise _not_utf8(f"a wrong octet in bytes {self._text_bytes} to {last}")
+        is_valid = self._validator.feed(payload)
+        if not is_valid or (piece.is_final and not self._validator.is_complete()):
+            if self._decoder is None:
+                raise _not_utf8(bytes(self._buffer) + payload)
+            begun = self._decoder.getstate()[0]
+            raise _not_utf8(begun + payload, self._text_bytes - len(begun))
         self._text_bytes += len(payload)
         if piece.is_final:
-            if not self._validator.is_complete():
-                raise _not_utf8("it ends in the middle of a character")
             self._validator = None
 
     def _add_whole(self, piece: Piece, payload: bytes) -> str | bytes | None:
@@ -121,8 +130,6 @@ class MessageAssembler:
     def _add_streaming(self, piece: Piece, payload: bytes) -> Fragment | None:
         data: str | bytes = payload
         if piece.is_text:
-            if piece.is_first:
-                self._decoder = _new_decoder()
             assert self._decoder is not None, "the first piece of a text made it"
             data = self._decoder.decode(payload, piece.is_final)
         if piece.is_final:

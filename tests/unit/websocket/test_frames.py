@@ -294,7 +294,7 @@ class TestAfterTheEnd:
         data = frames.encode_frame(1, b"fine") + frames.encode_frame(1, b"ab\xff")
         assert parser.receive(data) == ["fine"]
         assert parser.failure.code == 1007
-        assert "byte 2" in parser.failure.message
+        assert "the character at byte 2 is broken" in parser.failure.message
 
 
 class TestLimits:
