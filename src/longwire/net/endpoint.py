@@ -33,6 +33,9 @@ INFLATE_STEP_BYTES = 4096
 LINGER_S = 10.0
 """How long what was written may take to leave after the engine has no deadline of its own."""
 
+GIVE_UP_LINGER_S = 0.25
+"""How long our Close frame may take to leave for a peer that we take for dead."""
+
 LOOP_BLOCK_WINDOW_S = 2.0
 """How long before the end a block of our own loop may lie and still have to do with it."""
 
@@ -249,7 +252,7 @@ class Endpoint:
 
     def deadline_reached(self, now: float) -> None:
         engine = self.engine
-        if engine.state is State.CLOSED:
+        if engine.state is State.CLOSED or engine.keepalive_expired:
             self._link.abort()
             return
         asked_s = engine.last_ping_sent_s if engine.state is State.OPEN else engine.last_sent_s
@@ -348,6 +351,9 @@ class Endpoint:
             if self._link_end == "open":
                 self._link_end = "closed_by_us"
             link.close()
+            if engine.keepalive_expired:
+                link.set_deadline(now + GIVE_UP_LINGER_S)
+                return
             if engine.deadline is None:
                 link.set_deadline(now + LINGER_S)
                 return
