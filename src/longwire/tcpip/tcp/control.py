@@ -295,7 +295,8 @@ class ControlBlock:
         room = min(self.peer_mss, self.path_mtu - octets)
         if self.has_timestamps:
             room -= 12
-        self.mss = max(room, 8)
+        # Room for four SACK blocks and some text, however small the path claims to be.
+        self.mss = max(room, 48)
         self.congestion.mss = self.mss
 
     def settle_options(self) -> None:

@@ -16,6 +16,7 @@ __all__ = [
     "send_challenge",
     "send_reset",
     "send_reset_for",
+    "text_octets_max",
     "window_to_announce",
 ]
 
@@ -44,6 +45,20 @@ def _announce(tcb: ControlBlock) -> int:
     return field
 
 
+def _sack_count(tcb: ControlBlock) -> int:
+    """Return how many blocks the next segment carries at most."""
+    if not tcb.has_sack:
+        return 0
+    # RFC 2018 3: four blocks fit 40 octets of options, three beside timestamps.
+    return min(len(tcb.receive_buffer.early), 3 if tcb.has_timestamps else 4)
+
+
+def text_octets_max(tcb: ControlBlock) -> int:
+    """Return how much text the next segment may carry beside its options (MUST-16, RFC 6691)."""
+    count = _sack_count(tcb)
+    return tcb.mss - (4 + 8 * count if count else 0)
+
+
 def build(
     tcb: ControlBlock,
     sequence: int,
@@ -60,9 +75,9 @@ def build(
     tcb.last_ack_sent = tcb.rcv_nxt
     tcb.counts.segments_sent += 1
     sack: tuple[tuple[int, int], ...] = ()
-    if tcb.has_sack and len(tcb.receive_buffer.early):
-        # RFC 2018 3: four blocks fit 40 octets of options, three beside timestamps.
-        blocks = tcb.receive_buffer.sack_blocks(3 if tcb.has_timestamps else 4)
+    count = _sack_count(tcb)
+    if count:
+        blocks = tcb.receive_buffer.sack_blocks(count)
         sack = tuple((on_wire(left), on_wire(right)) for left, right in blocks)
     return Segment(
         tcb.local[1],

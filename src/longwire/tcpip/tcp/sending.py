@@ -5,7 +5,13 @@ from __future__ import annotations
 from longwire.tcpip.tcp.congestion import initial_window
 from longwire.tcpip.tcp.control import ControlBlock
 from longwire.tcpip.tcp.scoreboard import Record
-from longwire.tcpip.tcp.segments import build, build_handshake, send_ack, window_to_announce
+from longwire.tcpip.tcp.segments import (
+    build,
+    build_handshake,
+    send_ack,
+    text_octets_max,
+    window_to_announce,
+)
 from longwire.tcpip.tcp.state import State
 from longwire.tcpip.wire.tcp import FIN, PSH, URG
 
@@ -55,7 +61,7 @@ def _resend(tcb: ControlBlock, record: Record, now_ns: int) -> bool:
     right = tcb.snd_una + tcb.snd_wnd
     if record.start >= right:
         return False
-    limit = min(record.start + tcb.mss, right)
+    limit = min(record.start + text_octets_max(tcb), right)
     if record.end > limit:
         tcb.board.cut(record, limit)
     octets = record.end - record.start
@@ -81,12 +87,13 @@ def _send_new(tcb: ControlBlock, now_ns: int) -> bool:
     start = tcb.snd_nxt
     available = max(0, tcb.send_buffer.end - start)
     room = tcb.snd_una + tcb.snd_wnd - start
-    length = min(tcb.mss, available, room)
+    full = text_octets_max(tcb)
+    length = min(full, available, room)
     is_last = length == available
     has_fin = is_last and tcb.fin_sequence is not None and room > length
     if room <= 0 or (length == 0 and not has_fin):
         return False
-    if not _is_worth_sending(tcb, length, is_last, has_fin):
+    if length < full and not _is_worth_sending(tcb, length, is_last, has_fin):
         return False
     pipe = tcb.recovery.pipe
     if pipe and pipe + length > tcb.congestion.window:
@@ -97,7 +104,7 @@ def _send_new(tcb: ControlBlock, now_ns: int) -> bool:
     tcb.board.add(start, end, now_ns)
     tcb.snd_nxt = end
     tcb.snd_max = max(tcb.snd_max, end)
-    if length < tcb.mss:
+    if length < full:
         tcb.small_end = end
     tcb.override_ready = False
     if tcb.retransmit_at is None:
@@ -106,8 +113,11 @@ def _send_new(tcb: ControlBlock, now_ns: int) -> bool:
 
 
 def _is_worth_sending(tcb: ControlBlock, length: int, is_last: bool, has_fin: bool) -> bool:
-    """MUST-38, 3.8.6.2.1: avoid silly windows; SHLD-7, 3.7.4: Nagle."""
-    if length >= tcb.mss or has_fin:
+    """Whether less than a full segment may go.
+
+    MUST-38, 3.8.6.2.1: avoid silly windows; SHLD-7, 3.7.4: Nagle.
+    """
+    if has_fin:
         return True
     if is_last:
         # All of it is pushed; Nagle asks that nothing is in flight.
