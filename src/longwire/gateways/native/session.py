@@ -68,6 +68,7 @@ class NativeSession:
         "_beats_silent",
         "_gateway",
         "_has_received",
+        "_has_task_begun",
         "_is_output_full",
         "_is_reading_paused",
         "_operations",
@@ -99,6 +100,7 @@ class NativeSession:
         self._operations: Operations = gateway.operations(self)
         self._queue: deque[str | bytes] = _NOTHING_QUEUED
         self._task: asyncio.Task[None] | None = None
+        self._has_task_begun = False
         self._is_reading_paused = False
         self._is_output_full = False
         self._has_received = False
@@ -126,6 +128,7 @@ class NativeSession:
             return
         waiting = self._take(message)
         if waiting is not None:
+            self._has_task_begun = False
             self._task = asyncio.get_running_loop().create_task(self._work(waiting))
 
     def drained(self) -> None:
@@ -204,8 +207,11 @@ class NativeSession:
         self.deadline = None
         self._queue = _NOTHING_QUEUED
         self.attachment.detach()
-        if self._task is not None and self._task is not asyncio.current_task():
-            self._task.cancel()
+        # A task that has not begun is left to find that the connection has ended: cancelled now, it
+        # would never await what it was given.
+        task = self._task
+        if task is not None and self._has_task_begun and task is not asyncio.current_task():
+            task.cancel()
         self._gateway.forget(self)
 
     # -- one message after the other --------------------------------------------------------------
@@ -249,6 +255,7 @@ class NativeSession:
 
     async def _work(self, waiting: Awaitable[None]) -> None:
         """Wait, then take what has queued up meanwhile."""
+        self._has_task_begun = True
         await waiting
         while self._queue and self.state in (SessionState.NEW, SessionState.OPEN):
             following = self._take(self._queue.popleft())

@@ -1,5 +1,7 @@
 """Connecting, malformed messages, heartbeats and the end (docs/protocol.md, 2, 3, 8, 10)."""
 
+import asyncio
+import gc
 import json
 
 import pytest
@@ -374,6 +376,27 @@ async def test_lost_connection_leaves_nothing():
     await settle()
     assert len(peer.all) == count  # the entry is stored, nobody is told
     assert (await gateway.hub.store.info("s")).tail.offset == 1
+    assert gateway.connection_count == gateway.hub.counters.subscriptions == 0
+
+
+@pytest.mark.parametrize("turns", [0, 1, 2, 3, 5])
+async def test_connection_lost_at_any_moment_of_a_request_leaves_nothing(turns):
+    application = Application(later=True)
+    gateway = make_gateway(application=application)
+    for op, members in [
+        ("connect", {"version": 1}),
+        ("subscribe", {"stream": "s"}),
+        ("publish", {"stream": "s", "data": 1}),
+        ("history", {"stream": "s"}),
+    ]:
+        peer = Peer(gateway) if op == "connect" else await Peer.connected(gateway)
+        peer.send(op, **members)
+        peer.send("ping")
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        peer.session.lost()
+        await settle()
+        gc.collect()  # a coroutine that nobody awaited would speak up now
     assert gateway.connection_count == gateway.hub.counters.subscriptions == 0
 
 
