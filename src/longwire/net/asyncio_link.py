@@ -14,6 +14,7 @@ from longwire.net.kernel import TcpInfo, read_tcp_info
 from longwire.net.link import Address, LinkHandler
 from longwire.net.loop_lag import Block
 from longwire.net.loop_state import LoopState
+from longwire.net.no_handler import NoHandler
 from longwire.net.timers import WheelEntry
 
 __all__ = ["JOIN_BYTES_MAX", "AsyncioLink"]
@@ -26,6 +27,8 @@ WRITE_HIGH_BYTES = 64 * 1024
 
 LEFT_BYTES_MAX = 1024 * 1024
 """What is read at most from a connection that broke while we wrote."""
+
+_GONE = NoHandler()
 
 # Before 3.12 writelines() of asyncio's own transports joins what it gets.
 _HAS_VECTOR_WRITE = sys.version_info >= (3, 12)
@@ -68,7 +71,7 @@ class AsyncioLink(WheelEntry, asyncio.BufferedProtocol):
     ) -> None:
         super().__init__()
         self._state = state
-        self._make_handler = make_handler
+        self._make_handler: Callable[[AsyncioLink], LinkHandler] | None = make_handler
         self._on_lost = on_lost
         self._handler: LinkHandler
         self._corked: list[bytes] = []
@@ -102,6 +105,7 @@ class AsyncioLink(WheelEntry, asyncio.BufferedProtocol):
         self.remote_address = transport.get_extra_info("peername")
         self.tls = transport.get_extra_info("ssl_object")
         self._state.lag.acquire()
+        assert self._make_handler is not None
         self._handler = self._make_handler(self)
         self._is_in_burst = True
         try:
@@ -159,6 +163,9 @@ class AsyncioLink(WheelEntry, asyncio.BufferedProtocol):
         self._state.lag.release()
         if self._on_lost is not None:
             self._on_lost(self)
+        # A handler knows its link; without the way back both go as soon as nobody holds them.
+        self._handler = _GONE
+        self._make_handler = self._on_lost = None
 
     # -- Link: time and facts ---------------------------------------------------------------
 

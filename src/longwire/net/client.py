@@ -16,6 +16,7 @@ from longwire.base.headers import Headers, HeadersLike
 from longwire.base.limits import KIB, MIB
 from longwire.net.callbacks import Callbacks
 from longwire.net.client_opening import ClientOpening
+from longwire.net.connect_verdict import explain_connect_error
 from longwire.net.connection import Connection
 from longwire.net.dial import Target, create_link
 from longwire.net.endpoint import Endpoint
@@ -201,7 +202,10 @@ class connect:
                 asked_s = retry_after_s(error)
                 delay_s = next(delays) if asked_s is None else asked_s + next(delays)
                 logger.info(
-                    "connecting to %s failed, again in %.1f s: %s", self._uri, delay_s, error
+                    "connecting to %s failed, again in %.1f s: %s",
+                    self._uri,
+                    delay_s,
+                    explain_connect_error(error),
                 )
                 await asyncio.sleep(delay_s)
                 continue

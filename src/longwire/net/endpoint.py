@@ -25,6 +25,7 @@ __all__ = ["Endpoint"]
 
 logger = logging.getLogger("longwire.net")
 
+_NO_CALLBACKS = Callbacks()
 _POLITE_CODES = frozenset({1000, 1001, 1005})
 
 INFLATE_STEP_BYTES = 4096
@@ -286,7 +287,7 @@ class Endpoint:
             failure=engine.failure,
         )
         self._closed = Closed.from_evidence(ending, cast(Evidence, self._evidence))
-        callbacks, self._callbacks = self._callbacks, Callbacks()
+        callbacks, self._callbacks = self._callbacks, _NO_CALLBACKS
         try:
             callbacks.on_close(self, self._closed.error())
         except Exception:

@@ -16,4 +16,5 @@ def _start_anew() -> None:
     EntropyPool.__init__(ENTROPY, os.urandom)
 
 
-os.register_at_fork(after_in_child=_start_anew)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_start_anew)

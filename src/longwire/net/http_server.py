@@ -117,6 +117,13 @@ class HttpServer:
 
     async def _run(self, exchange: HttpExchange) -> None:
         try:
+            await self._call(exchange)
+        except Exception:
+            logger.exception("%s %s: cut off", exchange.request.method, exchange.request.target)
+            exchange.link.abort()
+
+    async def _call(self, exchange: HttpExchange) -> None:
+        try:
             await self._handler(exchange)
         except (ExchangeClosed, ConnectionClosed) as error:
             logger.debug("%s %s: %s", exchange.request.method, exchange.request.target, error)

@@ -14,6 +14,7 @@ from typing import Any
 from longwire.net.asyncio_link import AsyncioLink
 from longwire.net.link import Link, LinkHandler
 from longwire.net.loop_state import LoopState, loop_state
+from longwire.net.no_handler import NoHandler
 
 __all__ = ["Listener"]
 
@@ -134,7 +135,7 @@ class Listener:
         if is_full or self._is_stopping:
             # Connections whose TLS handshake was under way come in even after the stop.
             self.connections_refused += 1
-            return _Refusal()
+            return NoHandler()
         return self._make_handler(link)
 
     def _forget(self, link: AsyncioLink) -> None:
@@ -193,31 +194,6 @@ class Listener:
         except FileNotFoundError:
             pass
         self._inode = None
-
-
-class _Refusal:
-    """Handler of a connection that is one too many."""
-
-    def link_made(self, link: Link) -> None:
-        link.abort()
-
-    def data_received(self, data: bytes | bytearray | memoryview) -> None:
-        pass
-
-    def eof_received(self) -> None:
-        pass
-
-    def link_lost(self, error: OSError | None) -> None:
-        pass
-
-    def link_drained(self) -> None:
-        pass
-
-    def deadline_reached(self, now: float) -> None:
-        pass
-
-    def shutdown(self) -> None:
-        pass
 
 
 def _bind_unix(path: str, mode: int | None) -> socket.socket:

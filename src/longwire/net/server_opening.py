@@ -206,15 +206,16 @@ class ServerOpening:
             if response.status != 101:
                 self._refuse(response, request.method)
                 return
+            self._add_headers(response)
+            head = serialize_head(response)
         except HandshakeError as error:
             self._refuse(error.response(), request.method)
-            return
         except Exception:
             logger.exception("opening handshake with %s failed", self._link.remote_address)
             failure = HandshakeError(500, "the server failed to answer; its log says why")
             self._refuse(failure.response(), request.method)
-            return
-        self._open(Opening(request, response, accepted.subprotocol, accepted.deflate))
+        else:
+            self._open(Opening(request, response, accepted.subprotocol, accepted.deflate), head)
 
     def _accept(self, request: RequestHead) -> Accepted:
         rules = self._rules
@@ -231,12 +232,11 @@ class ServerOpening:
             deflate=rules.settings.deflate,
         )
 
-    def _open(self, opening: Opening) -> None:
+    def _open(self, opening: Opening, head: bytes) -> None:
         if self._is_over or self._link.is_closing:
             return
         self._is_over = True
-        self._add_headers(opening.response)
-        self._link.write(serialize_head(opening.response))
+        self._link.write(head)
         settings = self._rules.settings
         engine = WebSocketEngine(
             Role.SERVER,
@@ -254,19 +254,20 @@ class ServerOpening:
             endpoint.data_received(rest)
 
     def _refuse(self, response: ResponseHead, method: str = "GET") -> None:
+        """Answer with ``response``, which may be one object for many requests, and end."""
         if self._is_over or self._link.is_closing:
             return
-        self._is_over = True
-        self._add_headers(response)
-        headers = response.headers
+        headers = Headers(response.headers)
+        # RFC 9110 section 9.3.2: the answer to HEAD has no content.
+        body = b"" if method == "HEAD" else response.body
+        answer = ResponseHead(response.status, response.reason, headers, body)
+        self._add_headers(answer)
         if "Content-Length" not in headers:
             headers.set("Content-Length", str(len(response.body)))
-        if "close" not in (headers.get("Connection") or "").lower():
+        if "close" not in (headers.joined("Connection") or "").lower():
             headers.add("Connection", "close")
-        if method == "HEAD":
-            # RFC 9110 section 9.3.2: the answer to HEAD has no content.
-            response = ResponseHead(response.status, response.reason, headers)
-        self._link.write(serialize_head(response))
+        self._link.write(serialize_head(answer))
+        self._is_over = True
         self._link.write_eof()
         self._link.resume_reading()
         self._link.set_deadline(self._link.now() + LINGER_S)
