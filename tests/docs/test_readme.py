@@ -1,0 +1,71 @@
+"""What the README shows is run as it stands there, but for the port."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+
+import longwire
+from tests.docs.snippets import ROOT, snippets
+from tests.integration.server.running import RunningServer
+
+
+def only(found: list[str]) -> str:
+    assert len(found) == 1, f"{len(found)} snippets fit, one was looked for"
+    return found[0]
+
+
+def test_readme_client_gets_its_echo(tmp_path: Path) -> None:
+    code = only(snippets("README.md", "python", "127.0.0.1:8080/echo"))
+    with RunningServer(tmp_path, "--dev") as server:
+        address = server.url.removeprefix("http://")
+        done = subprocess.run(
+            [sys.executable, "-c", code.replace("127.0.0.1:8080", address)],
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=30,
+        )
+    hello, answered = done.stdout.splitlines()
+    assert hello == "hello"
+    assert answered.startswith("answered in ")
+
+
+async def test_readme_server_echoes() -> None:
+    code = only(snippets("README.md", "python", "serve_forever", "8765"))
+    # Any free port, told on the way out.
+    tell = "print(server.sockets[0].getsockname()[1], flush=True)"
+    code = code.replace("8765", "0").replace("await server.", f"{tell}; await server.")
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", code, stdout=subprocess.PIPE
+    )
+    assert process.stdout is not None
+    try:
+        port = int(await asyncio.wait_for(process.stdout.readline(), 30))
+        async with longwire.connect(f"ws://127.0.0.1:{port}/") as ws:
+            await ws.send("as written")
+            assert await ws.recv() == "as written"
+    finally:
+        process.kill()
+        await process.wait()
+
+
+def test_readme_application_is_served(tmp_path: Path) -> None:
+    (tmp_path / "hello.py").write_text(only(snippets("README.md", "python", "App()")))
+    command = only(snippets("README.md", "console", "serve hello:app"))
+    assert command == "$ longwire serve hello:app\n"
+    with (
+        RunningServer(tmp_path, "hello:app") as server,
+        urllib.request.urlopen(f"{server.url}/hello/reader", timeout=10) as response,
+    ):
+        assert response.read() == b'{"hello":"reader"}'
+
+
+def test_readme_names_real_make_targets() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    for command in ("serve", "test"):
+        assert f"$ make {command}" in (ROOT / "README.md").read_text()
+        assert f"\n{command}:" in makefile
