@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections import deque
-from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterable, Callable, Iterable, Mapping
 from http import HTTPStatus
 from types import TracebackType
 from typing import Literal, TypeAlias, overload
@@ -13,11 +13,12 @@ from typing import Literal, TypeAlias, overload
 from longwire.base.codes import CloseCode
 from longwire.base.errors import LongwireError, ProtocolError
 from longwire.base.headers import Headers, HeadersLike
+from longwire.base.limits import KIB
 from longwire.net.callbacks import Callbacks
 from longwire.net.closed import Closed, ConnectionClosed, ConnectionClosedOK
 from longwire.net.endpoint import Endpoint
 from longwire.net.link import Address, Link
-from longwire.net.receive_queue import ReceiveQueue
+from longwire.net.receiver import ConcurrencyError, MessageParts, Receiver, converted
 from longwire.net.settings import WebSocketSettings
 from longwire.websocket.connection import State
 from longwire.websocket.events import Fragment
@@ -25,12 +26,14 @@ from longwire.websocket.handshake import RequestHead, ResponseHead
 
 __all__ = ["ConcurrencyError", "Connection", "MessageParts"]
 
+TURN_BYTES_MAX = 256 * KIB
+"""What may be sent to a connection before its sender lets the event loop turn."""
+
+MESSAGE_COST_BYTES = KIB
+"""What a message counts for in that besides its payload."""
+
 BytesLike: TypeAlias = bytes | bytearray | memoryview
 Message: TypeAlias = str | BytesLike
-
-
-class ConcurrencyError(LongwireError):
-    """Two tasks wanted to receive from one connection at the same time."""
 
 
 class Connection(Callbacks):
@@ -44,23 +47,18 @@ class Connection(Callbacks):
     __slots__ = (
         "__dict__",
         "__weakref__",
-        "_assembly",
         "_closed_waiters",
         "_drain_waiters",
         "_endpoint",
         "_fragments_sender",
         "_id",
-        "_is_paused",
-        "_is_skipping",
         "_link",
         "_loop",
-        "_parts",
         "_pings",
-        "_queue",
         "_receiver",
         "_run",
         "_settings",
-        "_waiter",
+        "_turn_bytes",
         "_write_limit",
         "opening_request",
     )
@@ -80,22 +78,13 @@ class Connection(Callbacks):
         self._endpoint: Endpoint | None = None
         self.opening_request: RequestHead | None = None
         self._id: uuid.UUID | None = None
-        self._queue = ReceiveQueue(
-            limits.read_queue_messages_max,
-            limits.read_queue_bytes_max,
-            settings.read_queue_messages_low,
-        )
+        self._receiver = Receiver(loop, settings)
         self._write_limit = limits.write_buffer_bytes_max
-        self._waiter: asyncio.Future[None] | None = None
-        self._receiver: asyncio.Task[object] | None = None
-        self._assembly: list[str | bytes] = []
-        self._parts: MessageParts | None = None
-        self._is_skipping = False
-        self._is_paused = False
         self._drain_waiters: list[asyncio.Future[None]] = []
         self._closed_waiters: list[asyncio.Future[None]] = []
         self._pings: deque[tuple[bytes, float, asyncio.Future[float]]] = deque()
         self._fragments_sender: asyncio.Task[object] | None = None
+        self._turn_bytes = 0
 
     # -- facts ------------------------------------------------------------------------------
 
@@ -196,13 +185,7 @@ class Connection(Callbacks):
         that arrived before has been received, and :exc:`ConcurrencyError` when another task is
         receiving.
         """
-        self._start_message()
-        while True:
-            while self._queue:
-                message = self._take_message()
-                if message is not None:
-                    return _converted(message, decode)
-            await self._wait_for_input("recv")
+        return converted(await self._receiver.recv(), decode)
 
     def recv_streaming(self, decode: bool | None = None) -> MessageParts:
         """Receive one message in parts, as they arrive: an asynchronous iterator.
@@ -213,11 +196,8 @@ class Connection(Callbacks):
 
         Cancel-safe: after a cancelled step the same iterator goes on without loss.
         """
-        self._start_message()
-        self.endpoint.engine.streaming = True
-        parts = MessageParts(self, decode)
-        self._parts = parts
-        return parts
+        self.endpoint  # noqa: B018 - raises before the handshake is done
+        return self._receiver.stream(decode)
 
     def __aiter__(self) -> Connection:
         """Iterate over messages until the connection is closed in order.
@@ -231,87 +211,6 @@ class Connection(Callbacks):
             return await self.recv()
         except ConnectionClosedOK:
             raise StopAsyncIteration from None
-
-    def _start_message(self) -> None:
-        if self._receiver is not None:
-            raise self._concurrency_error("recv")
-        if self._parts is not None:
-            self._is_skipping = self._parts.is_begun and not self._parts.is_finished
-            self._parts = None
-
-    def _take_message(self) -> str | bytes | None:
-        """Take one entry of the queue; return the message that it completes, if any."""
-        item = self._take()
-        if not isinstance(item, Fragment):
-            return item
-        if self._is_skipping and not item.first:
-            self._is_skipping = not item.final
-            return None
-        self._is_skipping = False
-        self._assembly.append(item.data)
-        if not item.final:
-            return None
-        pieces, self._assembly = self._assembly, []
-        if isinstance(item.data, str):
-            return "".join(pieces)  # type: ignore[arg-type]
-        return b"".join(pieces)  # type: ignore[arg-type]
-
-    def _take(self) -> str | bytes | Fragment:
-        item = self._queue.take()
-        if self._is_paused and self._queue.is_low:
-            self._is_paused = False
-            self.endpoint.resume_reading()
-        return item
-
-    async def _next_part(self, parts: MessageParts) -> str | bytes:
-        """Return the next part for ``parts``, and set its marks."""
-        if self._receiver is not None:
-            raise self._concurrency_error("recv_streaming")
-        if self._parts is not parts:
-            raise ConcurrencyError("this message was given up for another recv or recv_streaming")
-        while True:
-            while self._queue:
-                item = self._take()
-                if not isinstance(item, Fragment):
-                    parts.is_begun = parts.is_finished = True
-                    return item
-                if self._is_skipping and not item.first:
-                    self._is_skipping = not item.final
-                    continue
-                self._is_skipping = False
-                parts.is_begun = True
-                parts.is_finished = item.final
-                # An empty end says nothing that the end of the iteration does not.
-                if item.data or not item.final or item.first:
-                    return item.data
-                raise StopAsyncIteration
-            await self._wait_for_input("recv_streaming")
-
-    async def _wait_for_input(self, what: str) -> None:
-        """Wait until there may be something in the queue; raise when nothing will come."""
-        if self.endpoint.closed is not None:
-            raise self.endpoint.error_now()
-        if self._receiver is not None:
-            raise self._concurrency_error(what)
-        waiter = self._waiter = self._loop.create_future()
-        self._receiver = asyncio.current_task()
-        try:
-            await waiter
-        finally:
-            self._waiter = self._receiver = None
-
-    def _concurrency_error(self, what: str) -> ConcurrencyError:
-        name = self._receiver.get_name() if self._receiver is not None else "?"
-        return ConcurrencyError(
-            f"{what}: the task {name!r} is already receiving from this connection;"
-            " let one task receive, and hand messages on from there"
-        )
-
-    def _wake_receiver(self) -> None:
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
-            # The task runs in the next round of callbacks; what it sends leaves right behind.
-            self._link.expect_writes()
 
     # -- sending ----------------------------------------------------------------------------
 
@@ -331,8 +230,11 @@ class Connection(Callbacks):
         1011. Raises :exc:`ConnectionClosed` when the connection is closing or closed.
         """
         if isinstance(message, (str, bytes, bytearray, memoryview)):
+            if self._turn_bytes > TURN_BYTES_MAX:
+                await self._let_others_run()
             if self._fragments_sender is not None or self._link.held_bytes > self._write_limit:
                 await self._wait_for_turn()
+            self._turn_bytes += MESSAGE_COST_BYTES + len(message)
             self.endpoint.send(message, text=text)
         elif isinstance(message, Mapping):
             raise TypeError("a mapping is no message; send its items, or its JSON text")
@@ -357,6 +259,9 @@ class Connection(Callbacks):
                 if kind is not None and fragment_kind is not kind:
                     raise TypeError("the fragments of one message are all str or all bytes")
                 kind = fragment_kind
+                if self._turn_bytes > TURN_BYTES_MAX:
+                    await self._let_others_run()
+                self._turn_bytes += MESSAGE_COST_BYTES + len(fragment)
                 while self._link.held_bytes > self._write_limit:
                     await self._wait_for_drain()
                 self.endpoint.send_fragment(fragment, final=False, text=text)
@@ -375,6 +280,14 @@ class Connection(Callbacks):
         finally:
             self._fragments_sender = None
             self._wake_senders()
+
+    async def _let_others_run(self) -> None:
+        """Suspend a task that sends and sends while the kernel takes everything.
+
+        Nothing else would: not another task, not a keepalive, not the flush of what it sent.
+        """
+        self._turn_bytes = 0
+        await asyncio.sleep(0)
 
     async def _wait_for_turn(self) -> None:
         while self._fragments_sender is not None or self._link.held_bytes > self._write_limit:
@@ -450,6 +363,7 @@ class Connection(Callbacks):
 
     def on_open(self, connection: Endpoint) -> None:
         self._endpoint = connection
+        self._receiver.opened(connection)
         low = self._settings.write_buffer_bytes_low
         self._link.set_write_limits(
             self._write_limit, self._write_limit // 4 if low is None else low
@@ -458,22 +372,10 @@ class Connection(Callbacks):
             self._run(self)
 
     def on_message(self, connection: Endpoint, message: str | bytes) -> None:
-        self._put(connection, message)
+        self._receiver.put(message)
 
     def on_fragment(self, connection: Endpoint, fragment: Fragment) -> None:
-        self._put(connection, fragment)
-
-    def _put(self, connection: Endpoint, item: str | bytes | Fragment) -> None:
-        queue = self._queue
-        if queue.is_over and connection.engine.state is not State.OPEN:
-            # Past the limits while closing: reading on is needed to find the peer's Close frame.
-            connection.messages_discarded += 1
-            return
-        queue.put(item)
-        if queue.is_over and not self._is_paused:
-            self._is_paused = True
-            connection.pause_reading()
-        self._wake_receiver()
+        self._receiver.put(fragment)
 
     def on_pong(self, connection: Endpoint, payload: bytes, latency_s: float | None) -> None:
         if all(sent != payload for sent, _, _ in self._pings):
@@ -491,7 +393,7 @@ class Connection(Callbacks):
         self._wake_senders()
 
     def on_close(self, connection: Endpoint, error: ConnectionClosed) -> None:
-        self._wake_receiver()
+        self._receiver.wake()
         self._wake_senders()
         waiters, self._closed_waiters = self._closed_waiters, []
         for closed_waiter in waiters:
@@ -506,34 +408,13 @@ class Connection(Callbacks):
 
     def unread(self) -> tuple[int, int]:
         """Return (messages, bytes) that arrived and were not received."""
-        return self._queue.counts()
+        return self._receiver.unread()
 
     def _wake_senders(self) -> None:
         waiters, self._drain_waiters = self._drain_waiters, []
         for waiter in waiters:
             if not waiter.done():
                 waiter.set_result(None)
-
-
-class MessageParts:
-    """The parts of one message as they arrive; made by :meth:`Connection.recv_streaming`."""
-
-    __slots__ = ("_connection", "_decode", "is_begun", "is_finished")
-
-    def __init__(self, connection: Connection, decode: bool | None) -> None:
-        self._connection = connection
-        self._decode = decode
-        self.is_begun = False
-        self.is_finished = False
-
-    def __aiter__(self) -> MessageParts:
-        return self
-
-    async def __anext__(self) -> str | bytes:
-        if self.is_finished:
-            raise StopAsyncIteration
-        part = await self._connection._next_part(self)
-        return _converted(part, self._decode)
 
 
 def text_response(status: int, text: str, headers: HeadersLike = ()) -> ResponseHead:
@@ -546,17 +427,6 @@ def text_response(status: int, text: str, headers: HeadersLike = ()) -> Response
     return ResponseHead(status, HTTPStatus(status).phrase, fields, body)
 
 
-def _converted(message: str | bytes, decode: bool | None) -> str | bytes:
-    if decode is None:
-        return message
-    if decode:
-        return message if isinstance(message, str) else message.decode()
-    return message.encode() if isinstance(message, str) else message
-
-
 async def _asynchronous(fragments: Iterable[Message]) -> AsyncIterable[Message]:
     for fragment in fragments:
         yield fragment
-
-
-Handler: TypeAlias = Callable[[Connection], Awaitable[None]]
