@@ -1,7 +1,7 @@
 """A model of hub and store: whatever happens, every subscriber sees all, in order, or a named gap.
 
-The model is the list of everything ever stored. Each sink checks every interval as it comes; at
-the end what each one got is held against the list.
+The model is the list of everything ever stored, life by life of the stream. Each sink checks every
+interval as it comes; at the end what each one got is held against the lists.
 """
 
 import asyncio
@@ -14,6 +14,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from longwire.base.limits import HubLimits, RetentionLimits
 from longwire.hub.hub import Hub
 from longwire.streams.entry import Entry
+from longwire.streams.errors import StreamError
+from longwire.streams.position import START
 from longwire.streams.store import StreamSettings
 from longwire.streams.verdict import StartAt
 from tests.unit.hub.collectors import EntrySink, HeldStore, LineSink, publish
@@ -39,11 +41,14 @@ class HubMachine(RuleBasedStateMachine):
             ),
             settings_for=lambda stream, content_type: StreamSettings(retention=retention),
         )
-        self.log: list[Entry] = []
+        self.lives: dict[str, list[Entry]] = {}
+        """By epoch, in the order in which they began."""
         self.outcomes = []
         self.readers = []
         self.opening = []
         self.sequence = 0
+        self.published = 0
+        self.producer = 0
 
     def run(self, function, *arguments):
         async def call():
@@ -62,8 +67,9 @@ class HubMachine(RuleBasedStateMachine):
 
     @rule(count=st.integers(1, 4))
     def publish_some(self, count):
-        payloads = [b"%d.%d" % (self.sequence, n) for n in range(count)]
-        stamp = ("p", 0, self.sequence)
+        self.published += 1
+        payloads = [b"%d.%d" % (self.published, n) for n in range(count)]
+        stamp = (f"p{self.producer}", 0, self.sequence)
         self.sequence += 1
         self.run(self.hub.submit, publish(*payloads, stamp=stamp), self.stored)
 
@@ -71,12 +77,22 @@ class HubMachine(RuleBasedStateMachine):
     @rule()
     def publish_again(self):
         """The publisher had no answer yet: the same sequence once more."""
-        stamp = ("p", 0, self.sequence - 1)
-        self.run(self.hub.submit, publish(b"again", stamp=stamp), self.outcomes.append)
+        stamp = (f"p{self.producer}", 0, self.sequence - 1)
+        self.published += 1
+        self.run(self.hub.submit, publish(b"%d" % self.published, stamp=stamp), self.stored)
 
     def stored(self, outcome):
         self.outcomes.append(outcome)
-        self.log.extend(outcome.entries)
+        if isinstance(outcome, StreamError):
+            # After a deletion the store does not know the producer: another one begins.
+            assert outcome.code in ("producer_unknown", "sequence_gap")
+            self.sequence = 0
+            self.producer += 1
+            return
+        for entry in outcome.entries:
+            life = self.lives.setdefault(entry.position.epoch, [])
+            life.append(entry)
+            assert entry.position.offset == len(life)
 
     @rule(
         kind=st.sampled_from([LineSink, EntrySink]),
@@ -86,9 +102,10 @@ class HubMachine(RuleBasedStateMachine):
     )
     def subscribe(self, kind, is_slow, start, data):
         if start == "held":
-            if not self.log:
+            everything = [entry for life in self.lives.values() for entry in life]
+            if not everything:
                 return
-            start = data.draw(st.sampled_from(self.log)).position
+            start = data.draw(st.sampled_from(everything)).position
         sink = kind()
         sink.is_slow = is_slow
         attachment = self.hub.attach(sink)
@@ -140,6 +157,11 @@ class HubMachine(RuleBasedStateMachine):
             self.run(self.store.open, call)
 
     @rule()
+    def delete(self):
+        if not self.store.gates:
+            self.loop.run_until_complete(self.hub.delete_stream("s"))
+
+    @rule()
     def fail_a_read(self):
         self.store.failures.setdefault("read", []).append(OSError("store"))
 
@@ -180,30 +202,37 @@ class HubMachine(RuleBasedStateMachine):
             for sink, subscription in self.readers:
                 sink.is_slow, sink.held_bytes = False, 0
                 self.run(subscription.attachment.drained)
-            tail = self.log[-1].position if self.log else None
-            if not self.opening and all(
-                tail is None or sink.of().held == tail for sink, _ in self.readers
-            ):
+            info = self.loop.run_until_complete(self.hub.store.info("s"))
+            tail = START if info is None else info.tail
+            if not self.opening and all(sink.of().held == tail for sink, _ in self.readers):
                 return
         raise AssertionError("a subscriber does not catch up")
 
     def check(self, sink, subscription):
-        """What was got and what was reported missing make up the whole log from the beginning."""
+        """What was got and what was reported missing make up each life from the beginning."""
         record = sink.of()
-        by_position = {entry.position: entry for entry in self.log}
+        place = {entry.payload: entry.position for life in self.lives.values() for entry in life}
+        epochs = list(self.lives)
+        epoch = None if sink.begun_at.is_start else sink.begun_at.epoch
         offset = sink.begun_at.offset
         for event in record.events:
             if isinstance(event, bytes):
-                entry = self.log[offset]
-                assert event == entry.payload
+                position = place[event]
+                if epoch is None:
+                    epoch = position.epoch
+                assert (position.epoch, position.offset) == (epoch, offset + 1)
                 offset += 1
-            else:
-                assert event.reason == "trimmed"
-                assert event.after.offset == offset
-                assert event.upto in by_position
+            elif event.reason == "trimmed":
+                assert event.upto.offset > offset
                 offset = event.upto.offset
-        assert offset == len(self.log)
-        assert subscription.position.offset == len(self.log)
+                epoch = event.upto.epoch
+            else:
+                assert event.reason == "epoch"
+                following = event.upto.epoch if not event.upto.is_start else None
+                if epoch is not None and following is not None:
+                    assert epochs.index(following) > epochs.index(epoch)
+                epoch, offset = following, event.upto.offset
+        assert offset == record.held.offset == subscription.position.offset
 
 
 TestHub = HubMachine.TestCase
