@@ -28,7 +28,7 @@ def window_to_announce(tcb: ControlBlock) -> int:
 
     MUST-39, RFC 9293 3.8.6.2.2: by at least half the buffer or one segment, whichever is less.
     """
-    right = tcb.rcv_nxt + tcb.receive_buffer.free
+    right = tcb.rcv_nxt + min(tcb.receive_buffer.free, _WINDOW_MAX << tcb.rcv_scale)
     step = min(tcb.receive_buffer.capacity // 2, tcb.mss_offered)
     if right - tcb.rcv_adv < step:
         return max(tcb.rcv_adv, tcb.rcv_nxt)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from longwire.tcpip.reasons import Reason
 from longwire.tcpip.tcp import closing
 from longwire.tcpip.tcp.control import ControlBlock, TcpEvent
-from longwire.tcpip.tcp.segments import send_ack, send_reset
+from longwire.tcpip.tcp.segments import announced_in_syn, send_ack, send_reset
 from longwire.tcpip.tcp.state import State
 from longwire.tcpip.wire.tcp import FIN, SYN, Segment
 
@@ -36,7 +36,7 @@ def take_text(tcb: ControlBlock, segment: Segment, sequence: int, now_ns: int) -
         return
     if segment.flags & SYN:
         # The window was not announced when this was sent; take what the buffer has room for.
-        tcb.rcv_adv = max(tcb.rcv_adv, tcb.rcv_nxt + tcb.receive_buffer.free)
+        tcb.rcv_adv = max(tcb.rcv_adv, tcb.rcv_nxt + announced_in_syn(tcb))
     right = tcb.rcv_nxt + tcb.rcv_wnd
     if has_fin and tcb.peer_fin is None and tcb.rcv_nxt <= end < right:
         tcb.peer_fin = end
@@ -88,6 +88,9 @@ def _place(
         tcb.ack_now = True
     elif tcb.unacked_octets >= 2 * tcb.rcv_mss:
         # SHLD-19: at least every second full-sized segment.
+        tcb.ack_now = True
+    elif tcb.rcv_wnd < tcb.rcv_mss:
+        # The peer has no room for a second one: waiting for it would be in vain.
         tcb.ack_now = True
     elif tcb.ack_at is None:
         # SHLD-18, MUST-40.

@@ -12,26 +12,11 @@ from longwire.tcpip.wire.ip import encode_packet
 from longwire.tcpip.wire.packet import Packet
 from longwire.tcpip.wire.tcp import SYN, Segment
 from tests.unit.tcpip.script import ScriptError, run_script
+from tests.unit.tcpip.tcp.handshakes import ACCEPTED, CONNECTED, PLAIN
 from tests.unit.tcpip.world import two_hosts
 
 BOTH = pytest.mark.parametrize("family", [4, 6])
 WRAPS = pytest.mark.parametrize("peer_iss", [0, 1_000_000, 0x7FFFFFFF, 0xFFFFFFFF])
-
-# Plain handshakes, which other scripts begin with; no options but the segment size.
-PLAIN = {"timestamps": False, "sack": False, "window_scaling": False}
-ACCEPTED = """
-0    listen
-     < S 0:0 win 65535 <mss 1460>
-     > S. 0:0 ack 1
-+0.1 < . 1:1 ack 1 win 65535
-     accept
-"""
-CONNECTED = """
-0    connect
-     > S 0:0
-+0.1 < S. 0:0 ack 1 win 65535 <mss 1460>
-     > . 1:1 ack 1
-"""
 
 
 def test_script_fails_on_what_is_not_said() -> None:
