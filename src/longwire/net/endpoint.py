@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
-from typing import cast
 
 from longwire.base.codes import CloseCode
 from longwire.base.errors import ProtocolError
 from longwire.net.callbacks import Callbacks
 from longwire.net.closed import Closed, ConnectionClosed
-from longwire.net.evidence import Evidence, LinkEnd
+from longwire.net.evidence import Evidence, LinkEnd, take_evidence
 from longwire.net.link import Address, Link
 from longwire.net.opening import Opening
 from longwire.net.verdict import Ending
@@ -36,9 +35,6 @@ LINGER_S = 10.0
 
 GIVE_UP_LINGER_S = 0.25
 """How long our Close frame may take to leave for a peer that we take for dead."""
-
-LOOP_BLOCK_WINDOW_S = 2.0
-"""How long before the end a block of our own loop may lie and still have to do with it."""
 
 
 class Endpoint:
@@ -216,7 +212,7 @@ class Endpoint:
 
     def data_received(self, data: bytes | bytearray | memoryview) -> None:
         now = self._link.now()
-        if self.opening.deflate is None or len(data) <= INFLATE_STEP_BYTES:
+        if not self._unfed and (self.opening.deflate is None or len(data) <= INFLATE_STEP_BYTES):
             self._dispatch(self.engine.receive(data, now))
             self._after_engine(now)
         else:
@@ -238,10 +234,16 @@ class Endpoint:
             self._after_engine(now)
         self._is_feeding = False
 
+    def _feed_all(self) -> None:
+        if self._unfed:
+            self._is_paused = False
+            self._feed()
+
     def eof_received(self) -> None:
         now = self._link.now()
         if self._link_end == "open":
             self._link_end = "eof"
+        self._feed_all()
         if self.engine.close_received is None:
             self._capture()
         self.engine.receive_eof(now)
@@ -274,19 +276,10 @@ class Endpoint:
         if error is not None:
             self._link_end = "error"
         now = self._link.now()
-        if self._unfed:
-            self._is_paused = False
-            self._feed()
+        self._feed_all()
         self._capture()
         self.engine.receive_eof(now)
-        engine = self.engine
-        ending = Ending(
-            received=engine.close_received,
-            sent=engine.close_sent,
-            initiator=engine.close_initiator,
-            failure=engine.failure,
-        )
-        self._closed = Closed.from_evidence(ending, cast(Evidence, self._evidence))
+        self._closed = Closed.from_evidence(self._ending(), self._evidence or self._snapshot())
         callbacks, self._callbacks = self._callbacks, _NO_CALLBACKS
         try:
             callbacks.on_close(self, self._closed.error())
@@ -372,14 +365,16 @@ class Endpoint:
         """Return what a user is told who acts on a connection that is closing."""
         if self._closed is not None:
             return self._closed.error()
+        return Closed.from_evidence(self._ending(), self._evidence or self._snapshot()).error()
+
+    def _ending(self) -> Ending:
         engine = self.engine
-        ending = Ending(
+        return Ending(
             received=engine.close_received,
             sent=engine.close_sent,
             initiator=engine.close_initiator,
             failure=engine.failure,
         )
-        return Closed.from_evidence(ending, self._evidence or self._snapshot()).error()
 
     def _capture(self) -> None:
         """Take the evidence, once, while the descriptor is open and the trail is warm."""
@@ -387,40 +382,15 @@ class Endpoint:
             self._evidence = self._snapshot()
 
     def _snapshot(self) -> Evidence:
-        engine, link = self.engine, self._link
-        now = link.now()
-
-        def age(moment: float | None) -> float | None:
-            return None if moment is None else max(0.0, now - moment)
-
-        block = link.longest_block(LOOP_BLOCK_WINDOW_S)
-        messages_unread, bytes_unread = self._unread()
-        return Evidence(
+        # Connections in coroutine style have a queue; other callbacks take what comes.
+        unread = getattr(self._callbacks, "unread", None)
+        return take_evidence(
+            self.engine,
+            self._link,
             link_end=self._link_end,
             link_error=self._link_error,
-            open_s=now - self._opened_s,
-            last_received_age_s=age(engine.last_received_s),
-            last_sent_age_s=age(engine.last_sent_s),
-            last_ping_age_s=age(engine.last_ping_sent_s),
-            last_pong_age_s=age(engine.last_pong_s),
-            latency_s=engine.latency_s,
-            bytes_received=engine.bytes_received,
-            bytes_sent=engine.bytes_sent,
-            messages_received=engine.messages_received,
-            messages_sent=engine.messages_sent,
-            bytes_unsent=link.held_bytes,
-            messages_unread=messages_unread,
-            bytes_unread=bytes_unread,
+            opened_s=self._opened_s,
+            unread=(0, 0) if unread is None else unread(),
             messages_discarded=self.messages_discarded,
             reading_paused=self._is_paused,
-            has_keepalive_expired=engine.keepalive_expired,
-            is_local_socket=isinstance(link.local_address, (str, bytes)),
-            tcp=link.tcp_info(),
-            loop_block=block,
-            loop_block_age_s=None if block is None else now - block.ended_s,
         )
-
-    def _unread(self) -> tuple[int, int]:
-        """Messages and bytes that the application has not received."""
-        queue = getattr(self._callbacks, "unread", None)
-        return (0, 0) if queue is None else queue()

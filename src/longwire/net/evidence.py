@@ -6,9 +6,15 @@ from dataclasses import dataclass, fields
 from typing import Any, Literal, TypeAlias
 
 from longwire.net.kernel import TcpInfo
+from longwire.net.link import Link
 from longwire.net.loop_lag import Block
+from longwire.websocket.connection import WebSocketEngine
 
-__all__ = ["Evidence", "LinkEnd"]
+__all__ = ["Evidence", "LinkEnd", "take_evidence"]
+
+LOOP_BLOCK_WINDOW_S = 2.0
+"""How long before the end a block of our own loop may lie and still have to do with it."""
+
 
 LinkEnd: TypeAlias = Literal["open", "eof", "error", "closed_by_us", "aborted_by_us"]
 """How the transport stood: still open, ended by the peer's FIN, broken by an error, ended by us."""
@@ -103,3 +109,47 @@ class Evidence:
                 value = repr(value)
             plain[field.name] = value
         return plain
+
+
+def take_evidence(
+    engine: WebSocketEngine,
+    link: Link,
+    *,
+    link_end: LinkEnd,
+    link_error: OSError | None,
+    opened_s: float,
+    unread: tuple[int, int],
+    messages_discarded: int,
+    reading_paused: bool,
+) -> Evidence:
+    """Ask everyone who knows something about the connection, now."""
+    now = link.now()
+
+    def age(moment: float | None) -> float | None:
+        return None if moment is None else max(0.0, now - moment)
+
+    block = link.longest_block(LOOP_BLOCK_WINDOW_S)
+    return Evidence(
+        link_end=link_end,
+        link_error=link_error,
+        open_s=now - opened_s,
+        last_received_age_s=age(engine.last_received_s),
+        last_sent_age_s=age(engine.last_sent_s),
+        last_ping_age_s=age(engine.last_ping_sent_s),
+        last_pong_age_s=age(engine.last_pong_s),
+        latency_s=engine.latency_s,
+        bytes_received=engine.bytes_received,
+        bytes_sent=engine.bytes_sent,
+        messages_received=engine.messages_received,
+        messages_sent=engine.messages_sent,
+        bytes_unsent=link.held_bytes,
+        messages_unread=unread[0],
+        bytes_unread=unread[1],
+        messages_discarded=messages_discarded,
+        reading_paused=reading_paused,
+        has_keepalive_expired=engine.keepalive_expired,
+        is_local_socket=isinstance(link.local_address, (str, bytes)),
+        tcp=link.tcp_info(),
+        loop_block=block,
+        loop_block_age_s=None if block is None else now - block.ended_s,
+    )
