@@ -17,7 +17,8 @@ PublishHook: TypeAlias = Callable[
     [Principal, str, list[bytes], str], "list[bytes] | Awaitable[list[bytes]]"
 ]
 """Gets who publishes, the stream, the payloads and their content type; returns the payloads to
-store, or raises :exc:`~longwire.hub.errors.PublishRefused`."""
+store, or raises :exc:`~longwire.hub.errors.PublishRefused`. A publish that a client sends again
+passes here again, before the store recognises it."""
 
 
 class Policy(Protocol):
