@@ -11,7 +11,7 @@ Read sections 5.2 to 5.5 first. The parser takes bytes as they come and gives ba
 * :class:`ControlFrame`: always whole.
 
 It holds no payload of data frames. What it may keep is a header that is not complete yet and a
-control frame, 139 bytes at most.
+control frame, 131 bytes at most.
 """
 
 from __future__ import annotations
