@@ -47,6 +47,7 @@ class AsyncioLink(WheelEntry, asyncio.BufferedProtocol):
         "_is_eof_written",
         "_is_in_burst",
         "_is_lost",
+        "_is_made",
         "_is_over_high",
         "_is_transport_paused",
         "_make_handler",
@@ -87,6 +88,7 @@ class AsyncioLink(WheelEntry, asyncio.BufferedProtocol):
         self._is_closing = False
         self._is_eof_written = False
         self._is_lost = False
+        self._is_made = False
         self.is_reading_paused = False
         self.local_address: Address = None
         self.remote_address: Address = None
@@ -101,6 +103,10 @@ class AsyncioLink(WheelEntry, asyncio.BufferedProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
+        if self._is_lost:
+            self._transport.abort()
+            return
+        self._is_made = True
         self.local_address = transport.get_extra_info("sockname")
         self.remote_address = transport.get_extra_info("peername")
         self.tls = transport.get_extra_info("ssl_object")
@@ -149,6 +155,8 @@ class AsyncioLink(WheelEntry, asyncio.BufferedProtocol):
             self._tell_drained()
 
     def connection_lost(self, exc: Exception | None) -> None:
+        if self._is_lost:
+            return
         error = exc if isinstance(exc, OSError) or exc is None else OSError(str(exc))
         if error is not None and not self._is_closing and self.tls is None:
             self._read_what_is_left()
@@ -166,6 +174,17 @@ class AsyncioLink(WheelEntry, asyncio.BufferedProtocol):
         # A handler knows its link; without the way back both go as soon as nobody holds them.
         self._handler = _GONE
         self._make_handler = self._on_lost = None
+
+    def forsake(self) -> None:
+        """Drop the link because opening it was cancelled.
+
+        uvloop then closes the transport without telling its protocol, whether that has been told
+        of the connection already or will be.
+        """
+        if self._is_made:
+            self.abort()
+            self.connection_lost(None)
+        self._is_closing = self._is_lost = True
 
     # -- Link: time and facts ---------------------------------------------------------------
 
@@ -257,10 +276,14 @@ class AsyncioLink(WheelEntry, asyncio.BufferedProtocol):
             return
         self._is_eof_written = True
         self.flush()
-        if self._transport.can_write_eof():
-            self._transport.write_eof()
-        else:
+        if not self._transport.can_write_eof():
             self.close()
+            return
+        try:
+            self._transport.write_eof()
+        except OSError:
+            # The peer has reset the connection already, and asyncio does not look for that.
+            self.abort()
 
     def close(self) -> None:
         if self._is_closing:

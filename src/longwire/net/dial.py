@@ -43,27 +43,35 @@ async def create_link(target: Target, make_handler: Callable[[AsyncioLink], Link
     loop = asyncio.get_running_loop()
     state = loop_state(loop)
 
-    def protocol() -> AsyncioLink:
-        return AsyncioLink(state, make_handler)
-
+    link = AsyncioLink(state, make_handler)
     is_tls = target.ssl is not None
     where: dict[str, Any] = {
         "ssl": target.ssl,
         "server_hostname": target.server_hostname if is_tls else None,
         "ssl_shutdown_timeout": target.ssl_shutdown_timeout_s if is_tls else None,
     }
-    if target.path is not None:
-        sock = await _connect_unix(loop, target.path)
-        try:
-            await loop.create_unix_connection(protocol, sock=sock, **where)
-        except BaseException:
-            sock.close()
-            raise
-    elif target.sock is not None:
-        await loop.create_connection(protocol, sock=target.sock, **where)
-    else:
-        where |= {"host": target.host, "port": target.port, "family": target.family}
-        await loop.create_connection(protocol, local_addr=target.local_addr, **where)
+    try:
+        if target.path is not None:
+            await _open_unix(loop, link, target.path, where)
+        elif target.sock is not None:
+            await loop.create_connection(lambda: link, sock=target.sock, **where)
+        else:
+            where |= {"host": target.host, "port": target.port, "family": target.family}
+            await loop.create_connection(lambda: link, local_addr=target.local_addr, **where)
+    except BaseException:
+        link.forsake()
+        raise
+
+
+async def _open_unix(
+    loop: asyncio.AbstractEventLoop, link: AsyncioLink, path: str, where: dict[str, Any]
+) -> None:
+    sock = await _connect_unix(loop, path)
+    try:
+        await loop.create_unix_connection(lambda: link, sock=sock, **where)
+    except BaseException:
+        sock.close()
+        raise
 
 
 async def _connect_unix(loop: asyncio.AbstractEventLoop, path: str) -> socket.socket:
