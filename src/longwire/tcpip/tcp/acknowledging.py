@@ -45,6 +45,7 @@ def take_ack(tcb: ControlBlock, segment: Segment, sequence: int, now_ns: int) ->
     if tcb.has_sack and segment.sack and ack >= tcb.snd_una:
         newly_sacked = _take_sack(tcb, segment)
     rtt_ns = _measure(tcb, segment, acknowledged, flight, now_ns)
+    may_grow = False
     if acked > 0 or newly_sacked or (ack == tcb.snd_una and flight):
         # RFC 5681 2: outstanding data; no text; no SYN or FIN; the same ACK; the same window.
         is_duplicate = (
@@ -63,9 +64,12 @@ def take_ack(tcb: ControlBlock, segment: Segment, sequence: int, now_ns: int) ->
             snd_una=tcb.snd_una,
             snd_nxt=tcb.snd_nxt,
         )
+        # An ACK that begins or ends a recovery has set the window, and opens it no further.
+        may_grow = tcb.recovery.allows_growth
         _recover(tcb, event)
+        may_grow = may_grow and tcb.recovery.allows_growth
     if acknowledged is not None:
-        _after_progress(tcb, acked, flight, rtt_ns, now_ns)
+        _after_progress(tcb, acked, flight, rtt_ns, now_ns, may_grow=may_grow)
     return tcb.state is not State.CLOSED
 
 
@@ -148,13 +152,19 @@ def _recover(tcb: ControlBlock, event: AckEvent) -> None:
 
 
 def _after_progress(
-    tcb: ControlBlock, acked: int, flight: int, rtt_ns: int | None, now_ns: int
+    tcb: ControlBlock,
+    acked: int,
+    flight: int,
+    rtt_ns: int | None,
+    now_ns: int,
+    *,
+    may_grow: bool,
 ) -> None:
     tcb.retransmissions = 0
     tcb.persist_since_ns = None
     # RFC 6298 5.2 and 5.3: off when all is acknowledged, from the beginning otherwise.
     tcb.retransmit_at = now_ns + tcb.rtt.rto_ns if len(tcb.board) else None
-    if tcb.recovery.allows_growth:
+    if may_grow:
         congestion = tcb.congestion
         is_used = tcb.is_cwnd_limited or (
             congestion.window < congestion.threshold and 2 * flight >= congestion.window

@@ -85,9 +85,10 @@ class NewRenoRecovery:
             return
         if self.phase is Phase.RECOVERY:
             # 3.2 step 3, partial acknowledgment: the next hole is lost too. Deflate by what was
-            # acknowledged, and add back one segment if it was at least that.
+            # acknowledged, even below the threshold, and add back one segment if it was at least
+            # that: about the threshold is in flight when recovery ends.
             mss = self._congestion.mss
-            self._inflation = max(0, self._inflation - event.acked)
+            self._inflation -= event.acked
             if event.acked >= mss:
                 self._inflation += mss
             self._resend_first()
