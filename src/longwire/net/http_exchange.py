@@ -188,6 +188,7 @@ class HttpExchange:
         """Break the response off, so that the client cannot take it for complete."""
         if not self.closed:
             self._connection.send(Reset(self.request.stream, "the response was broken off"))
+            self.stream_closed("the response was broken off")
 
     async def drain(self) -> None:
         """Wait until little is held, or the client is gone. Cancel-safe."""
