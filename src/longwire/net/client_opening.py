@@ -7,11 +7,11 @@ from collections.abc import Callable
 
 from longwire.net.callbacks import Callbacks
 from longwire.net.endpoint import Endpoint
-from longwire.net.entropy_source import ENTROPY
 from longwire.net.link import Link
+from longwire.net.open_endpoint import open_endpoint
 from longwire.net.opening import Opening
 from longwire.net.settings import WebSocketSettings
-from longwire.websocket.connection import Role, WebSocketEngine
+from longwire.websocket.connection import Role
 from longwire.websocket.handshake import (
     ClientHandshake,
     HandshakeError,
@@ -99,21 +99,12 @@ class ClientOpening:
         if self.done.done():
             self._link.abort()
             return
-        settings = self._settings
-        engine = WebSocketEngine(
-            Role.CLIENT,
-            now=self._link.now(),
-            entropy=ENTROPY,
-            limits=settings.limits,
-            keepalive=settings.keepalive,
-            deflate=opening.deflate,
+        callbacks = self._make_callbacks(self._link)
+        self.done.set_result(
+            open_endpoint(
+                self._link, Role.CLIENT, self._settings, callbacks, opening, self._reader.rest
+            )
         )
-        endpoint = Endpoint(engine, self._make_callbacks(self._link), opening)
-        rest = self._reader.rest
-        self._link.switch_handler(endpoint)
-        self.done.set_result(endpoint)
-        if rest:
-            endpoint.data_received(rest)
 
     def _begin_refusal(self, error: HandshakeError) -> None:
         """Wait a little for the body of a refusal: its first line often says why."""

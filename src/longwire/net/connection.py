@@ -57,7 +57,6 @@ class Connection(Callbacks):
         "_pings",
         "_receiver",
         "_run",
-        "_settings",
         "_turn_bytes",
         "_write_limit",
         "opening_request",
@@ -73,7 +72,6 @@ class Connection(Callbacks):
         limits = settings.limits
         self._loop = loop
         self._link = link
-        self._settings = settings
         self._run = run
         self._endpoint: Endpoint | None = None
         self.opening_request: RequestHead | None = None
@@ -364,10 +362,6 @@ class Connection(Callbacks):
     def on_open(self, connection: Endpoint) -> None:
         self._endpoint = connection
         self._receiver.opened(connection)
-        low = self._settings.write_buffer_bytes_low
-        self._link.set_write_limits(
-            self._write_limit, self._write_limit // 4 if low is None else low
-        )
         if self._run is not None:
             self._run(self)
 

@@ -23,12 +23,12 @@ from longwire.http.events import (
 )
 from longwire.net.callbacks import Callbacks
 from longwire.net.endpoint import Endpoint
-from longwire.net.entropy_source import ENTROPY
 from longwire.net.http_exchange import HttpExchange
 from longwire.net.link import Link
+from longwire.net.open_endpoint import open_endpoint
 from longwire.net.opening import Opening
 from longwire.net.settings import WebSocketSettings
-from longwire.websocket.connection import Role, WebSocketEngine
+from longwire.websocket.connection import Role
 from longwire.websocket.handshake import RequestHead, accept_request
 
 if TYPE_CHECKING:
@@ -50,9 +50,9 @@ class HttpConnection:
         "_engine",
         "_events",
         "_exchanges",
+        "_is_done",
         "_is_handling",
         "_is_lingering",
-        "_is_lost",
         "_is_paused",
         "_server",
         "_stall_check_s",
@@ -71,7 +71,7 @@ class HttpConnection:
         self._events: deque[HttpEvent] = deque()
         self._is_handling = False
         self._is_lingering = False
-        self._is_lost = False
+        self._is_done = False
         self._is_paused = False
         self._written_bytes = 0
         self._stall_check_s: float | None = None
@@ -111,7 +111,7 @@ class HttpConnection:
         self._after_engine()
 
     def link_lost(self, error: OSError | None) -> None:
-        self._is_lost = True
+        self._is_done = True
         reason = "the client closed the connection" if error is None else f"the link broke: {error}"
         for exchange in self._exchanges.values():
             exchange.stream_closed(reason)
@@ -178,23 +178,17 @@ class HttpConnection:
             deflate=settings.deflate,
             headers=headers,
         )
-        engine = WebSocketEngine(
-            Role.SERVER,
-            now=self.link.now(),
-            entropy=ENTROPY,
-            limits=settings.limits,
-            keepalive=settings.keepalive,
-            deflate=accepted.deflate,
-        )
         opening = Opening(request, accepted.response, accepted.subprotocol, accepted.deflate)
-        endpoint = Endpoint(engine, callbacks, opening)
         self._engine.send(
             Informational(received.stream, 101, accepted.response.headers), now=self.link.now()
         )
-        for event in self._engine.take_events():
-            if isinstance(event, Upgraded):
-                self._hand_over(event, endpoint)
-        return endpoint
+        # An engine that was upgraded has no further event, and the link gets another handler.
+        (upgraded,) = (each for each in self._engine.take_events() if isinstance(each, Upgraded))
+        self._exchanges.pop(received.stream).upgraded()
+        self._events.clear()
+        self._write_output()
+        self._is_done = True
+        return open_endpoint(self.link, Role.SERVER, settings, callbacks, opening, upgraded.rest)
 
     # -- inside -----------------------------------------------------------------------------
 
@@ -230,17 +224,6 @@ class HttpConnection:
         ):
             self._server.on_refused(event.status, event.error or "")
 
-    def _hand_over(self, event: Upgraded, endpoint: Endpoint) -> None:
-        """Give the link away; an engine that was upgraded has no further event."""
-        self._exchanges.pop(event.stream).upgraded()
-        self._events.clear()
-        self._write_output()
-        self._is_lost = True  # the link is somebody else's now
-        self.link.resume_reading()
-        self.link.switch_handler(endpoint)
-        if event.rest:
-            endpoint.data_received(event.rest)
-
     def _write_output(self) -> None:
         output = self._engine.take_output()
         if output:
@@ -249,7 +232,7 @@ class HttpConnection:
 
     def _after_engine(self) -> None:
         """Write, and obey the engine about reading, closing and time."""
-        if self._is_lost:
+        if self._is_done:
             return
         self._write_output()
         if self._is_handling:
@@ -262,7 +245,7 @@ class HttpConnection:
 
     def _steer_reading(self) -> None:
         """Read when the engine wants to, answers get away and handlers take their bodies."""
-        if self._is_lost or self._is_lingering:
+        if self._is_done or self._is_lingering:
             return
         unread_bytes = sum(exchange.unread_bytes for exchange in self._exchanges.values())
         is_own_pause = self.is_held_up or unread_bytes > UNREAD_BODY_BYTES_MAX

@@ -17,12 +17,11 @@ from typing import TypeAlias
 from longwire.base.headers import Headers
 from longwire.net.callbacks import Callbacks
 from longwire.net.connection import Connection
-from longwire.net.endpoint import Endpoint
-from longwire.net.entropy_source import ENTROPY
 from longwire.net.link import Link
+from longwire.net.open_endpoint import open_endpoint
 from longwire.net.opening import Opening
 from longwire.net.settings import WebSocketSettings
-from longwire.websocket.connection import Role, WebSocketEngine
+from longwire.websocket.connection import Role
 from longwire.websocket.handshake import (
     Accepted,
     HandshakeError,
@@ -237,21 +236,14 @@ class ServerOpening:
             return
         self._is_over = True
         self._link.write(head)
-        settings = self._rules.settings
-        engine = WebSocketEngine(
+        open_endpoint(
+            self._link,
             Role.SERVER,
-            now=self._link.now(),
-            entropy=ENTROPY,
-            limits=settings.limits,
-            keepalive=settings.keepalive,
-            deflate=opening.deflate,
+            self._rules.settings,
+            self._callbacks or self._connection,
+            opening,
+            self._reader.rest,
         )
-        endpoint = Endpoint(engine, self._callbacks or self._connection, opening)
-        rest = self._reader.rest
-        self._link.switch_handler(endpoint)
-        self._link.resume_reading()
-        if rest:
-            endpoint.data_received(rest)
 
     def _refuse(self, response: ResponseHead, method: str = "GET") -> None:
         """Answer with ``response``, which may be one object for many requests, and end."""

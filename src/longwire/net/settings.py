@@ -26,6 +26,13 @@ class WebSocketSettings:
     write_buffer_bytes_low: int | None = None
     """``held_bytes`` at which a waiting ``send`` goes on; ``None``: a quarter of the limit."""
 
+    @property
+    def write_marks(self) -> tuple[int, int]:
+        """The high and the low mark of ``held_bytes``."""
+        high = self.limits.write_buffer_bytes_max
+        low = self.write_buffer_bytes_low
+        return high, high // 4 if low is None else low
+
 
 def websocket_settings(
     *,
