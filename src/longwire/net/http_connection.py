@@ -124,7 +124,7 @@ class HttpConnection:
 
     def deadline_reached(self, now: float) -> None:
         if self._is_lingering:
-            self.link.abort()
+            self._linger_on(now)
             return
         if self._stall_check_s is not None and now >= self._stall_check_s:
             self._stall_check_s = None
@@ -261,14 +261,26 @@ class HttpConnection:
         if self._is_lingering or self.link.is_closing:
             return
         self._is_lingering = True
-        now = self.link.now()
         if self._engine.wants_linger:
             self.link.write_eof()
             self.link.resume_reading()
-            self.link.set_deadline(now + LINGER_S)
         else:
             self.link.close()
-            self.link.set_deadline(now + self._server.write_stall_timeout_s)
+        now = self.link.now()
+        self._stall_progress = self._progress()
+        self._stall_check_s = now + self._server.write_stall_timeout_s
+        self.link.set_deadline(now + LINGER_S)
+
+    def _linger_on(self, now: float) -> None:
+        """Wait for a client that still takes our last response, and not for any other."""
+        progress = self._progress()
+        if progress != self._stall_progress:
+            self._stall_progress = progress
+            self._stall_check_s = now + self._server.write_stall_timeout_s
+        elif not self.link.held_bytes or now >= (self._stall_check_s or now):
+            self.link.abort()
+            return
+        self.link.set_deadline(now + LINGER_S)
 
     def _progress(self) -> int:
         return self._written_bytes - self.link.held_bytes

@@ -203,6 +203,35 @@ async def test_pipelining_client_that_does_not_read_is_not_served_ahead() -> Non
         writer.close()
 
 
+@pytest.mark.parametrize("is_body_unread", [False, True])
+async def test_slow_client_gets_the_whole_last_response(
+    is_body_unread: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Closing after the response must not cut off what is still on its way."""
+    monkeypatch.setattr("longwire.net.http_connection.LINGER_S", 0.1)
+    size = 12_000_000
+
+    async def handler(exchange: HttpExchange) -> None:
+        await exchange.respond(200, {}, b"z" * size)
+
+    async with http(handler, write_stall_timeout_s=20) as (_, _, port):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1024)
+        if is_body_unread:  # the connection cannot go on, and the client may still be sending
+            head = "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9000000\r\n\r\n"
+            writer.write(head.encode() + b"b" * 1000)
+        else:
+            writer.write(get("/", LAST))
+        await reader.readuntil(b"\r\n\r\n")
+        received = 0
+        while received < 2_000_000:  # slowly at first
+            received += len(await reader.read(100_000))
+            await asyncio.sleep(0.03)
+        while piece := await reader.read(1 << 20):
+            received += len(piece)
+        assert received == size
+        writer.close()
+
+
 async def test_client_that_takes_nothing_is_dropped() -> None:
     async def handler(exchange: HttpExchange) -> None:
         exchange.start(200)
