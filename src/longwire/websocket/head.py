@@ -71,6 +71,11 @@ class RequestHead:
     version: str = "1.1"
     headers: Headers = field(default_factory=Headers)
 
+    @property
+    def path(self) -> str:
+        """The target under the name that users of `websockets` know: path and query."""
+        return self.target
+
 
 @dataclass(slots=True)
 class ResponseHead:

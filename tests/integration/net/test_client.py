@@ -48,7 +48,7 @@ async def test_request_carries_headers_origin_and_subprotocols() -> None:
         ) as ws:
             assert ws.subprotocol == "b"
             assert ws.response.status == 101
-            assert ws.request.target == "/path?query=1"
+            assert ws.request.target == "/path?query=1" == ws.request.path
         headers = seen[0].request.headers
         assert headers["X-Token"] == "secret"
         assert headers["Origin"] == "https://example.org"
