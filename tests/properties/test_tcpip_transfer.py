@@ -18,7 +18,7 @@ from longwire.tcpip.host import Host
 from longwire.tcpip.randomness import RandomStream
 from longwire.tcpip.tcp.connection import TcpConnection
 from longwire.tcpip.tcp.profile import LINUX, RFC, TcpProfile
-from longwire.tcpip.tcp.recovery import Phase
+from tests.unit.tcpip.invariants import check_invariants
 
 # Two sides that lose a third of everything back off for a long time; the limits of giving up
 # would end some runs, and are tested elsewhere. So would an ICMP error: a corrupted ARP answer
@@ -90,36 +90,6 @@ class Flow:
     @property
     def is_done(self) -> bool:
         return self.connection is not None and self.connection.at_end
-
-
-def check_invariants(connection: TcpConnection) -> None:
-    tcb = connection.tcb
-    assert tcb.snd_una <= tcb.snd_nxt <= tcb.snd_max
-    assert tcb.congestion.window >= tcb.mss
-    records = list(tcb.board)
-    octets = [record.end - record.start for record in records]
-    assert all(count > 0 for count in octets)
-    if tcb.state.is_synchronized:
-        # The records cover what is in flight without a gap.
-        edges = [tcb.snd_una, *(record.end for record in records)]
-        assert [record.start for record in records] == edges[:-1]
-        assert edges[-1] == tcb.snd_nxt
-    assert tcb.board.pipe == sum(
-        record.weight * count for record, count in zip(records, octets, strict=True)
-    )
-    lost = [(record, n) for record, n in zip(records, octets, strict=True) if record.is_lost]
-    assert tcb.board.lost_octets == sum(count for _, count in lost)
-    assert tcb.board.waiting_octets == sum(n for record, n in lost if not record.is_resent)
-    assert tcb.board.sacked.total == sum(
-        count for record, count in zip(records, octets, strict=True) if record.is_sacked
-    )
-    assert tcb.receive_buffer.early.total <= tcb.profile.receive_buffer_octets + (1 << 14)
-    assert tcb.receive_buffer.readable <= tcb.profile.receive_buffer_octets + (1 << 14)
-    if tcb.recovery.phase is Phase.OPEN and tcb.board.waiting_octets:
-        assert tcb.recovery.must_resend or tcb.snd_wnd == 0 or tcb.board.pipe
-    # Something is due while anything is unacknowledged.
-    if tcb.state.is_synchronized and (records or tcb.has_unsent):
-        assert connection.poll_at() is not None
 
 
 def transfer(

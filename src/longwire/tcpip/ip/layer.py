@@ -31,7 +31,7 @@ from longwire.tcpip.ip.routes import RouteTable
 from longwire.tcpip.reasons import Notebook, Reason
 from longwire.tcpip.wire.errors import WireError
 from longwire.tcpip.wire.icmp import ErrorKind
-from longwire.tcpip.wire.ipv6 import NO_NEXT_HEADER, ExtensionChain
+from longwire.tcpip.wire.ipv6 import fold_extensions
 from longwire.tcpip.wire.packet import PROTOCOL_ICMPV6, Packet, Transport
 
 __all__ = ["Arrival", "IpLayer", "Report", "Transmit"]
@@ -219,7 +219,7 @@ class IpLayer:
                     return
                 packet = whole
                 if packet.version == 6:
-                    packet = _without_extensions(packet)
+                    packet = fold_extensions(packet)
         except WireError as problem:
             self.notebook.write(now_ns, problem.reason, problem.detail, packet)
             if problem.pointer is not None:
@@ -286,14 +286,3 @@ class IpLayer:
 
     def _drop(self, now_ns: int, reason: Reason, packet: Packet) -> None:
         self.notebook.write(now_ns, reason, unit=packet)
-
-
-def _without_extensions(packet: Packet) -> Packet:
-    """Return a reassembled IPv6 packet with the extension headers inside it walked and moved."""
-    payload = packet.payload_octets()
-    chain = ExtensionChain(packet.protocol, payload, is_first=not packet.options)
-    if chain.next_header == NO_NEXT_HEADER:
-        raise WireError(Reason.IPV6_NO_NEXT_HEADER)
-    if not chain.octets:
-        return packet
-    return packet.replace(payload=payload[chain.octets :], protocol=chain.next_header)

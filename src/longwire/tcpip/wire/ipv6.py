@@ -19,6 +19,7 @@ __all__ = [
     "Ipv6View",
     "decode_ipv6",
     "encode_ipv6",
+    "fold_extensions",
 ]
 
 HOP_BY_HOP = 0
@@ -189,6 +190,11 @@ class Ipv6View:
         return self._fragment[1] if self._fragment else 0
 
     @property
+    def is_fragment(self) -> bool:
+        """Whether there is a fragment header."""
+        return self._fragment is not None
+
+    @property
     def more_fragments(self) -> bool:
         return bool(self._fragment and self._fragment[2])
 
@@ -209,10 +215,7 @@ def decode_ipv6(data: bytes | memoryview) -> Packet:
     """
     view = Ipv6View(data)
     is_piece = view.more_fragments or view.fragment_offset > 0
-    options = view.options
-    if options and not is_piece and view.protocol != _named_by(options, view.options_kind):
-        options = _naming(options, view.options_kind, view.protocol)
-    return Packet(
+    packet = Packet(
         view.source,
         view.destination,
         view.protocol,
@@ -223,13 +226,39 @@ def decode_ipv6(data: bytes | memoryview) -> Packet:
         more_fragments=view.more_fragments,
         fragment_offset=view.fragment_offset,
         flow_label=view.flow_label,
-        options=options,
+        options=view.options,
         options_kind=view.options_kind,
     )
+    return fold_extensions(packet) if view.is_fragment and not is_piece else packet
 
 
-def _named_by(options: bytes, kind: int) -> int:
-    return ExtensionChain(kind, options).next_header
+def fold_extensions(packet: Packet) -> Packet:
+    """Return a packet that was put together from fragments with its extension headers in front.
+
+    Those that stood behind the fragment header are at the front of the payload; without the
+    fragment header they follow the others. Raises WireError when they break the rules there.
+    """
+    payload = packet.payload_octets()
+    inner = ExtensionChain(packet.protocol, payload, is_first=not packet.options)
+    if inner.next_header == NO_NEXT_HEADER:
+        raise WireError(Reason.IPV6_NO_NEXT_HEADER)
+    if inner.next_header == FRAGMENT:
+        raise WireError(Reason.IPV6_EXTENSION_ORDER, "a fragment header in a fragment")
+    options, kind = packet.options, packet.options_kind
+    if options:
+        options = _naming(options, kind, packet.protocol)
+    else:
+        kind = packet.protocol if inner.octets else 0
+    options += payload[: inner.octets]
+    if options:
+        # The limit on the number of headers holds for all of them together.
+        ExtensionChain(kind, options)
+    return packet.replace(
+        protocol=inner.next_header,
+        payload=payload[inner.octets :],
+        options=options,
+        options_kind=kind,
+    )
 
 
 def _naming(options: bytes, kind: int, next_header: int) -> bytes:

@@ -165,6 +165,36 @@ def test_6946_atomic_fragment_is_a_whole_packet() -> None:
     assert packet == Packet(A6, B6, 17, b"data")
 
 
+INNER = b"\x11\0" + PAD
+
+
+def test_8200_4_5_extension_headers_behind_an_atomic_fragment_are_passed_over() -> None:
+    body = b"\x3c\0\0\0\0\0\0\x09" + INNER + b"data"
+    packet = decode_packet(v6_packet(44, body))
+    assert packet == Packet(A6, B6, 17, b"data", options=INNER, options_kind=60)
+    assert decode_packet(encode_packet(packet)) == packet
+    outer = b"\x2c\0" + PAD
+    packet = decode_packet(v6_packet(0, outer + body))
+    assert (packet.protocol, packet.payload) == (17, b"data")
+    assert packet.options == b"\x3c" + outer[1:] + INNER
+    assert decode_packet(encode_packet(packet)) == packet
+
+
+@pytest.mark.parametrize(
+    ("kind", "rest", "reason"),
+    [
+        (44, b"\x11\0\0\0\0\0\0\x09", Reason.IPV6_EXTENSION_ORDER),
+        (59, b"", Reason.IPV6_NO_NEXT_HEADER),
+        (60, (b"\x3c\0" + PAD) * 8 + INNER, Reason.IPV6_EXTENSIONS_MANY),
+        (60, b"\x11\xff", Reason.IPV6_EXTENSION_LENGTH),
+    ],
+)
+def test_8200_4_5_bad_chain_behind_an_atomic_fragment_is_refused(
+    kind: int, rest: bytes, reason: Reason
+) -> None:
+    assert reason_of(v6_packet(44, bytes([kind]) + b"\0\0\0\0\0\0\x09" + rest)) is reason
+
+
 def test_4443_parameter_problem_points_at_the_octet() -> None:
     with pytest.raises(WireError) as caught:
         decode_packet(v6_packet(0, b"\x11\0\x81\x04\0\0\0\0"))
