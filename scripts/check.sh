@@ -24,5 +24,5 @@ step "imports" $bin/lint-imports --no-logo
 tests="tests/unit"
 [ -d tests/properties ] && tests="$tests tests/properties"
 # shellcheck disable=SC2086
-step "fast tests" $bin/python -m pytest -q -n 2 -m "not slow and not alone and not long" $tests
+step "fast tests" $bin/python -m pytest -q -n 2 --dist worksteal -m "not slow and not alone and not long" $tests
 exit $status
