@@ -22,7 +22,8 @@ class TcpProfile:
     receive_buffer_octets: int = 256 * KIB
     """What the peer may send before the application reads: the largest window."""
     out_of_order_pieces_max: int = 1024
-    """Separate pieces that wait for a missing one; more are dropped."""
+    """Segments that wait for a missing one; more are dropped. One for each 256 octets of the
+    buffer, so that only floods of tiny segments meet it before the window does."""
     window_scaling: bool = True
     """RFC 7323 section 2."""
     timestamps: bool = True
@@ -132,6 +133,7 @@ LINUX = dataclasses.replace(
     RFC,
     send_buffer_octets=4096 * KIB,
     receive_buffer_octets=6144 * KIB,
+    out_of_order_pieces_max=6144 * KIB // 256,
     syn_linear_retries=4,
     syn_retries_max=10,
     syn_give_up_ns=None,

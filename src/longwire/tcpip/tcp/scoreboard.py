@@ -74,6 +74,7 @@ class Scoreboard:
     __slots__ = (
         "_first",
         "_lost_upto",
+        "_next_hole",
         "_next_lost",
         "_records",
         "lost_octets",
@@ -97,6 +98,8 @@ class Scoreboard:
         self._lost_upto = 0
         # Below this no lost record waits to be sent again.
         self._next_lost = 0
+        # Below this every record is sacked or was sent again.
+        self._next_hole = 0
 
     def __len__(self) -> int:
         return len(self._records) - self._first
@@ -237,6 +240,7 @@ class Scoreboard:
             octets = record.end - record.start
             self.pipe -= octets
             record.is_resent = False
+            self._next_hole = min(self._next_hole, record.start)
             if record.is_lost:
                 self.waiting_octets += octets
                 self._next_lost = min(self._next_lost, record.start)
@@ -258,7 +262,7 @@ class Scoreboard:
         self.waiting_octets = self.lost_octets
         first, last = self.first, self.last
         if first is not None and last is not None:
-            self._next_lost = first.start
+            self._next_lost = self._next_hole = first.start
             self._lost_upto = last.end
 
     def next_lost(self) -> Record | None:
@@ -276,13 +280,14 @@ class Scoreboard:
     def next_below_sacked(self) -> Record | None:
         """Return the first hole that was not sent again, lost or not (NextSeg rule 3)."""
         highest = self.sacked.end
-        if highest is None:
+        first = self.first
+        if highest is None or first is None:
             return None
-        for record in self:
-            if record.start >= highest:
-                return None
+        for index in range(self._index(max(self._next_hole, first.start)), len(self._records)):
+            record = self._records[index]
             if not record.is_sacked and not record.is_resent:
-                return record
+                self._next_hole = record.start
+                return record if record.start < highest else None
         return None
 
     def last_unsacked(self) -> Record | None:

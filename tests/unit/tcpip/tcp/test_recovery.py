@@ -98,11 +98,12 @@ def test_5681_3_2_third_duplicate_retransmits_at_once_and_halves() -> None:
         LOST_FIRST
         + acked(0)
         + sent(0, 0)
-        # 12 segments were in flight.
-        + "expect info snd_ssthresh 6\n expect info ca_state 3\n"
+        # Twelve segments were in flight; the two of limited transmit do not count.
+        + "expect info snd_ssthresh 5\n expect info ca_state 3\n"
         + "expect reason tcp-fast-retransmit 1\n"
-        # Window 6, inflated by 3 and one for each duplicate: new data flows from the fourth of
-        # these on, when 12 - 3 - 3 - 1 = 5 are thought to be in the network.
+        # Window 5, inflated by 3 and one for each duplicate: new data flows from the fifth of
+        # these on, when 12 - 3 - 5 = 4 are thought to be in the network.
+        + acked(0)
         + acked(0)
         + acked(0)
         + acked(0)
@@ -217,14 +218,15 @@ def test_6675_5_third_sack_retransmits_and_the_pipe_governs() -> None:
         + sent(11, 11)
         + acked(0, (1, 4))
         + sent(0, 0)
-        + "expect info ca_state 3\n expect info snd_ssthresh 6\n expect info sacked 3\n"
-        # 12 in flight, 3 sacked, 1 lost and sent again: the pipe is 9, the window 6.
+        + "expect info ca_state 3\n expect info snd_ssthresh 5\n expect info sacked 3\n"
+        # 12 in flight, 3 sacked, 1 lost and sent again: the pipe is 9, the window 5.
         + acked(0, (1, 5))
         + acked(0, (1, 6))
         + acked(0, (1, 7))
         + acked(0, (1, 8))
-        + sent(12, 12)
         + acked(0, (1, 9))
+        + sent(12, 12)
+        + acked(0, (1, 10))
         + sent(13, 13)
         + acked(12, at="+0.1")
         + sent(14, 14)
@@ -285,6 +287,7 @@ def test_6675_4_nextseg_rule_2_new_data_before_what_may_not_be_lost() -> None:
         + acked(0, (1, 5), (9, 10))
         + acked(0, (1, 6), (9, 10))
         + acked(0, (1, 7), (9, 10))
+        + acked(0, (1, 8), (9, 10))
         + sent(12, 12),
         **WITH_SACK,
     )

@@ -44,7 +44,11 @@ class CongestionControl(Protocol):
         """New data was acknowledged and nothing is being recovered."""
 
     def on_congestion(self, flight: int, now_ns: int) -> None:
-        """A loss was found by acknowledgments. Called once for each window of data."""
+        """A loss was found by acknowledgments. Called once for each window of data.
+
+        ``flight`` is FlightSize, which may be larger than the window: selective acknowledgments
+        let new data out while the oldest is repaired.
+        """
 
     def on_timeout(self, flight: int, now_ns: int, *, is_first: bool) -> None:
         """The retransmission timer ran out, for the first time for this segment or again."""
@@ -57,5 +61,9 @@ class CongestionControl(Protocol):
 
 
 def reduced_threshold(flight: int, mss: int) -> int:
-    """Return ssthresh after a loss (RFC 5681 equation 4)."""
+    """Return ssthresh after a loss (RFC 5681 equation 4).
+
+    ``flight`` is no more than the window was: what limited transmit and recovery have sent beyond
+    must not count (RFC 5681 3.2 step 2).
+    """
     return max(flight // 2, 2 * mss)

@@ -124,7 +124,7 @@ class Cubic:
         else:
             self._w_max = window
         # 4.6: beta times what is in flight, and never below two segments.
-        self.threshold = max(flight * _BETA // _TEN, 2 * self.mss)
+        self.threshold = max(min(flight, window) * _BETA // _TEN, 2 * self.mss)
         self._epoch_ns = None
         self._growth_rest = 0
 

@@ -38,13 +38,14 @@ class Reno:
             self.window += self.mss
 
     def on_congestion(self, flight: int, now_ns: int) -> None:
+        flight = min(flight, self.window)
         self.threshold = self.window = reduced_threshold(flight, self.mss)
         self._counted = 0
 
     def on_timeout(self, flight: int, now_ns: int, *, is_first: bool) -> None:
         # 3.1: for a segment that was sent again by the timer before, ssthresh is held.
         if is_first:
-            self.threshold = reduced_threshold(flight, self.mss)
+            self.threshold = reduced_threshold(min(flight, self.window), self.mss)
         self.window = self.mss
         self._counted = 0
 
