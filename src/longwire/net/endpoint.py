@@ -213,11 +213,16 @@ class Endpoint:
     def data_received(self, data: bytes | bytearray | memoryview) -> None:
         now = self._link.now()
         if not self._unfed and (self.opening.deflate is None or len(data) <= INFLATE_STEP_BYTES):
-            self._dispatch(self.engine.receive(data, now))
-            self._after_engine(now)
+            self._take_in(data, now)
         else:
             self._unfed += data
             self._feed()
+
+    def _take_in(self, data: bytes | bytearray | memoryview, now: float) -> None:
+        # Callbacks answer first what came before a Close frame or a broken one in the same read.
+        self._dispatch(self.engine.take_in(data, now))
+        self.engine.settle(now)
+        self._after_engine(now)
 
     def _feed(self) -> None:
         """Hand what is held back to the engine, in steps until reading pauses.
@@ -230,8 +235,7 @@ class Endpoint:
         while self._unfed and not self._is_paused:
             step, self._unfed = self._unfed[:INFLATE_STEP_BYTES], self._unfed[INFLATE_STEP_BYTES:]
             now = self._link.now()
-            self._dispatch(self.engine.receive(step, now))
-            self._after_engine(now)
+            self._take_in(step, now)
         self._is_feeding = False
 
     def _feed_all(self) -> None:
@@ -295,7 +299,7 @@ class Endpoint:
                 self._dispatch_remaining(remaining)
                 return
             except ConnectionClosed:
-                # A callback sent something after the peer's Close, which was in the same read.
+                # A callback sent something after another one had closed the connection.
                 continue
             except Exception as error:
                 self._callback_failed(error)

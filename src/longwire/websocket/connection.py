@@ -106,6 +106,7 @@ class WebSocketEngine:
         "_output",
         "_parser",
         "_phase",
+        "_put_off",
         "_sends_fragments",
         "bytes_received",
         "bytes_sent",
@@ -174,6 +175,7 @@ class WebSocketEngine:
         self.close_sent: Close | None = None
         self.close_received: Close | None = None
         self.close_initiator: Literal["local", "remote"] | None = None
+        self._put_off: Close | ProtocolError | None = None
         self.failure: ProtocolError | None = None
         self.transport_action = TransportAction.NONE
         # Facts for whoever has to explain how it ended.
@@ -193,6 +195,18 @@ class WebSocketEngine:
 
     def receive(self, data: BytesLike, now: float) -> list[Event]:
         """Take what arrived at ``now`` and return what it brought, in order."""
+        events = self.take_in(data, now)
+        self.settle(now)
+        return events
+
+    def take_in(self, data: BytesLike, now: float) -> list[Event]:
+        """Like ``receive``, but put the answer to a Close frame or to a broken rule off.
+
+        ``settle``, which must follow, gives it. In between the events can be handled, and answered:
+        what the peer sent before its last word, in the same read, deserves an answer before ours.
+        """
+        if self._put_off is not None:
+            self.settle(now)
         if type(data) is not bytes:
             data = bytes(data)
         self.bytes_received += len(data)
@@ -224,13 +238,22 @@ class WebSocketEngine:
             if self._parser.failure is not None:
                 raise self._parser.failure
         except ProtocolError as error:
-            self._fail(error, now)
+            self._put_off = error
         return events
+
+    def settle(self, now: float) -> None:
+        """Answer what ``take_in`` put off."""
+        put_off, self._put_off = self._put_off, None
+        if isinstance(put_off, Close):
+            # RFC 6455 section 5.5.1: the answer typically repeats the status code.
+            self._step(ClosingInput.REMOTE_CLOSE, now, put_off)
+        elif put_off is not None:
+            self._fail(put_off, now)
 
     def _handle_control(self, frame: ControlFrame, now: float) -> Event:
         payload = frame.payload
         if frame.opcode == CLOSE:
-            return self._handle_close(closing.parse_close(payload), now)
+            return self._handle_close(closing.parse_close(payload))
         rate = self._limits.control_frames_per_s_max
         if self._control_rate is not None and rate is not None and not self._control_rate.take(now):
             raise LimitError(CloseCode.POLICY_VIOLATION, "control_frames_per_s_max", rate + 1, rate)
@@ -246,16 +269,16 @@ class WebSocketEngine:
             self.latency_s = latency_s
         return Pong(payload, latency_s)
 
-    def _handle_close(self, close: Close, now: float) -> CloseReceived:
+    def _handle_close(self, close: Close) -> CloseReceived:
         self.close_received = close
         if self.close_initiator is None:
             self.close_initiator = "remote"
-        # RFC 6455 section 5.5.1: the answer typically repeats the status code.
-        self._step(ClosingInput.REMOTE_CLOSE, now, close)
+        self._put_off = close
         return CloseReceived(close.code, close.reason)
 
     def receive_eof(self, now: float) -> list[Event]:
         """Take that the peer ended its direction, or that TCP is gone; the engine is done."""
+        self.settle(now)
         self._step(ClosingInput.EOF, now)
         return []
 
@@ -355,7 +378,8 @@ class WebSocketEngine:
         """
         closing.encode_close(code, reason)
         if self.state is _OPEN:
-            self.close_initiator = "local"
+            if self.close_initiator is None:
+                self.close_initiator = "local"
             self._step(ClosingInput.LOCAL_CLOSE, now, Close(code, reason))
 
     def fail(self, error: ProtocolError, *, now: float) -> None:
