@@ -267,11 +267,13 @@ class IpLayer:
 
     def take_looped(self, now_ns: int) -> bool:
         """Deliver what the host has sent to itself; return whether there was any."""
+        if not self._looped:
+            return False
         packets = list(self._looped)
         self._looped.clear()
         for packet in packets:
             self._take(packet, Arrival(None, False), now_ns)
-        return bool(packets)
+        return True
 
     def poll_at(self) -> int | None:
         """Return when :meth:`on_timer` has work; 0 when packets to ourselves wait."""

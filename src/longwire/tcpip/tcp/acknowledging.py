@@ -42,7 +42,7 @@ def take_ack(tcb: ControlBlock, segment: Segment, sequence: int, now_ns: int) ->
     if acked > 0:
         acknowledged = _advance(tcb, ack)
     newly_sacked = 0
-    if tcb.has_sack and segment.sack and ack >= tcb.snd_una:
+    if segment.sack and tcb.recovery.uses_sack and ack >= tcb.snd_una:
         newly_sacked = _take_sack(tcb, segment)
     rtt_ns = _measure(tcb, segment, acknowledged, flight, now_ns)
     may_grow = False
@@ -135,7 +135,8 @@ def _measure(
             rtt_ns = ticks * MILLISECOND
     if rtt_ns is not None:
         # RFC 7323 4.3: ExpectedSamples = ceiling(FlightSize / (SMSS * 2)).
-        tcb.rtt.sample(rtt_ns, -(-flight // (2 * tcb.mss)))
+        expected = -(-flight // (2 * tcb.mss)) if tcb.profile.rtt_samples_share else 1
+        tcb.rtt.sample(rtt_ns, expected)
     return rtt_ns
 
 

@@ -54,6 +54,9 @@ class TcpProfile:
     """G of 2.3; the timestamps tick at this rate too."""
     rto_after_syn_loss_ns: int = 3 * SECOND
     """5.7: when the SYN's timer ran out."""
+    rtt_samples_share: bool = True
+    """The samples of one round trip weigh together as one (RFC 7323 4.3); otherwise each weighs
+    as much, and the time-out follows a queue that builds up."""
     retries_r1: int = 3
     """R1: retransmissions after which the path is doubted (SHLD-10: at least 3)."""
     retries_max: int | None = None
@@ -140,6 +143,7 @@ LINUX = dataclasses.replace(
     rto_min_ns=200 * MILLISECOND,
     rto_min_bounds_variance=True,
     rto_max_ns=120 * SECOND,
+    rtt_samples_share=False,
     retries_max=15,
     give_up_ns=None,
     delayed_ack_ns=40 * MILLISECOND,

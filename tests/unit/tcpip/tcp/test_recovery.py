@@ -229,8 +229,8 @@ def test_6675_5_third_sack_retransmits_and_the_pipe_governs() -> None:
         + acked(0, (1, 10))
         + sent(13, 13)
         + acked(12, at="+0.1")
-        + sent(14, 14)
-        + "expect info ca_state 0\n",
+        + sent(14, 16)
+        + "expect info ca_state 0\n expect info snd_cwnd 5",
         **WITH_SACK,
     )
 

@@ -57,7 +57,7 @@ class CongestionControl(Protocol):
         """Nothing was sent for longer than a time-out (RFC 5681 4.1)."""
 
     def on_recovered(self, flight: int) -> None:
-        """All that was outstanding at the loss has been acknowledged."""
+        """NewReno has repaired a loss, and ``flight`` octets are in flight now (RFC 6582 3.2)."""
 
 
 def reduced_threshold(flight: int, mss: int) -> int:

@@ -55,6 +55,8 @@ class Recovery(Protocol):
     """Decides over retransmissions; when congestion control is told of a loss, and of its end."""
 
     name: str
+    uses_sack: bool
+    """Whether selective acknowledgments are entered into the scoreboard."""
     phase: Phase
     must_resend: bool
     """The next lost record goes out whatever the window: it is the fast retransmit."""

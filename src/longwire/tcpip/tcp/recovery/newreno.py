@@ -17,6 +17,7 @@ class NewRenoRecovery:
     """State of one connection."""
 
     name = "newreno"
+    uses_sack = False
 
     def __init__(self, board: Scoreboard, congestion: CongestionControl) -> None:
         self._board = board

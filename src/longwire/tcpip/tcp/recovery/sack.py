@@ -13,6 +13,7 @@ class SackRecovery:
     """State of one connection. The pipe is what the scoreboard counts, as section 4 has it."""
 
     name = "sack"
+    uses_sack = True
 
     def __init__(
         self, board: Scoreboard, congestion: CongestionControl, *, keep_sacked: bool
@@ -62,9 +63,8 @@ class SackRecovery:
     def _on_progress(self, event: AckEvent) -> None:
         if self._recovery_point is None or event.snd_una < self._recovery_point:
             return
-        # Section 5: recovery ends when everything up to RecoveryPoint is acknowledged.
-        if self.phase is Phase.RECOVERY:
-            self._congestion.on_recovered(event.snd_nxt - event.snd_una)
+        # Section 5, step A: recovery ends when everything up to RecoveryPoint is acknowledged.
+        # The window stays: the pipe has kept up with it all the time.
         self._recovery_point = None
         self._rescued_upto = self._rescue = None
         self.phase = Phase.DISORDER if len(self._board.sacked) else Phase.OPEN
