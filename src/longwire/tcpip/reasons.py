@@ -152,6 +152,9 @@ class Reason(Enum):
     LINK_CORRUPTED = "the link flipped a bit"
     LINK_DUPLICATED = "the link made a copy"
     LINK_REORDERED = "the link held it back"
+    FILTERED = "a firewall drops attempts to connect there"
+    NAT_NO_MAPPING = "the address translator knows of no such flow, or has forgotten it"
+    NAT_FULL = "the address translator has no room for another flow"
 
     @property
     def code(self) -> str:

@@ -39,7 +39,10 @@ def on_segment(tcb: ControlBlock, segment: Segment, now_ns: int) -> None:
     if not _is_timely(tcb, segment, now_ns) or not _is_acceptable(tcb, segment, sequence, now_ns):
         return
     tcb.last_received_ns = now_ns
-    tcb.keepalive_probes = 0
+    if tcb.keepalive_probes:
+        # An answer: the peer is alive, and idle anew.
+        tcb.keepalive_probes = 0
+        tcb.keepalive_at = now_ns + tcb.profile.keepalive_idle_ns
     # Second: the reset.
     if segment.flags & RST:
         _take_reset(tcb, segment, sequence, now_ns)
