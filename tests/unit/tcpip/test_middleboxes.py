@@ -13,7 +13,7 @@ from longwire.tcpip.durations import SECOND
 from longwire.tcpip.host import Host
 from longwire.tcpip.reasons import Reason
 from longwire.tcpip.tcp.listener import Listener
-from longwire.tcpip.tcp.profile import LINUX, RFC
+from longwire.tcpip.tcp.profile import LINUX
 from longwire.tcpip.tcp.state import State
 from tests.unit.tcpip.world import World
 
@@ -122,10 +122,11 @@ def test_translator_gives_inside_flows_the_outside_address(medium: Medium) -> No
     world.sleep(1)
     assert (first.state, second.state) == (State.ESTABLISHED, State.ESTABLISHED)
     accepted = [listener.accept(), listener.accept()]
-    seen = {(each.remote_address, each.remote_port) for each in accepted if each}
-    assert seen == {(parse_address("198.51.100.1"), 20_000 + n) for n in range(2)}
     question = server.receive()
     assert question is not None
+    seen = {(each.remote_address, each.remote_port) for each in accepted if each}
+    seen.add((question.address, question.port))
+    assert seen == {(parse_address("198.51.100.1"), 20_000 + number) for number in range(3)}
     server.send(b"answer", world.now_ns, question.address, question.port)
     world.sleep(1)
     answer = socket.receive()
@@ -176,4 +177,21 @@ def test_translator_that_restarts_and_one_that_is_full() -> None:
     translator.forget_all()
     assert len(translator) == 0
     assert listener.waiting == 1
-    assert RFC.syn_give_up_ns is not None
+
+
+def test_translator_ports_come_round_again() -> None:
+    world, a, _, listener, translator = behind_nat(idle_s=1)
+    translator._next_port = 65_535
+    for _ in range(3):
+        a.connect("198.51.100.2", 80, world.now_ns)
+        world.sleep(2)
+    ports = [each.remote_port for _ in range(3) if (each := listener.accept())]
+    assert ports == [65_535, 20_000, 20_001]
+    with pytest.raises(ValueError, match="more ports than there are"):
+        AddressTranslator(
+            wire_pair()[0],
+            inside=Prefix.parse("10.0.0.0/8"),
+            outside=parse_address("198.51.100.1"),
+            idle_ns=1,
+            mappings_max=50_000,
+        )
