@@ -139,16 +139,10 @@ def check_accepted(accepted: Extension, options: DeflateOptions) -> DeflateParam
     for name in (_SERVER_BITS, _CLIENT_BITS):
         if read.get(name, 0) is None:
             raise HeaderValueError(f"{EXTENSION_NAME}: the server answered {name} without a value")
-    # RFC 7692 section 7.1.2.2: the same value as offered, or a smaller one.
-    client_bits = read.get(_CLIENT_BITS)
-    ours = options.client_max_window_bits
-    if client_bits is not None and ours is not None and client_bits > ours:
-        raise HeaderValueError(
-            f"{EXTENSION_NAME}: {_CLIENT_BITS}={ours} was offered and the server "
-            f"answered {client_bits}"
-        )
     server_bits = read.get(_SERVER_BITS)
-    agreed_bits = _smaller(client_bits, ours)
+    # RFC 7692 section 7.1.2.2: the server may ignore the value that was offered, and some then
+    # answer a larger one. It is the most that they take; we keep to the smaller.
+    agreed_bits = _smaller(read.get(_CLIENT_BITS), options.client_max_window_bits)
     return DeflateParameters(
         server_no_context_takeover=_SERVER_RESETS in read,
         client_no_context_takeover=options.client_no_context_takeover or _CLIENT_RESETS in read,
