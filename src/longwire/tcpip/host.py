@@ -205,6 +205,9 @@ class Host:
             taken = self._stations.receive(interface, unit, now_ns)
         except WireError as problem:
             self.notebook.write(now_ns, problem.reason, problem.detail, unit)
+            if problem.pointer is not None:
+                octets = self._stations.packet_octets(interface, unit)
+                self.icmp.report_unreadable(octets, problem, interface, now_ns)
             return
         if taken is not None:
             packet, is_to_many = taken

@@ -426,6 +426,52 @@ def test_1122_3_2_2_error_quote_is_bounded() -> None:
     assert [packet.length for packet in second.packets] == [576, 1280]
 
 
+GROUP = parse_address("ff02::1")
+
+
+@MEDIA
+@pytest.mark.parametrize(
+    ("kind", "body", "target", "answer"),
+    [
+        # An option that asks for an error, with and without a group as destination.
+        (0, b"\x11\0\x81\x04\0\0\0\0", B6, (4, 2, 42)),
+        (0, b"\x11\0\xc1\x04\0\0\0\0", B6, (4, 2, 42)),
+        (0, b"\x11\0\x81\x04\0\0\0\0", GROUP, (4, 2, 42)),
+        (0, b"\x11\0\xc1\x04\0\0\0\0", GROUP, None),
+        # One that asks to be dropped in silence.
+        (0, b"\x11\0\x41\x04\0\0\0\0", B6, None),
+        # A routing header with segments left, and a fragment of odd length.
+        (43, b"\x11\0\0\x01\0\0\0\0", B6, (4, 0, 42)),
+        (44, b"\x11\0\0\x01\0\0\0\x01" + bytes(9), B6, (4, 0, 4)),
+    ],
+)
+def test_8200_4_sender_is_told_which_octet_is_wrong(
+    medium: Medium, kind: int, body: bytes, target: bytes, answer: tuple[int, int, int] | None
+) -> None:
+    world, _, b, first, second = two_hosts(medium)
+    octets = b"\x60\0\0\0\0" + bytes([len(body), kind, 64]) + A6 + target + body
+    if medium is Medium.ETHERNET:
+        octets = b.ip.interfaces[0].mac + b"\x02" + bytes(5) + b"\x86\xdd" + octets
+    first.inner.send(octets, 0)
+    world.run()
+    packets = [unit.payload if isinstance(unit, EthernetFrame) else unit for unit in second.sent]
+    errors = [
+        packet.payload
+        for packet in packets
+        if isinstance(packet, Packet) and isinstance(packet.payload, IcmpError)
+    ]
+    found = [(error.type, error.code, error.word) for error in errors]
+    assert found == ([] if answer is None else [answer])
+
+
+def test_1122_3_2_2_5_sender_is_told_of_a_wrong_ipv4_option() -> None:
+    world, _, _, first, second = two_hosts()
+    inject(world, first, Packet(A4, B4, 17, bytes(8), options=b"\x44\x00\x00\x00"))
+    (answer,) = second.packets
+    assert isinstance(answer.payload, IcmpError)
+    assert (answer.payload.type, answer.payload.word >> 24) == (12, 21)
+
+
 def test_redirect_and_source_quench_change_nothing() -> None:
     world, a, _, _, second = two_hosts()
     a.open_udp(5000)

@@ -178,11 +178,43 @@ class IcmpLayer:
         if not self._may_report(kind, packet, arrival):
             self._notebook.write(now_ns, Reason.ICMP_ERROR_SUPPRESSED, kind.value, packet)
             return
-        if not self._bucket.take(now_ns):
-            self._notebook.write(now_ns, Reason.ICMP_RATE_LIMITED, kind.value, packet)
-            return
         quote = encode_packet(packet)[: _QUOTE_MAX[packet.version]]
         error = IcmpError.make(kind, len(packet.source), quote, mtu=mtu, pointer=pointer)
+        self._send_error(error, packet, now_ns)
+
+    def report_unreadable(
+        self, octets: bytes, problem: WireError, interface: Interface, now_ns: int
+    ) -> None:
+        """Tell the sender which octet of its header made the packet unreadable.
+
+        RFC 8200 4.2, 4.4 and 4.5 ask for it, RFC 1122 3.2.2.5 allows it. ``octets`` begin with the
+        IP header, which was read far enough for ``problem`` to have a pointer.
+        """
+        if problem.pointer is None:
+            return
+        if octets[0] >> 4 == 4:
+            packet = Packet(octets[12:16], octets[16:20], octets[9], b"")
+        else:
+            packet = Packet(octets[8:24], octets[24:40], octets[6], b"")
+        is_option = problem.reason is Reason.IPV6_OPTION_UNKNOWN
+        # RFC 8200 4.2: of the two high bits of an option, 10 wants the error even for groups.
+        wants_always = is_option and octets[problem.pointer] >> 6 == 2
+        is_ours = self._ip.is_ours(packet.destination)
+        arrival = Arrival(interface, not is_ours and not wants_always)
+        if not self._may_report(ErrorKind.PARAMETER_PROBLEM, packet, arrival):
+            self._notebook.write(now_ns, Reason.ICMP_ERROR_SUPPRESSED, unit=octets)
+            return
+        size = len(packet.source)
+        word = problem.pointer << 24 if size == 4 else problem.pointer
+        # RFC 4443 3.4: code 2 is for options, 0 for everything else.
+        kind = 12 if size == 4 else 4
+        quote = octets[: _QUOTE_MAX[packet.version]]
+        self._send_error(IcmpError(kind, 2 * is_option, word, quote, size), packet, now_ns)
+
+    def _send_error(self, error: IcmpError, packet: Packet, now_ns: int) -> None:
+        if not self._bucket.take(now_ns):
+            self._notebook.write(now_ns, Reason.ICMP_RATE_LIMITED, error.kind.value, packet)
+            return
         source: Address | None = packet.destination
         if source is None or not self._ip.is_ours(source):
             source = None

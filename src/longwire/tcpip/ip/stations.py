@@ -24,6 +24,7 @@ from longwire.tcpip.wire.ethernet import (
     ETHERTYPE_ARP,
     ETHERTYPE_IPV4,
     ETHERTYPE_IPV6,
+    HEADER_OCTETS,
     EthernetFrame,
     multicast_mac,
 )
@@ -106,6 +107,15 @@ class Stations:
         if (payload.version == 4) != (frame.ethertype == ETHERTYPE_IPV4):
             raise WireError(Reason.IP_VERSION, "not the one that the frame announces")
         return payload, is_to_many
+
+    @staticmethod
+    def packet_octets(interface: Interface, unit: Unit) -> bytes:
+        """Return the octets of the packet in a unit that came as octets."""
+        if isinstance(unit, EthernetFrame):
+            assert isinstance(unit.payload, bytes)
+            return unit.payload
+        assert isinstance(unit, bytes)
+        return unit[HEADER_OCTETS:] if interface.is_ethernet else unit
 
     def on_neighbor(
         self, message: NdpMessage, packet: Packet, interface: Interface, now_ns: int

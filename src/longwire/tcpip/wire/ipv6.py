@@ -100,7 +100,8 @@ def _check_options(header: bytes, position: int) -> None:
             raise WireError(
                 Reason.IPV6_OPTION_UNKNOWN,
                 f"option {kind}",
-                pointer=IPV6_HEADER_OCTETS + position + place,
+                # 01 asks for silence, 10 and 11 for an ICMP error that points here.
+                pointer=IPV6_HEADER_OCTETS + position + place if kind >> 7 else None,
             )
         place += 2 + header[place + 1]
 
