@@ -99,7 +99,7 @@ class Host:
             tuple(Assigned.parse(text) for text in addresses),
             mtu=mtu or device.mtu,
         )
-        self.ip.interfaces.append(interface)
+        self.ip.add_interface(interface)
         if interface.is_ethernet:
             self._stations.attach(interface)
         for assigned in interface.assigned:
@@ -186,16 +186,12 @@ class Host:
 
     def poll_at(self) -> int | None:
         """Return when :meth:`poll` has work; a time that has passed means at once."""
-        return earliest(
-            self.ip.poll_at(),
-            self.tcp.poll_at(),
-            *(interface.device.poll_at() for interface in self.ip.interfaces),
-            *(
-                interface.neighbors.poll_at()
-                for interface in self.ip.interfaces
-                if interface.neighbors is not None
-            ),
-        )
+        best = earliest(self.ip.poll_at(), self.tcp.poll_at())
+        for interface in self.ip.interfaces:
+            best = earliest(best, interface.device.poll_at())
+            if interface.neighbors is not None:
+                best = earliest(best, interface.neighbors.poll_at())
+        return best
 
     def _receive(self, interface: Interface, unit: Unit, now_ns: int) -> None:
         if not interface.is_up:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from longwire.tcpip.addresses import parse_address
+from longwire.tcpip.addresses import Prefix, parse_address
 from longwire.tcpip.device import Medium
 from longwire.tcpip.devices.wire_pair import wire_pair
 from longwire.tcpip.durations import SECOND
@@ -525,3 +525,30 @@ def test_ports_run_out_with_an_error() -> None:
     assert len(taken) == 60_999 - 32_768 + 1
     with pytest.raises(AddressInUse):
         a.open_udp()
+
+
+def test_route_over_an_interface_that_is_up_is_taken_and_left_again() -> None:
+    world = World()
+    host = world.host("a")
+    fast = host.add_interface(wire_pair()[0], ["10.0.1.1/24"], name="fast")
+    slow = host.add_interface(wire_pair()[0], ["10.0.2.1/24"], name="slow")
+    host.add_route("192.0.2.0/24", gateway="10.0.1.254")
+    host.add_route("192.0.0.0/16", gateway="10.0.2.254")
+    target = parse_address("192.0.2.7")
+
+    def chosen() -> str:
+        route = host.ip.routes.find(target)
+        assert route is not None
+        return str(route)
+
+    assert chosen() == "192.0.2.0/24 via 10.0.1.254 dev fast"
+    fast.is_up = False
+    assert chosen() == "192.0.0.0/16 via 10.0.2.254 dev slow"
+    assert chosen() == "192.0.0.0/16 via 10.0.2.254 dev slow"
+    fast.is_up = True
+    assert chosen() == "192.0.2.0/24 via 10.0.1.254 dev fast"
+    host.ip.routes.remove(Prefix.parse("192.0.2.0/24"))
+    assert chosen() == "192.0.0.0/16 via 10.0.2.254 dev slow"
+    slow.is_up = False
+    assert host.ip.routes.find(target) is None
+    assert next(str(route) for route in host.ip.routes).startswith("10.0.1.0/24 dev fast")

@@ -93,8 +93,8 @@ class _Path:
             self._loss = settings.loss() if settings.loss else None
         self.settings = settings
 
-    def send(self, unit: Unit, now_ns: int) -> None:
-        """Take a unit, or lose it."""
+    def send(self, unit: Unit, octets: int, now_ns: int) -> None:
+        """Take a unit of so many octets, or lose it."""
         self.count += 1
         settings, streams = self.settings, self._streams
         if not self.is_up:
@@ -111,7 +111,7 @@ class _Path:
             self._notebook.write(now_ns, Reason.LINK_DUPLICATED, f"packet {self.count}", unit)
             copies = 2
         for _ in range(copies):
-            self._enqueue(unit, now_ns)
+            self._enqueue(unit, octets, now_ns)
 
     def _corrupted(self, unit: Unit) -> bytes:
         octets = bytearray(unit_octets(unit))
@@ -119,8 +119,7 @@ class _Path:
         octets[bit >> 3] ^= 1 << (bit & 7)
         return bytes(octets)
 
-    def _enqueue(self, unit: Unit, now_ns: int) -> None:
-        octets = unit_length(unit)
+    def _enqueue(self, unit: Unit, octets: int, now_ns: int) -> None:
         if self.settings.rate_bits_per_s is None and not len(self._queue):
             self._launch(unit, octets, now_ns)
             return
@@ -250,14 +249,13 @@ class Link:
         path = self.paths[index]
         mtu = path.settings.mtu
         octets = unit_length(unit)
-        if self.medium is Medium.ETHERNET:
-            octets -= HEADER_OCTETS
-        if mtu is not None and octets > mtu:
-            self.notebook.write(now_ns, Reason.LINK_MTU, f"{octets} > {mtu}", unit)
+        header = HEADER_OCTETS if self.medium is Medium.ETHERNET else 0
+        if mtu is not None and octets - header > mtu:
+            self.notebook.write(now_ns, Reason.LINK_MTU, f"{octets - header} > {mtu}", unit)
             if path.settings.icmp_from is not None:
                 self._report(index, unit, mtu, path.settings.icmp_from, now_ns)
             return
-        path.send(unit, now_ns)
+        path.send(unit, octets, now_ns)
         self._announce(1 - index, now_ns)
 
     def _announce(self, index: int, now_ns: int) -> None:
@@ -285,5 +283,5 @@ class Link:
         back: Unit = answer
         if isinstance(unit, EthernetFrame):
             back = EthernetFrame(unit.source, unit.destination, unit.ethertype, answer)
-        self.paths[1 - index].send(back, now_ns)
+        self.paths[1 - index].send(back, unit_length(back), now_ns)
         self._announce(index, now_ns)

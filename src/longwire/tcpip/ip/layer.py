@@ -68,6 +68,7 @@ class IpLayer:
         self.notebook = notebook
         self.limits = limits
         self.interfaces: list[Interface] = []
+        self._own: frozenset[Address] = frozenset()
         self.routes = RouteTable()
         self.path_mtus = PathMtuCache(limits)
         self.reassembler = Reassembler(limits)
@@ -81,17 +82,20 @@ class IpLayer:
 
     # What is ours
 
+    def add_interface(self, interface: Interface) -> None:
+        """Take in an interface, whose addresses are ours from now on."""
+        self.interfaces.append(interface)
+        self._own = self._own.union(interface.addresses)
+
     def is_ours(self, address: Address) -> bool:
         """Whether ``address`` is one host's, and that host is this one."""
-        if is_loopback(address):
-            return True
-        return any(address in interface.addresses for interface in self.interfaces)
+        return address in self._own or is_loopback(address)
 
     def source_for(
         self, destination: Address, interface: Interface | None = None
     ) -> Address | None:
         """Return the address to send from (MUST-44), or ``None`` when there is none."""
-        if is_loopback(destination) or self.is_ours(destination):
+        if self.is_ours(destination):
             return destination
         if interface is None:
             route = self.routes.find(destination)
