@@ -39,7 +39,8 @@ from longwire.http.events import (
 )
 from longwire.http.h1_exchange import Exchange
 from longwire.http.h1_reader import RequestReader
-from longwire.http.h1_writer import failure_response, interim_response, known_body_bytes
+from longwire.http.h1_writer import failure_response, interim_response
+from longwire.http.response_fields import known_body_bytes
 
 __all__ = ["Http1Engine"]
 

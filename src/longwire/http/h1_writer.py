@@ -7,44 +7,16 @@ by closing the connection; ``is_broken`` says so.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from enum import Enum
-from functools import lru_cache
 
 from longwire.base.errors import ProtocolError
 from longwire.base.headers import Headers
-from longwire.http.events import Body, End, HttpCommand, Response
-from longwire.http.field_values import is_token, split_list
+from longwire.http.events import Response
+from longwire.http.response_fields import check_field, check_trailers, misuse, read_headers
 from longwire.http.semantics import reason_phrase
 
-__all__ = ["ResponseWriter", "failure_response", "interim_response", "known_body_bytes"]
-
-# RFC 9110 section 5.5: what would end the field, or what no field may hold.
-_FORBIDDEN_IN_VALUE = re.compile(r"[^\t -~\x80-\xff]")
-
-# RFC 9110 section 6.5.1: fields that frame, route, authenticate or describe the message must
-# stand before it.
-_FORBIDDEN_TRAILERS = frozenset(
-    {
-        "authorization",
-        "cache-control",
-        "connection",
-        "content-encoding",
-        "content-length",
-        "content-range",
-        "content-type",
-        "date",
-        "host",
-        "location",
-        "set-cookie",
-        "te",
-        "trailer",
-        "transfer-encoding",
-        "vary",
-        "www-authenticate",
-    }
-)
+__all__ = ["ResponseWriter", "failure_response", "interim_response"]
 
 
 class _Framing(Enum):
@@ -94,16 +66,16 @@ class ResponseWriter:
         the connection may go on. Raises ProtocolError(side="local"); then nothing is begun.
         """
         if self.started:
-            raise _misuse("the response has been started already")
+            raise misuse("the response has been started already")
         if not 200 <= response.status <= 599:
-            raise _misuse(f"{response.status} is not a final status (200 to 599)")
-        lines, options, length = _read_headers(response.headers)
+            raise misuse(f"{response.status} is not a final status (200 to 599)")
+        lines, options, length = read_headers(response.headers)
         framing = self._choose_framing(response.status, length, body_bytes)
         announced = self._announced_length(response.status, framing, length, body_bytes)
         if framing is _Framing.LENGTH and body_bytes not in (None, announced):
-            raise _misuse(f"the body has {body_bytes} bytes, its Content-Length is {announced}")
+            raise misuse(f"the body has {body_bytes} bytes, its Content-Length is {announced}")
         if framing is _Framing.NO_BODY and body_bytes and not self._is_head:
-            raise _misuse(f"a response with status {response.status} has no body")
+            raise misuse(f"a response with status {response.status} has no body")
         keep_alive = keep_alive and "close" not in options and framing is not _Framing.CLOSE
         text = [f"HTTP/1.1 {response.status} {reason_phrase(response.status)}\r\n"]
         names = {lower for lower, _, _ in lines}
@@ -168,7 +140,7 @@ class ResponseWriter:
         breaks the response.
         """
         if not self.started:
-            raise _misuse("a body was given before its response")
+            raise misuse("a body was given before its response")
         if not data:
             return []
         if self._framing is _Framing.CHUNKED:
@@ -179,13 +151,13 @@ class ResponseWriter:
             if len(data) > self._remaining:
                 self.is_broken = True
                 excess = len(data) - self._remaining
-                raise _misuse(f"the body is {excess} bytes longer than its Content-Length")
+                raise misuse(f"the body is {excess} bytes longer than its Content-Length")
             self._remaining -= len(data)
             return [data]
         if self._is_head:
             # A handler may answer HEAD as it answers GET; the body stays here.
             return []
-        raise _misuse("a response with this status has no body")
+        raise misuse("a response with this status has no body")
 
     def end(self, trailers: Headers) -> list[bytes]:
         """Return what ends the response.
@@ -193,33 +165,18 @@ class ResponseWriter:
         Raises ProtocolError(side="local"); less than the Content-Length breaks the response.
         """
         if not self.started:
-            raise _misuse("a response was ended before it was started")
-        trailer_lines = _trailer_lines(trailers)
+            raise misuse("a response was ended before it was started")
+        trailer_lines = "".join(
+            [f"{name}: {value}\r\n" for _, name, value in check_trailers(trailers)]
+        ).encode("latin-1")
         if self._framing is _Framing.LENGTH and self._remaining:
             self.is_broken = True
-            raise _misuse(f"the body is {self._remaining} bytes shorter than its Content-Length")
+            raise misuse(f"the body is {self._remaining} bytes shorter than its Content-Length")
         self.ended = True
         if self._framing is _Framing.CHUNKED:
             return [b"0\r\n" + trailer_lines + b"\r\n"]
         # RFC 9112 section 7.1.2: only chunked can carry trailers; elsewhere they are dropped.
         return []
-
-
-def known_body_bytes(following: Sequence[HttpCommand]) -> int | None:
-    """Return the length of a body that is given whole together with its response.
-
-    ``following`` are the commands after the response; ``None`` when they do not end it, or when
-    there are trailers, which only chunks can carry.
-    """
-    size = 0
-    for command in following:
-        if isinstance(command, Body):
-            size += len(command.data)
-        elif isinstance(command, End) and not command.trailers:
-            return size
-        else:
-            break
-    return None
 
 
 def failure_response(
@@ -249,74 +206,12 @@ def interim_response(status: int, headers: Headers) -> bytes:
     Raises ProtocolError(side="local") for a status or header that may not stand there.
     """
     if not 100 <= status <= 199:
-        raise _misuse(f"{status} is not an interim status (100 to 199)")
+        raise misuse(f"{status} is not an interim status (100 to 199)")
     lines = []
     for name, value in headers:
-        if _check_field(name, value) in ("content-length", "transfer-encoding"):
+        if check_field(name, value) in ("content-length", "transfer-encoding"):
             # RFC 9112 section 6.1 and RFC 9110 section 8.6: never in a 1xx.
-            raise _misuse(f"an interim response has no {name}")
+            raise misuse(f"an interim response has no {name}")
         lines.append(f"{name}: {value.strip()}\r\n")
     text = f"HTTP/1.1 {status} {reason_phrase(status)}\r\n{''.join(lines)}\r\n"
     return text.encode("latin-1")
-
-
-def _read_headers(headers: Headers) -> tuple[list[tuple[str, str, str]], list[str], int | None]:
-    """Check a response's headers; take out what the framing decides.
-
-    Returns (lower-case name, name, value) of each that is left, the options of Connection, and
-    the Content-Length.
-    """
-    lines: list[tuple[str, str, str]] = []
-    options: list[str] = []
-    length: int | None = None
-    for name, value in headers:
-        lower = _check_field(name, value)
-        if lower == "connection":
-            options.extend(option.lower() for option in split_list(value))
-        elif lower == "content-length":
-            length = _read_length(value, length)
-        elif lower == "transfer-encoding":
-            if value.strip().lower() != "chunked":
-                raise _misuse("Transfer-Encoding is the engine's: leave it out of the response")
-        else:
-            lines.append((lower, name, value.strip(" \t")))
-    return lines, options, length
-
-
-def _check_field(name: str, value: str) -> str:
-    """Return the lower-case name of a field that may be sent."""
-    lower = _lower_name(name)
-    if lower is None:
-        raise _misuse(f"{name!r} is not a header name")
-    wrong = _FORBIDDEN_IN_VALUE.search(value)
-    if wrong is not None:
-        # Text from a user that reached a header could otherwise end it and begin another.
-        raise _misuse(f"the value of header {name} holds the character {wrong.group()!r}")
-    return lower
-
-
-@lru_cache(maxsize=1024)
-def _lower_name(name: str) -> str | None:
-    return name.lower() if is_token(name) else None
-
-
-def _read_length(value: str, earlier: int | None) -> int:
-    if earlier is not None:
-        raise _misuse("the response has more than one Content-Length")
-    digits = value.strip(" \t")
-    if not (digits.isascii() and digits.isdigit()):
-        raise _misuse(f"Content-Length {value!r} is not a decimal number of bytes")
-    return int(digits)
-
-
-def _trailer_lines(trailers: Headers) -> bytes:
-    lines = []
-    for name, value in trailers:
-        if _check_field(name, value) in _FORBIDDEN_TRAILERS:
-            raise _misuse(f"{name} is not allowed in the trailers")
-        lines.append(f"{name}: {value.strip()}\r\n")
-    return "".join(lines).encode("latin-1")
-
-
-def _misuse(message: str) -> ProtocolError:
-    return ProtocolError(500, message, side="local")

@@ -13,6 +13,7 @@ from longwire.base.codes import CloseCode, is_sendable_close_code
 from longwire.base.entropy import Entropy
 from longwire.base.errors import LimitError, ProtocolError
 from longwire.base.limits import KeepaliveSettings, WebSocketLimits
+from longwire.base.rate import RateLimit
 from longwire.websocket import closing
 from longwire.websocket.closing import (
     TRANSITIONS,
@@ -48,7 +49,6 @@ from longwire.websocket.payload import (
     encode_text,
     misuse,
 )
-from longwire.websocket.rate import RateLimit
 
 __all__ = ["BytesLike", "Close", "Role", "State", "TransportAction", "WebSocketEngine"]
 

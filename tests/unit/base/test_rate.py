@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from longwire.websocket.rate import RateLimit
+from longwire.base.rate import RateLimit
 
 
 def test_burst_of_ten_seconds_is_allowed() -> None:
