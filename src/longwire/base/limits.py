@@ -112,6 +112,43 @@ class HttpLimits:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Http2Limits:
+    """What one HTTP/2 connection may cost, beside what :class:`HttpLimits` says of requests.
+
+    Past a limit that is about behaviour the connection ends with ENHANCE_YOUR_CALM.
+    """
+
+    concurrent_streams_max: int = 128
+    """Requests open at a time. RFC 9113 section 6.5.2 recommends no less than 100."""
+
+    stream_window_bytes: int = 64 * KIB
+    """Body bytes of one request that may come before the handler reads any."""
+
+    connection_window_bytes: int = 1 * MIB
+    """The same for all requests of a connection together."""
+
+    held_bytes_max: int = 64 * KIB
+    """Response bytes of one stream that wait for the peer's window, past which writers wait."""
+
+    continuation_frames_max: int = 16
+    """CONTINUATION frames of one header block; each has up to 16 KiB."""
+
+    control_frames_per_s_max: float = 50.0
+    """PING, SETTINGS, priority, unknown and empty DATA frames a second, on average over ten
+    seconds."""
+
+    resets_per_s_max: float = 20.0
+    """Streams a second that the peer resets, or makes us reset, on average over ten seconds
+    (CVE-2023-44487, CVE-2025-8671)."""
+
+    window_updates_spare: int = 2_000
+    """WINDOW_UPDATE frames beyond four for every DATA frame of ours."""
+
+    stall_timeout_s: float = 60.0
+    """A response that waits for the peer's window, seconds; past it the stream is reset."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StreamLimits:
     """What one publish may bring."""
 

@@ -27,6 +27,7 @@ __all__ = [
     "Informational",
     "RequestEnded",
     "RequestReceived",
+    "RequestRefused",
     "Reset",
     "Response",
     "StreamClosed",
@@ -86,6 +87,18 @@ class StreamClosed:
 
 
 @dataclass(frozen=True, slots=True)
+class RequestRefused:
+    """The engine itself answered a request that was not given out; the connection goes on.
+
+    HTTP/1.x cannot go on after such a request, and says it with ``ConnectionEnded`` instead.
+    """
+
+    stream: int
+    status: int
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
 class Upgraded:
     """Our 101 has been queued; ``rest`` is what the peer sent that is no longer HTTP.
 
@@ -109,7 +122,13 @@ class ConnectionEnded:
 
 
 HttpEvent: TypeAlias = (
-    RequestReceived | BodyReceived | RequestEnded | StreamClosed | Upgraded | ConnectionEnded
+    RequestReceived
+    | BodyReceived
+    | RequestEnded
+    | RequestRefused
+    | StreamClosed
+    | Upgraded
+    | ConnectionEnded
 )
 
 

@@ -1,0 +1,190 @@
+"""What an HTTP/2 connection sends: heads at once, bodies as windows and priorities allow."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import h2.config
+import h2.connection
+import h2.exceptions
+import h2.settings
+
+from longwire.base.limits import Http2Limits, HttpLimits
+from longwire.http.h2_frames import ErrorCode, FrameGuard, FrameType
+from longwire.http.h2_priority import sending_order
+from longwire.http.h2_stream import Stream
+
+__all__ = ["Outbox"]
+
+_Settings = h2.settings.SettingCodes
+
+# RFC 9218 section 2.1: we do not use the priorities of RFC 7540.
+_NO_RFC7540_PRIORITIES = 0x9
+
+# RFC 9113 section 6.9.2: the windows at the start, until told otherwise.
+_INITIAL_WINDOW_BYTES = 65_535
+
+_PING_PAYLOAD = b"longwire"
+
+
+class Outbox:
+    """The h2 connection, and the order in which streams use it.
+
+    ``streams`` is the engine's table, read here.
+    """
+
+    def __init__(
+        self,
+        limits: HttpLimits,
+        http2: Http2Limits,
+        guard: FrameGuard,
+        streams: Mapping[int, Stream],
+    ) -> None:
+        self._guard = guard
+        self._streams = streams
+        self._output: list[bytes] = []
+        self._last_sent = 0
+        self.connection = _connection(limits, http2)
+
+    def take(self) -> list[bytes]:
+        """Return what is to be written, in order."""
+        self._collect()
+        output, self._output = self._output, []
+        return output
+
+    def headers(self, stream: int, status: int, fields: list[tuple[str, str]]) -> None:
+        """Send the head of a response, interim or final."""
+        self.connection.send_headers(stream, [(":status", str(status)), *fields])
+
+    def reset(self, stream: int, code: ErrorCode) -> None:
+        """Reset a stream, unless it is closed already."""
+        try:
+            self.connection.reset_stream(stream, code)
+        except h2.exceptions.ProtocolError:
+            pass
+
+    def give_credit(self, stream: int, size_bytes: int) -> None:
+        """Let the peer send so much more: on the stream, if it is open, and the connection."""
+        if size_bytes:
+            self.connection.acknowledge_received_data(size_bytes, stream)
+
+    def ping(self) -> None:
+        self.connection.ping(_PING_PAYLOAD)
+
+    def goaway(self, last_stream: int, code: ErrorCode, message: str) -> None:
+        """Send GOAWAY, after which h2 would refuse to finish what is begun: so it is not told."""
+        self._collect()
+        payload = last_stream.to_bytes(4, "big") + code.to_bytes(4, "big")
+        payload += message.encode("ascii", "replace")[:128]
+        header = len(payload).to_bytes(3, "big") + bytes([FrameType.GOAWAY, 0, 0, 0, 0, 0])
+        self._output.append(header + payload)
+
+    def send_pending(self, now: float) -> list[Stream]:
+        """Send as much as may leave; return the streams whose response has left whole."""
+        done: list[Stream] = []
+        while True:
+            waiting = [
+                (stream.identifier, stream.priority)
+                for stream in self._streams.values()
+                if self._may_send(stream, now)
+            ]
+            if not waiting:
+                return done
+            for identifier, is_one_frame in sending_order(waiting, self._last_sent):
+                stream = self._streams[identifier]
+                if self._send_stream(stream, one_frame=is_one_frame):
+                    done.append(stream)
+
+    def _may_send(self, stream: Stream, now: float) -> bool:
+        if not stream.has_response or stream.is_sent:
+            return False
+        if not stream.pending_bytes:
+            stream.stalled_s = None
+            return stream.has_ended
+        if self._window(stream) > 0:
+            stream.stalled_s = None
+            return True
+        if stream.stalled_s is None:
+            stream.stalled_s = now
+        return False
+
+    def _window(self, stream: Stream) -> int:
+        try:
+            return self.connection.local_flow_control_window(stream.identifier)
+        except h2.exceptions.ProtocolError:
+            return 0
+
+    def _send_stream(self, stream: Stream, *, one_frame: bool) -> bool:
+        """Send frames of one stream; return whether its response is out."""
+        identifier = stream.identifier
+        while stream.pending_bytes:
+            room = min(self._window(stream), self.connection.max_outbound_frame_size)
+            if room <= 0:
+                return False
+            data = stream.take(room)
+            is_last = stream.has_ended and not stream.pending_bytes and not stream.trailers
+            self.connection.send_data(identifier, data, end_stream=is_last)
+            self._guard.data_sent()
+            self._last_sent = identifier
+            if is_last:
+                stream.is_sent = True
+                return True
+            if one_frame:
+                return False
+        if not stream.has_ended:
+            return False
+        if stream.trailers:
+            self.connection.send_headers(identifier, stream.trailers, end_stream=True)
+        else:
+            self.connection.end_stream(identifier)
+        stream.is_sent = True
+        return True
+
+    def _collect(self) -> None:
+        data = self.connection.data_to_send()
+        if data:
+            self._output.append(data)
+
+
+class _Connection(h2.connection.H2Connection):
+    """An h2 connection that leaves it to the engine to refuse streams."""
+
+    @property
+    def open_inbound_streams(self) -> int:
+        # One stream too many ends that stream (RFC 9113 section 5.1.2); h2 would end the
+        # connection, even when the client cannot have read our SETTINGS yet. Asking it all the
+        # same is what makes h2 forget closed streams.
+        super().open_inbound_streams  # noqa: B018
+        return 0
+
+
+def _connection(limits: HttpLimits, http2: Http2Limits) -> h2.connection.H2Connection:
+    """Return an h2 connection with our settings, its first frames ready to be sent."""
+    connection = _Connection(
+        h2.config.H2Configuration(
+            client_side=False,
+            # A message that breaks a rule ends its stream, not the connection: h2_head decides.
+            validate_inbound_headers=False,
+            normalize_inbound_headers=False,
+            validate_outbound_headers=False,
+            normalize_outbound_headers=False,
+        )
+    )
+    connection.local_settings = h2.settings.Settings(
+        client=False,
+        initial_values={
+            _Settings.ENABLE_CONNECT_PROTOCOL: 1,
+            _Settings.INITIAL_WINDOW_SIZE: http2.stream_window_bytes,
+            _Settings.MAX_CONCURRENT_STREAMS: http2.concurrent_streams_max,
+            _Settings.MAX_HEADER_LIST_SIZE: limits.header_bytes_max,
+            _NO_RFC7540_PRIORITIES: 1,  # type: ignore[dict-item]
+        },
+    )
+    # What is larger than twice what we take is not even decompressed; what is a little larger is
+    # answered with 431.
+    connection.decoder.max_header_list_size = 2 * limits.header_bytes_max
+    connection.initiate_connection()
+    connection.increment_flow_control_window(
+        max(1, http2.connection_window_bytes - _INITIAL_WINDOW_BYTES)
+    )
+    return connection

@@ -1,0 +1,146 @@
+"""Attacks on HTTP/2 servers by frames that are legal one by one, and their limits at the edge."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from longwire.base.headers import Headers
+from longwire.base.limits import Http2Limits, HttpLimits
+from longwire.http.events import Body, Response
+from tests.unit.http.h2_wire import (
+    CONTINUATION,
+    DATA,
+    END_HEADERS,
+    END_STREAM,
+    HEADERS,
+    PING,
+    PRIORITY,
+    RST_STREAM,
+    SETTINGS,
+    WINDOW_UPDATE,
+    Conversation,
+    frame,
+    request,
+    setting,
+)
+
+CALM = 0xB
+
+LIMITS = Http2Limits(
+    control_frames_per_s_max=2.0,
+    resets_per_s_max=2.0,
+    window_updates_spare=20,
+    continuation_frames_max=3,
+)
+
+
+def _ping(talk: Conversation, index: int) -> None:
+    talk.feed(frame(PING, 0, bytes(8)))
+
+
+def _settings(talk: Conversation, index: int) -> None:
+    talk.feed(frame(SETTINGS, 0, setting(4, 65_535 + index)))
+
+
+def _priority(talk: Conversation, index: int) -> None:
+    talk.feed(frame(PRIORITY, 2 * index + 1, bytes(5)))
+
+
+def _unknown(talk: Conversation, index: int) -> None:
+    talk.feed(frame(0x77, 0))
+
+
+def _empty_data(talk: Conversation, index: int) -> None:
+    if index == 0:
+        talk.headers(1, request("/", "POST"), END_HEADERS)
+    talk.feed(frame(DATA, 1))
+
+
+def _window_update(talk: Conversation, index: int) -> None:
+    talk.feed(frame(WINDOW_UPDATE, 0, b"\0\0\0\1"))
+
+
+def _rapid_reset(talk: Conversation, index: int) -> None:
+    stream = 2 * index + 1
+    talk.headers(stream, request())
+    talk.feed(frame(RST_STREAM, stream, bytes(4)))
+
+
+def _made_you_reset(talk: Conversation, index: int) -> None:
+    talk.headers(2 * index + 1, [*request(), ("Upper", "case")])
+
+
+FLOODS: dict[str, Callable[[Conversation, int], None]] = {
+    "pings": _ping,
+    "settings": _settings,
+    "priorities": _priority,
+    "unknown frames": _unknown,
+    "empty data": _empty_data,
+    "window updates": _window_update,
+    "rapid reset": _rapid_reset,
+    "made you reset": _made_you_reset,
+}
+
+
+@pytest.mark.parametrize("one", FLOODS.values(), ids=FLOODS.keys())
+def test_a_flood_ends_in_enhance_your_calm(one: Callable[[Conversation, int], None]) -> None:
+    talk = Conversation(http2=LIMITS, echo=False)
+    # SETTINGS of the preface was one of the 20 that ten seconds' worth is.
+    allowed = 19 if one in (_ping, _settings, _priority, _unknown, _empty_data) else 20
+    for index in range(allowed):
+        one(talk, index)
+        assert talk.goaway is None, f"number {index + 1} was one too many"
+    one(talk, allowed)
+    assert talk.goaway is not None
+    assert talk.goaway.error_code == CALM
+    assert talk.engine.wants_close
+
+
+@pytest.mark.parametrize("one", [_ping, _rapid_reset], ids=["pings", "resets"])
+def test_the_same_in_a_long_time_is_no_flood(one: Callable[[Conversation, int], None]) -> None:
+    talk = Conversation(http2=LIMITS, echo=False)
+    for index in range(100):
+        one(talk, index)
+        talk.wait(0.5)
+    assert talk.goaway is None
+
+
+def test_a_block_of_many_frames_ends_in_enhance_your_calm() -> None:
+    talk = Conversation(http2=LIMITS)
+    talk.feed(frame(HEADERS, 1, talk.block(request()), END_STREAM))
+    for _ in range(3):
+        talk.feed(frame(CONTINUATION, 1))
+        assert talk.goaway is None
+    talk.feed(frame(CONTINUATION, 1))
+    assert talk.goaway is not None
+    assert talk.goaway.error_code == CALM
+
+
+def test_a_block_of_as_many_frames_as_allowed_is_a_request() -> None:
+    talk = Conversation(http2=LIMITS)
+    talk.feed(frame(HEADERS, 1, talk.block(request()), END_STREAM))
+    talk.feed(frame(CONTINUATION, 1) * 2 + frame(CONTINUATION, 1, b"", END_HEADERS))
+    assert talk.answers[1].status == 200
+
+
+def test_a_header_bomb_ends_in_enhance_your_calm() -> None:
+    # One large field put into the table, and named a few hundred times with one octet each.
+    talk = Conversation(limits=HttpLimits(header_bytes_max=8_192))
+    talk.headers(1, [*request(), ("bomb", "x" * 3_000)])
+    talk.headers(3, [*request(), *[("bomb", "x" * 3_000)] * 300])
+    assert talk.goaway is not None
+    assert talk.goaway.error_code == CALM
+
+
+def test_window_updates_for_what_we_send_are_no_flood() -> None:
+    talk = Conversation(http2=LIMITS, echo=False)
+    talk.headers(1, request())
+    talk.send(Response(1, 200, Headers()))
+    for _ in range(200):
+        talk.send(Body(1, bytes(1_000)))
+        one = (1_000).to_bytes(4, "big")
+        talk.feed(frame(WINDOW_UPDATE, 0, one) + frame(WINDOW_UPDATE, 1, one))
+    assert talk.goaway is None
+    assert len(talk.answers[1].body) == 200_000
