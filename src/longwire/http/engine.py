@@ -29,6 +29,17 @@ class HttpEngine(Protocol):
         """When ``handle_deadline`` wants to be called, or ``None``."""
 
     @property
+    def is_multiplexed(self) -> bool:
+        """Whether streams share the connection, each with flow control of its own.
+
+        Then the driver need not stop reading for a body that nobody reads: the peer's window for
+        it closes by itself.
+        """
+
+    def held_bytes(self, stream: int) -> int:
+        """Bytes of a response that wait for the peer's flow-control window."""
+
+    @property
     def wants_read(self) -> bool:
         """Whether the driver should go on reading; bytes read all the same are kept."""
 

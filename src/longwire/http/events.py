@@ -114,7 +114,7 @@ class ConnectionEnded:
     """The engine takes nothing more. Comes once, last.
 
     ``error`` is ``None`` when both sides were done. ``status`` is the HTTP status with which the
-    engine itself answered, where it did.
+    engine itself answered, where it did; 429 where HTTP/2 said ENHANCE_YOUR_CALM.
     """
 
     error: str | None

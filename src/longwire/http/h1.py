@@ -117,6 +117,15 @@ class Http1Engine:
         return output
 
     @property
+    def is_multiplexed(self) -> bool:
+        """One request at a time has the connection."""
+        return False
+
+    def held_bytes(self, stream: int) -> int:
+        """Nothing waits here: HTTP/1.x leaves flow control to TCP."""
+        return 0
+
+    @property
     def wants_read(self) -> bool:
         """Whether to go on reading."""
         if self._is_upgraded or self.wants_close or self._has_eof:

@@ -120,6 +120,7 @@ class Http2Engine:
             if not stream.is_request_complete:
                 self._forget(stream, "the connection ended before the request did")
         self._is_shutting_down = True
+        self._patience.ended()  # nobody is there to answer what was announced
         self._end_when_done()
         return self.take_events()
 
@@ -131,6 +132,11 @@ class Http2Engine:
     def take_output(self) -> list[bytes]:
         """Return what is to be written."""
         return self._outbox.take()
+
+    @property
+    def is_multiplexed(self) -> bool:
+        """Streams share the connection (RFC 9113 section 5)."""
+        return True
 
     def held_bytes(self, stream: int) -> int:
         """Bytes of a response that wait for the peer's window."""
@@ -235,7 +241,7 @@ class Http2Engine:
     def _receive_body(self, event: h2.events.DataReceived, now: float) -> None:
         stream = self._streams.get(event.stream_id)
         size = len(event.data)
-        if stream is None or stream.has_ended:
+        if stream is None or (stream.has_ended and not stream.is_tunnel):
             self._outbox.give_credit(event.stream_id, event.flow_controlled_length)
             return
         self._outbox.give_credit(event.stream_id, event.flow_controlled_length - size)
@@ -273,8 +279,10 @@ class Http2Engine:
     def _complete_request(self, stream: Stream, trailers: Headers) -> None:
         if not stream.is_request_complete:
             stream.is_request_complete = True
-            if not stream.has_ended:
+            if not stream.has_ended or stream.is_tunnel:
                 self._events.append(RequestEnded(stream.identifier, trailers))
+            if stream.is_sent:
+                self._forget(stream, None)
 
     def _reset_by_peer(self, event: h2.events.StreamReset, now: float) -> None:
         if not event.remote_reset:
@@ -337,9 +345,9 @@ class Http2Engine:
         """End the connection for what the peer did."""
         self.wants_linger = True
         self._outbox.goaway(self._last_stream, code, message)
-        self._end(message)
+        self._end(message, 429 if code is ErrorCode.ENHANCE_YOUR_CALM else None)
 
-    def _end(self, error: str | None) -> None:
+    def _end(self, error: str | None, status: int | None = None) -> None:
         if self.wants_close:
             return
         for stream in self._streams.values():
@@ -348,7 +356,7 @@ class Http2Engine:
             )
         self._streams.clear()
         self.wants_close = True
-        self._events.append(ConnectionEnded(error))
+        self._events.append(ConnectionEnded(error, status))
 
     def _receive_goaway(self, frame: Frame) -> None:
         # h2 takes a GOAWAY for the end; what is begun may go on after it (RFC 9113 section 6.8).
@@ -467,9 +475,9 @@ class Http2Engine:
         if self.wants_close:
             return
         for stream in self._outbox.send_pending(now):
-            if stream.identifier not in self._streams:
-                continue
             if not stream.is_request_complete:
+                if stream.is_tunnel:
+                    continue  # our direction has ended, the client's goes on
                 # RFC 9113 section 8.1: the rest of the request is not needed.
                 self._outbox.reset(stream.identifier, ErrorCode.NO_ERROR)
             self._forget(stream, None)

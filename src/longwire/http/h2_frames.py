@@ -12,7 +12,15 @@ from enum import IntEnum
 from longwire.base.limits import Http2Limits
 from longwire.base.rate import RateLimit
 
-__all__ = ["ErrorCode", "FrameCutter", "FrameGuard", "FrameType", "Http2Violation"]
+__all__ = [
+    "PREFACE",
+    "ErrorCode",
+    "Frame",
+    "FrameCutter",
+    "FrameGuard",
+    "FrameType",
+    "Http2Violation",
+]
 
 # RFC 9113 section 3.4: the client's connection preface.
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
@@ -222,4 +230,4 @@ class FrameGuard:
 
     @staticmethod
     def _calm(limit: str, what: str) -> Http2Violation:
-        return Http2Violation(ErrorCode.ENHANCE_YOUR_CALM, f"too many {what} ({limit})")
+        return Http2Violation(ErrorCode.ENHANCE_YOUR_CALM, f"{limit}: too many {what}")

@@ -17,10 +17,13 @@ from longwire.http.events import (
     Informational,
     RequestEnded,
     RequestReceived,
+    RequestRefused,
     Reset,
+    Response,
     StreamClosed,
     Upgraded,
 )
+from longwire.http.h2_frames import PREFACE
 from longwire.net.callbacks import Callbacks
 from longwire.net.endpoint import Endpoint
 from longwire.net.http_exchange import HttpExchange
@@ -28,8 +31,9 @@ from longwire.net.link import Link
 from longwire.net.open_endpoint import open_endpoint
 from longwire.net.opening import Opening
 from longwire.net.settings import WebSocketSettings
+from longwire.net.stream_link import StreamLink
 from longwire.websocket.connection import Role
-from longwire.websocket.handshake import RequestHead, accept_request
+from longwire.websocket.handshake import RequestHead, accept_extended_connect, accept_request
 
 if TYPE_CHECKING:
     from longwire.net.http_server import HttpServer
@@ -47,6 +51,7 @@ class HttpConnection:
     """Handler of a link that speaks HTTP."""
 
     __slots__ = (
+        "_beginning",
         "_engine",
         "_events",
         "_exchanges",
@@ -57,6 +62,7 @@ class HttpConnection:
         "_server",
         "_stall_check_s",
         "_stall_progress",
+        "_tunnels",
         "_written_bytes",
         "is_shutting_down",
         "link",
@@ -68,7 +74,9 @@ class HttpConnection:
         self.is_shutting_down = False
         self._engine: HttpEngine
         self._exchanges: dict[int, HttpExchange] = {}
+        self._tunnels: dict[int, StreamLink] = {}
         self._events: deque[HttpEvent] = deque()
+        self._beginning: bytes | None = None  # of a connection whose version is not known yet
         self._is_handling = False
         self._is_lingering = False
         self._is_done = False
@@ -77,10 +85,13 @@ class HttpConnection:
         self._stall_check_s: float | None = None
         self._stall_progress = 0
 
-    @property
-    def is_held_up(self) -> bool:
-        """Whether the client has to take something before more is sent."""
-        return self.link.held_bytes > self._server.write_buffer_bytes_max
+    def held_bytes(self, exchange: HttpExchange) -> int:
+        """Bytes written to an exchange that the client has not taken."""
+        return self._engine.held_bytes(exchange.request.stream) + self.link.held_bytes
+
+    def is_held_up(self, exchange: HttpExchange) -> bool:
+        """Whether the client has to take something before more is sent on an exchange."""
+        return self.held_bytes(exchange) > self._server.write_buffer_bytes_max
 
     # -- LinkHandler ------------------------------------------------------------------------
 
@@ -89,13 +100,22 @@ class HttpConnection:
         high = self._server.write_buffer_bytes_max
         link.set_write_limits(high, high // 4)
         self._engine = self._server.make_engine(link)
+        if link.tls is None and self._server.takes_prior_knowledge:
+            self._beginning = b""
         self._after_engine()
 
     def data_received(self, data: bytes | bytearray | memoryview) -> None:
         if self._is_lingering:
             return
+        if self._beginning is not None:
+            begun = self._choose_version(data)
+            if begun is None:
+                return
+            data = begun
         self._handle(self._engine.receive(data, self.link.now()))
         self._after_engine()
+        if self._engine.is_multiplexed:
+            self._look_at_windows()
 
     def eof_received(self) -> None:
         if self._is_lingering:
@@ -116,10 +136,15 @@ class HttpConnection:
         for exchange in self._exchanges.values():
             exchange.stream_closed(reason)
         self._exchanges.clear()
+        tunnels, self._tunnels = self._tunnels, {}
+        for tunnel in tunnels.values():
+            tunnel.lost(error)
 
     def link_drained(self) -> None:
         for exchange in list(self._exchanges.values()):
             exchange.wake()
+        for tunnel in list(self._tunnels.values()):
+            tunnel.look_at_window()
         self._steer_reading()
 
     def deadline_reached(self, now: float) -> None:
@@ -137,6 +162,8 @@ class HttpConnection:
     def shutdown(self) -> None:
         self.is_shutting_down = True
         self._engine.shutdown(self.link.now())
+        for tunnel in list(self._tunnels.values()):
+            tunnel.handler.shutdown()
         for exchange in list(self._exchanges.values()):
             exchange.wake()
         self._handle(self._engine.take_events())
@@ -157,9 +184,14 @@ class HttpConnection:
         if exchange.request.stream in self._exchanges and not exchange.closed:
             self.send(BodyConsumed(exchange.request.stream, size_bytes))
 
+    def socket_link(self, exchange: HttpExchange) -> Link:
+        """Return the link that a WebSocket on this exchange would have."""
+        return StreamLink(self, exchange) if self._engine.is_multiplexed else self.link
+
     def upgrade(
         self,
         exchange: HttpExchange,
+        link: Link,
         callbacks: Callbacks,
         settings: WebSocketSettings,
         subprotocols: Sequence[str],
@@ -167,10 +199,11 @@ class HttpConnection:
         is_origin_allowed: Callable[[str | None], bool] | None,
         headers: HeadersLike,
     ) -> Endpoint:
-        """Answer 101 and give the link to a WebSocket endpoint."""
+        """Accept a handshake and give the link to a WebSocket endpoint."""
         received = exchange.request
         request = RequestHead(received.method, received.target, received.version, received.headers)
-        accepted = accept_request(
+        accept = accept_extended_connect if self._engine.is_multiplexed else accept_request
+        accepted = accept(
             request,
             subprotocols=subprotocols,
             select_subprotocol=select_subprotocol,
@@ -179,18 +212,62 @@ class HttpConnection:
             headers=headers,
         )
         opening = Opening(request, accepted.response, accepted.subprotocol, accepted.deflate)
+        if isinstance(link, StreamLink):
+            return self._open_tunnel(exchange, link, settings, callbacks, opening)
         self._engine.send(
             Informational(received.stream, 101, accepted.response.headers), now=self.link.now()
         )
         # An engine that was upgraded has no further event, and the link gets another handler.
         (upgraded,) = (each for each in self._engine.take_events() if isinstance(each, Upgraded))
-        self._exchanges.pop(received.stream).upgraded()
+        self._exchanges.pop(received.stream).upgraded(101)
         self._events.clear()
         self._write_output()
         self._is_done = True
         return open_endpoint(self.link, Role.SERVER, settings, callbacks, opening, upgraded.rest)
 
+    def _open_tunnel(
+        self,
+        exchange: HttpExchange,
+        link: StreamLink,
+        settings: WebSocketSettings,
+        callbacks: Callbacks,
+        opening: Opening,
+    ) -> Endpoint:
+        """Answer 200 and give the stream to a WebSocket endpoint (RFC 8441)."""
+        stream = exchange.request.stream
+        self.send(Response(stream, 200, opening.response.headers))
+        self._exchanges.pop(stream).upgraded(200)
+        self._tunnels[stream] = link
+        rest = exchange.take_unread()
+        link.consumed(len(rest))
+        return open_endpoint(link, Role.SERVER, settings, callbacks, opening, rest)
+
     # -- inside -----------------------------------------------------------------------------
+
+    def _choose_version(self, data: bytes | bytearray | memoryview) -> bytes | None:
+        """Return what came so far once it shows which version is spoken, ``None`` before.
+
+        Meanwhile the time of the HTTP/1.1 engine runs, which a client that stops here outlasts.
+        """
+        assert self._beginning is not None
+        begun = self._beginning + bytes(data)
+        size = min(len(begun), len(PREFACE))
+        if begun[:size] != PREFACE[:size]:
+            self._beginning = None
+        elif size == len(PREFACE):
+            self._beginning = None
+            self._engine = self._server.make_http2_engine(self.link)
+        else:
+            self._beginning = begun
+            return None
+        return begun
+
+    def _look_at_windows(self) -> None:
+        """The client may have taken something, which HTTP/2 says inside the connection."""
+        for exchange in list(self._exchanges.values()):
+            exchange.wake_if_draining()
+        for tunnel in list(self._tunnels.values()):
+            tunnel.look_at_window()
 
     def _handle(self, events: Sequence[HttpEvent]) -> None:
         """Act on events in order, also when acting on one brings others."""
@@ -209,6 +286,8 @@ class HttpConnection:
             exchange = HttpExchange(self, event)
             self._exchanges[event.stream] = exchange
             self._server.start_handler(exchange)
+        elif tunnel := self._tunnels.get(getattr(event, "stream", 0)):
+            self._handle_tunnel(tunnel, event)
         elif isinstance(event, BodyReceived):
             self._exchanges[event.stream].body_received(event.data)
         elif isinstance(event, RequestEnded):
@@ -217,12 +296,24 @@ class HttpConnection:
             closed = self._exchanges.pop(event.stream, None)
             if closed is not None:
                 closed.stream_closed(event.error)
+        elif isinstance(event, RequestRefused):
+            if self._server.on_refused is not None:
+                self._server.on_refused(event.status, event.error)
         elif (
             isinstance(event, ConnectionEnded)
             and event.status is not None
             and self._server.on_refused is not None
         ):
             self._server.on_refused(event.status, event.error or "")
+
+    def _handle_tunnel(self, tunnel: StreamLink, event: HttpEvent) -> None:
+        if isinstance(event, BodyReceived):
+            tunnel.data_received(event.data)
+        elif isinstance(event, RequestEnded):
+            tunnel.ended()
+        elif isinstance(event, StreamClosed):
+            del self._tunnels[event.stream]
+            tunnel.lost(None if event.error is None else ConnectionResetError(event.error))
 
     def _write_output(self) -> None:
         output = self._engine.take_output()
@@ -247,8 +338,10 @@ class HttpConnection:
         """Read when the engine wants to, answers get away and handlers take their bodies."""
         if self._is_done or self._is_lingering:
             return
-        unread_bytes = sum(exchange.unread_bytes for exchange in self._exchanges.values())
-        is_own_pause = self.is_held_up or unread_bytes > UNREAD_BODY_BYTES_MAX
+        is_own_pause = self.link.held_bytes > self._server.write_buffer_bytes_max
+        if not self._engine.is_multiplexed and not is_own_pause:
+            unread_bytes = sum(exchange.unread_bytes for exchange in self._exchanges.values())
+            is_own_pause = unread_bytes > UNREAD_BODY_BYTES_MAX
         if is_own_pause != self._is_paused:
             self._is_paused = is_own_pause
             self._engine.set_reading_paused(is_own_pause, self.link.now())

@@ -49,6 +49,7 @@ class HttpExchange:
         "_connection",
         "_has_asked_for_body",
         "_is_body_complete",
+        "_is_draining",
         "_is_finished",
         "_waiters",
         "is_open_ended",
@@ -77,6 +78,7 @@ class HttpExchange:
         self._collected: list[bytes] = []
         self._is_body_complete = False
         self._has_asked_for_body = False
+        self._is_draining = False
         self._is_finished = False
         self._closed_reason: str | None = None
         self._waiters: list[asyncio.Future[None]] = []
@@ -98,8 +100,8 @@ class HttpExchange:
 
     @property
     def held_bytes(self) -> int:
-        """Bytes written that the kernel has not taken yet."""
-        return self._connection.link.held_bytes
+        """Bytes written that the kernel, or the client's flow control, has not taken yet."""
+        return self._connection.held_bytes(self)
 
     @property
     def closed(self) -> bool:
@@ -149,7 +151,7 @@ class HttpExchange:
 
         Waits first while a slow client holds up earlier ones; cancelled then, nothing was sent.
         """
-        if self._connection.is_held_up:
+        if self._connection.is_held_up(self):
             await self.drain()
         self._check_open()
         stream = self.request.stream
@@ -192,8 +194,12 @@ class HttpExchange:
 
     async def drain(self) -> None:
         """Wait until little is held, or the client is gone. Cancel-safe."""
-        while self._connection.is_held_up and self._closed_reason is None:
-            await self._wait()
+        while self._connection.is_held_up(self) and self._closed_reason is None:
+            self._is_draining = True
+            try:
+                await self._wait()
+            finally:
+                self._is_draining = False
 
     async def wait_closed(self) -> None:
         """Wait until the client is gone or the response complete. Cancel-safe."""
@@ -222,11 +228,13 @@ class HttpExchange:
         is the answer, when the request is no proper handshake or the Origin is not allowed.
         """
         settings = settings or WebSocketSettings()
-        connection = Connection(asyncio.get_running_loop(), self.link, settings)
+        link = self._connection.socket_link(self)
+        connection = Connection(asyncio.get_running_loop(), link, settings)
         self.socket = connection
         try:
             self._connection.upgrade(
                 self,
+                link,
                 connection,
                 settings,
                 subprotocols,
@@ -252,6 +260,7 @@ class HttpExchange:
         """Accept the WebSocket handshake in callback style; the handler may return at once."""
         self.socket = endpoint = self._connection.upgrade(
             self,
+            self._connection.socket_link(self),
             callbacks,
             settings or WebSocketSettings(),
             subprotocols,
@@ -283,8 +292,21 @@ class HttpExchange:
             self._closed_reason = error or "the response is complete"
         self.wake()
 
-    def upgraded(self) -> None:
-        self.status = 101
+    def take_unread(self) -> bytes:
+        """Return what of the body arrived and was not read."""
+        data = b"".join(self._body)
+        self._body.clear()
+        self._body_bytes = 0
+        return data
+
+    def wake_if_draining(self) -> None:
+        """Look again whether the client took enough of the response."""
+        if self._is_draining and not self._connection.is_held_up(self):
+            self.wake()
+
+    def upgraded(self, status: int) -> None:
+        self.status = status
+        self.is_open_ended = True
         self._is_finished = True
         self._is_body_complete = True
         self.wake()

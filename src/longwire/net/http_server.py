@@ -10,9 +10,10 @@ from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeAlias
 
 from longwire.base.codes import CloseCode
-from longwire.base.limits import KIB, HttpLimits
+from longwire.base.limits import KIB, Http2Limits, HttpLimits
 from longwire.http.engine import HttpEngine
 from longwire.http.h1 import Http1Engine
+from longwire.http.h2 import Http2Engine
 from longwire.http.pages import error_page
 from longwire.http.semantics import DateSource
 from longwire.net.closed import ConnectionClosed
@@ -25,6 +26,8 @@ from longwire.net.task_place import place_of
 __all__ = ["ExchangeHandler", "HttpServer"]
 
 logger = logging.getLogger("longwire.net")
+
+_HTTP2 = Http2Limits()
 
 ExchangeHandler: TypeAlias = Callable[[HttpExchange], Awaitable[None]]
 
@@ -40,7 +43,9 @@ class HttpServer:
         await listener.start()
 
     A handler that raises, or returns without an answer, makes a 500. On HTTP/1.1 handlers of one
-    connection run one after the other, so that answers keep the order of the requests.
+    connection run one after the other, so that answers keep the order of the requests; on HTTP/2
+    they run side by side. HTTP/2 is spoken where TLS agreed on it (ALPN ``h2``), and in the clear
+    to clients that begin with it (prior knowledge); ``http2=None`` turns it off.
 
     ``write_buffer_bytes_max`` is what a connection holds for a slow client before ``drain`` and
     ``respond`` wait and reading pauses; one that takes nothing for ``write_stall_timeout_s`` is
@@ -53,6 +58,7 @@ class HttpServer:
         handler: ExchangeHandler,
         *,
         limits: HttpLimits | None = None,
+        http2: Http2Limits | None = _HTTP2,
         server_header: str | None = "longwire",
         write_buffer_bytes_max: int = 64 * KIB,
         write_stall_timeout_s: float = 60.0,
@@ -60,6 +66,7 @@ class HttpServer:
     ) -> None:
         self._handler = handler
         self._limits = limits or HttpLimits()
+        self._http2 = http2
         self._server_header = server_header
         self._date = DateSource(time.time)
         self._tasks: dict[asyncio.Task[None], HttpExchange] = {}
@@ -76,11 +83,29 @@ class HttpServer:
         """Return the handler for a new link."""
         return HttpConnection(self)
 
+    @property
+    def takes_prior_knowledge(self) -> bool:
+        """Whether a connection in the clear may begin with HTTP/2 (RFC 9113 section 3.3)."""
+        return self._http2 is not None
+
     def make_engine(self, link: Link) -> HttpEngine:
-        """Return the engine for a new link: the seam for HTTP/2, which ALPN chooses."""
+        """Return the engine for a new link; under TLS, ALPN chooses (RFC 9113 section 3.2)."""
+        if link.tls is not None and link.tls.selected_alpn_protocol() == "h2":
+            return self.make_http2_engine(link)
         return Http1Engine(
             now=link.now(),
             limits=self._limits,
+            scheme="http" if link.tls is None else "https",
+            server=self._server_header,
+            date=self._date,
+        )
+
+    def make_http2_engine(self, link: Link) -> HttpEngine:
+        """Return the engine for a link whose client speaks HTTP/2."""
+        return Http2Engine(
+            now=link.now(),
+            limits=self._limits,
+            http2=self._http2,
             scheme="http" if link.tls is None else "https",
             server=self._server_header,
             date=self._date,

@@ -75,7 +75,7 @@ _Hook = TypeVar("_Hook", bound=PublishHook)
 _Authenticator = TypeVar("_Authenticator", bound=Authenticator)
 _Lifespan = TypeVar("_Lifespan", bound=LifespanHook)
 
-RESERVED_PATHS = ("/ws", "/healthz", "/readyz", "/metrics", "/longwire.js", "/echo")
+RESERVED_PATHS = ("/ws", "/healthz", "/readyz", "/metrics", "/longwire.js")
 RESERVED_PREFIXES = ("/streams/", "/api/", "/console")
 
 

@@ -19,7 +19,7 @@ from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
 from longwire.base.errors import LimitError
-from longwire.base.limits import HttpLimits
+from longwire.base.limits import Http2Limits, HttpLimits
 from longwire.base.version import __version__
 
 if TYPE_CHECKING:
@@ -35,7 +35,9 @@ _LAG_SAMPLE_S = 1.0
 
 _KNOWN_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "CONNECT"})
 
-_HTTP_LIMITS = frozenset(field.name for field in dataclasses.fields(HttpLimits))
+_HTTP_LIMITS = frozenset(
+    field.name for limits in (HttpLimits, Http2Limits) for field in dataclasses.fields(limits)
+)
 
 HubFigures = Callable[[], "dict[str, tuple[str, float, bool]]"]
 """Figures of the hub by name: (what it is, value, whether it only grows)."""

@@ -49,6 +49,7 @@ async def serve_until_stopped(service: Service, announce: Callable[[str], None])
     server = HttpServer(
         service.dispatcher.handle,
         limits=service.settings.http,
+        http2=service.settings.http2 if settings.http2 else None,
         on_refused=service.metrics.request_refused,
     )
     listener = make_listener(settings, server, tls)
@@ -99,7 +100,8 @@ def make_tls(settings: ServerSettings) -> ServerTls | None:
     if settings.tls_keylog is not None:
         logger.warning("TLS secrets are written to %s", settings.tls_keylog)
         _create_for_owner_alone(settings.tls_keylog)
-    return ServerTls([certificate], keylog_path=settings.tls_keylog)
+    alpn = ("h2", "http/1.1") if settings.http2 else ("http/1.1",)
+    return ServerTls([certificate], alpn=alpn, keylog_path=settings.tls_keylog)
 
 
 def _create_for_owner_alone(path: str) -> None:

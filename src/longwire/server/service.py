@@ -104,8 +104,6 @@ class Service:
         router.add_websocket("/ws", self.gateways.serve_native)
         router.add("/streams/{name...}", ["GET"], self.gateways.serve_events)
         _add_file(router, "/longwire.js", "longwire.js")
-        if is_development:
-            router.add_websocket("/echo", self.sockets.echo)
         taken = set()
         for resource in self.app.routes.resources():
             taken.add(resource.pattern)
@@ -113,6 +111,9 @@ class Service:
                 router.add(resource.pattern, [method], _wrap_route(handler))
             if resource.websocket is not None:
                 router.add_websocket(resource.pattern, self._wrap_socket(resource.websocket))
+        echo = self.app.routes.find("/echo")
+        if is_development and (echo is None or echo[0].websocket is None):
+            router.add_websocket("/echo", self.sockets.echo)
         if is_development and taken.isdisjoint(_DEMO_FILES):
             for path, name in _DEMO_FILES.items():
                 _add_file(router, path, name)

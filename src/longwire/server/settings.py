@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from longwire.base.limits import (
     EventsLimits,
+    Http2Limits,
     HttpLimits,
     HubLimits,
     KeepaliveSettings,
@@ -64,6 +65,9 @@ class ServerSettings:
 
     tls_key: str | None = None
     """Path of the private key in PEM; needed unless the certificate's file holds it too."""
+
+    http2: bool = True
+    """Speak HTTP/2 to clients that ask for it: with TLS, and in the clear by prior knowledge."""
 
     tls_keylog: str | None = None
     """Path of a file that TLS secrets are appended to, for Wireshark. Whoever reads it can read
@@ -160,6 +164,7 @@ class Settings:
     keepalive: KeepaliveSettings = field(default_factory=KeepaliveSettings)
     compression: CompressionSettings = field(default_factory=CompressionSettings)
     http: HttpLimits = field(default_factory=HttpLimits)
+    http2: Http2Limits = field(default_factory=Http2Limits)
     native: NativeLimits = field(default_factory=NativeLimits)
     events: EventsLimits = field(default_factory=EventsLimits)
     streams: StreamLimits = field(default_factory=StreamLimits)

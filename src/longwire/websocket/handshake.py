@@ -8,7 +8,12 @@ The server's side is :mod:`~longwire.websocket.handshake_server`, the client's
 from __future__ import annotations
 
 from longwire.websocket.handshake_client import ClientHandshake
-from longwire.websocket.handshake_server import Accepted, accept_request, accept_value
+from longwire.websocket.handshake_server import (
+    Accepted,
+    accept_extended_connect,
+    accept_request,
+    accept_value,
+)
 from longwire.websocket.head import (
     HandshakeError,
     HeadReader,
@@ -27,6 +32,7 @@ __all__ = [
     "ResponseHead",
     "UriError",
     "WebSocketUri",
+    "accept_extended_connect",
     "accept_request",
     "accept_value",
     "parse_uri",

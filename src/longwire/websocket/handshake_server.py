@@ -21,7 +21,7 @@ from longwire.websocket.extensions import (
 )
 from longwire.websocket.head import REASONS, HandshakeError, RequestHead, ResponseHead
 
-__all__ = ["Accepted", "accept_request", "accept_value"]
+__all__ = ["Accepted", "accept_extended_connect", "accept_request", "accept_value"]
 
 # RFC 6455 section 1.3.
 _GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
@@ -79,6 +79,53 @@ def accept_request(
     """
     try:
         key = _check_request(request)
+    except HeaderValueError as error:
+        raise HandshakeError(400, str(error)) from None
+    answer = Headers()
+    answer.add("Upgrade", "websocket")
+    answer.add("Connection", "Upgrade")
+    answer.add("Sec-WebSocket-Accept", accept_value(key))
+    response = ResponseHead(101, REASONS[101], answer)
+    return _agree(
+        request, response, subprotocols, select_subprotocol, is_origin_allowed, deflate, headers
+    )
+
+
+def accept_extended_connect(
+    request: RequestHead,
+    *,
+    subprotocols: Sequence[str] = (),
+    select_subprotocol: Callable[[Sequence[str]], str | None] | None = None,
+    is_origin_allowed: Callable[[str | None], bool] | None = None,
+    deflate: DeflateOptions | None = None,
+    headers: HeadersLike = (),
+) -> Accepted:
+    """Check an opening request that came as an extended CONNECT; return the 200 that accepts it.
+
+    RFC 8441 section 5: over HTTP/2 and 3 the stream itself is upgraded, so there are no Upgrade,
+    Connection, Sec-WebSocket-Key and -Accept; everything else is as in :func:`accept_request`.
+    """
+    try:
+        _check_version(request.headers)
+    except HeaderValueError as error:
+        raise HandshakeError(400, str(error)) from None
+    response = ResponseHead(200, REASONS[200], Headers())
+    return _agree(
+        request, response, subprotocols, select_subprotocol, is_origin_allowed, deflate, headers
+    )
+
+
+def _agree(
+    request: RequestHead,
+    response: ResponseHead,
+    subprotocols: Sequence[str],
+    select_subprotocol: Callable[[Sequence[str]], str | None] | None,
+    is_origin_allowed: Callable[[str | None], bool] | None,
+    deflate: DeflateOptions | None,
+    headers: HeadersLike,
+) -> Accepted:
+    """Add to the response what is agreed on: the part that all versions of HTTP share."""
+    try:
         offered = _offered_subprotocols(request.headers)
         offers = parse_extensions(request.headers.get_all("Sec-WebSocket-Extensions"))
     except HeaderValueError as error:
@@ -92,11 +139,7 @@ def accept_request(
             )
     else:
         subprotocol = next((ours for ours in subprotocols if ours in offered), None)
-
-    answer = Headers()
-    answer.add("Upgrade", "websocket")
-    answer.add("Connection", "Upgrade")
-    answer.add("Sec-WebSocket-Accept", accept_value(key))
+    answer = response.headers
     if subprotocol is not None:
         answer.add("Sec-WebSocket-Protocol", subprotocol)
     agreed = None if deflate is None else accept_offer(offers, deflate)
@@ -106,11 +149,7 @@ def accept_request(
         if name.lower() in _OWN_HEADERS:
             raise ValueError(f"the header {name} belongs to the handshake and cannot be added")
         answer.add(name, value)
-    return Accepted(
-        ResponseHead(101, REASONS[101], answer),
-        subprotocol,
-        None if agreed is None else agreed[1],
-    )
+    return Accepted(response, subprotocol, None if agreed is None else agreed[1])
 
 
 def _check_request(request: RequestHead) -> str:

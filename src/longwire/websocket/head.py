@@ -19,6 +19,7 @@ __all__ = ["HandshakeError", "HeadReader", "RequestHead", "ResponseHead", "seria
 
 REASONS = {
     101: "Switching Protocols",
+    200: "OK",
     400: "Bad Request",
     403: "Forbidden",
     405: "Method Not Allowed",

@@ -6,12 +6,13 @@ const { chromium } = need("playwright-core");
 
 export const address = `http://127.0.0.1:${settings.port}/`;
 
-export async function launch() {
+export async function launch({ args = [], ...more } = {}) {
   return chromium.launchPersistentContext(path.join(settings.folder, "profile"), {
     executablePath: settings.chromium,
     headless: true,
-    args: ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"],
+    args: ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run", ...args],
     viewport: { width: 1000, height: 800 },
+    ...more,
   });
 }
 

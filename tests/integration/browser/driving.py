@@ -7,6 +7,7 @@ import os
 import queue
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -33,17 +34,19 @@ def free_port() -> int:
 class DevelopmentServer:
     """``longwire serve --dev`` on one port, to be killed and started again."""
 
-    def __init__(self, log: Path) -> None:
+    def __init__(self, log: Path, *flags: str) -> None:
         self.port = free_port()
         self._log = log
+        self._flags = flags
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         """Start it and wait until it is ready."""
         run = "import sys; from longwire.cli.main import main; sys.exit(main())"
+        arguments = ["serve", "--dev", "--port", str(self.port), *self._flags]
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-c", run, "serve", "--dev", "--port", str(self.port)],
+                [sys.executable, "-c", run, *arguments],
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 stdin=subprocess.DEVNULL,
@@ -57,8 +60,10 @@ class DevelopmentServer:
 
     def _is_ready(self) -> bool:
         try:
-            url = f"http://127.0.0.1:{self.port}/readyz"
-            with urllib.request.urlopen(url, timeout=2) as response:
+            scheme = "https" if "--tls-cert" in self._flags else "http"
+            url = f"{scheme}://127.0.0.1:{self.port}/readyz"
+            context = ssl._create_unverified_context() if scheme == "https" else None
+            with urllib.request.urlopen(url, timeout=2, context=context) as response:
                 return bool(response.status == 200)
         except (urllib.error.URLError, OSError):
             return False
