@@ -8,7 +8,7 @@ PATH=$PATH:/usr/sbin:/sbin
 
 # program:package, the program being what the tests call
 needs="nginx:nginx-light haproxy:haproxy chromium:chromium node:nodejs npm:npm curl:curl
-ip:iproute2 nft:nftables openssl:openssl"
+ip:iproute2 nft:nftables openssl:openssl redis-server:redis-server"
 
 missing_programs() { # packages on one line
     for need in $needs; do

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import atexit
+import functools
 import random
-from collections.abc import Callable
+import tempfile
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
-from longwire.base.limits import MemoryStoreLimits
+from longwire.base.limits import MemoryStoreLimits, RedisStoreLimits
 from longwire.stores.memory import MemoryStore
+from longwire.stores.redis.store import RedisStore
 from longwire.streams.store import Store
+from tests.redis_servers import RedisServer
 
 
 @dataclass
@@ -33,11 +40,41 @@ class Made:
     producer_state_s: float = field(default=3600.0)
 
 
-def make_memory_store() -> Made:
+@asynccontextmanager
+async def make_memory_store() -> AsyncIterator[Made]:
     clock = Clock()
     source = random.Random(7)
     limits = MemoryStoreLimits(producer_state_s=3600.0)
-    return Made(MemoryStore(limits=limits, clock_ms=clock, entropy=source.randbytes), clock)
+    store = MemoryStore(limits=limits, clock_ms=clock, entropy=source.randbytes)
+    yield Made(store, clock)
+    await store.close()
 
 
-STORES: dict[str, Callable[[], Made]] = {"memory": make_memory_store}
+@functools.cache
+def shared_redis() -> RedisServer:
+    """One Redis for all tests of this process, who each begin with an empty one."""
+    folder = tempfile.TemporaryDirectory(prefix="longwire-redis-")
+    server = RedisServer(Path(folder.name))
+    server.start()
+    atexit.register(folder.cleanup)
+    atexit.register(server.kill)
+    return server
+
+
+@asynccontextmanager
+async def make_redis_store() -> AsyncIterator[Made]:
+    clock = Clock()
+    source = random.Random(7)
+    limits = RedisStoreLimits(producer_state_s=3600.0)
+    server = shared_redis()
+    server.ask("FLUSHALL")
+    store = RedisStore(server.url, limits=limits, clock_ms=clock, entropy=source.randbytes)
+    await store.start()
+    yield Made(store, clock)
+    await store.close()
+
+
+STORES: dict[str, Callable[[], AbstractAsyncContextManager[Made]]] = {
+    "memory": make_memory_store,
+    "redis": make_redis_store,
+}

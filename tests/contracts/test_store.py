@@ -27,11 +27,18 @@ from tests.contracts.stores import STORES, Made
 ALL = {"entries_max": 10_000, "bytes_max": 1 << 30}
 
 
-@pytest.fixture(params=sorted(STORES))
+NEEDS_PROGRAMS = {"redis"}
+
+
+@pytest.fixture(
+    params=[
+        pytest.param(name, marks=pytest.mark.slow if name in NEEDS_PROGRAMS else ())
+        for name in sorted(STORES)
+    ]
+)
 async def made(request) -> AsyncIterator[Made]:
-    made = STORES[request.param]()
-    yield made
-    await made.store.close()
+    async with STORES[request.param]() as made:
+        yield made
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ __all__ = [
     "KeepaliveSettings",
     "MemoryStoreLimits",
     "NativeLimits",
+    "RedisStoreLimits",
     "RetentionLimits",
     "StreamLimits",
     "WebSocketLimits",
@@ -188,6 +189,45 @@ class MemoryStoreLimits:
     bytes_max: int | None = 256 * MIB
     """Payloads of all streams and 256 bytes for each entry, bytes. Past it the streams that were
     written to the longest time ago lose their oldest entries."""
+
+    producers_max: int = 10_000
+    """Producers remembered in one stream. Past it the one silent for longest is forgotten."""
+
+    producers_forgotten_max: int = 100_000
+    """Forgotten producers in one stream whose return is still recognised and reported."""
+
+    producer_state_s: float = 7 * 24 * 3600.0
+    """Silence after which a producer is forgotten, seconds. Precedent: Durable Streams, 7 days."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RedisStoreLimits:
+    """How the Redis store waits, and what it may cost. What streams may hold in all is Redis's
+    ``maxmemory``."""
+
+    connect_timeout_s: float = 3.0
+    """From the first packet to a connection that is ready for work, seconds."""
+
+    call_timeout_s: float = 5.0
+    """Until a call is answered, waiting for a connection included, seconds; past it whether it took
+    effect is not known."""
+
+    reconnect_first_s: float = 0.05
+    """Longest pause before the first new attempt to connect, seconds. It doubles with each."""
+
+    reconnect_max_s: float = 2.0
+    """Longest pause between two attempts to connect, seconds."""
+
+    canary_interval_s: float = 5.0
+    """Between two probes through the live path, seconds. A deaf subscription is noticed within two
+    of them. Precedent: NATS looks every 2 minutes, centrifuge after 40 s of quiet."""
+
+    queued_bytes_max: int = 64 * MIB
+    """Calls that wait for Redis, bytes; past it they are refused."""
+
+    live_bytes_max: int = 1 * MIB
+    """Entries told on the live path with one append, bytes. Above, those who follow the stream read
+    it from the log. Redis cuts a subscriber for whom 32 MiB wait."""
 
     producers_max: int = 10_000
     """Producers remembered in one stream. Past it the one silent for longest is forgotten."""

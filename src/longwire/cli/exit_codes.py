@@ -6,7 +6,8 @@ code  meaning
 0     done; for ``serve``: asked to stop, drained, stopped
 1     something that should not happen; the traceback says what
 2     the command line is wrong
-69    cannot listen: the address is in use, not ours or not allowed (EX_UNAVAILABLE)
+69    cannot listen (the address is in use, not ours or not allowed), or the store cannot be
+      reached (EX_UNAVAILABLE)
 78    the configuration is wrong: a setting, a certificate, the application (EX_CONFIG)
 129+  128 plus the number of the second signal, which cut a drain short
 ====  =========================================================================

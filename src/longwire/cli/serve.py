@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from longwire.base.errors import ConfigError
+from longwire.base.errors import ConfigError, StoreError
 from longwire.cli.config import config_option, parse_set_flags, read_configuration, set_option
 from longwire.cli.exit_codes import CONFIG, UNAVAILABLE, CommandError
 from longwire.net.loops import run
@@ -93,7 +93,7 @@ def serve_command(
         app = App() if application is None else load_app(application)
         service = Service(app, settings, is_development=is_development)
         return run(serve_until_stopped(service, announce))
-    except ListenError as error:
+    except (ListenError, StoreError) as error:
         raise CommandError(UNAVAILABLE, str(error)) from None
     except ConfigError as error:
         raise CommandError(CONFIG, str(error)) from None

@@ -15,7 +15,7 @@ from longwire.hub.records import Recorded, join_frames, split_runs
 from longwire.hub.sinks import Encoder
 from longwire.hub.subscription import ReaderState, Subscription
 from longwire.streams.entry import Entry
-from longwire.streams.position import Position
+from longwire.streams.position import START, Position
 
 __all__ = ["Channel"]
 
@@ -29,6 +29,7 @@ class Channel:
         "_recent",
         "_recent_bytes",
         "closed_at",
+        "doubts",
         "flushed",
         "fresh",
         "head",
@@ -49,6 +50,8 @@ class Channel:
         """Where the stream ends, once it is closed and that is known."""
         self.readers = 0
         """Subscriptions, those being opened included."""
+        self.doubts = 0
+        """Times that all was forgotten: what was read before does not count after."""
         self.tails: dict[Encoder | None, dict[Subscription, None]] = {}
         # A gapless run of entries that ends at head.
         self._recent: list[Recorded] = []
@@ -65,9 +68,14 @@ class Channel:
         """Take new entries; return the subscribers at the tail that they do not connect to.
 
         Entries that are known already are passed over: the store's answer to an append and
-        somebody's read may bring the same ones.
+        somebody's read may bring the same ones. Others at offsets that were passed already mean
+        that the log was rolled back and written on: nothing that is known here counts then.
         """
         cut_off: list[Subscription] = []
+        entries = tuple(entries)
+        if entries and self._is_passed(entries[-1].position):
+            # The links make it one chain: who knows the last of them knows them all.
+            return cut_off if self._is_known(entries[-1].position) else self.forget()
         for entry in entries:
             self.place(entry.previous)
             head = self.head
@@ -86,6 +94,27 @@ class Channel:
         self.head = entry.position
         self.fresh.append(recorded)
         self._remember([recorded])
+
+    def _is_passed(self, position: Position) -> bool:
+        head = self.head
+        return head is not None and position.epoch == head.epoch and position.offset <= head.offset
+
+    def _is_known(self, position: Position) -> bool:
+        if position == self.head:
+            return True
+        recent = self._recent
+        index = position.offset - recent[0].entry.position.offset if recent else -1
+        return 0 <= index < len(recent) and recent[index].entry.position == position
+
+    def forget(self) -> list[Subscription]:
+        """Know nothing of the stream any more; return those at the tail, who have to ask the log.
+
+        Their positions are judged there, so whoever has seen what is gone is told so.
+        """
+        cut_off = self.rebase(START)
+        self.head = self.flushed = self.closed_at = None
+        self.doubts += 1
+        return cut_off
 
     def rebase(self, position: Position) -> list[Subscription]:
         """Start over from ``position``; return those at the tail, who have to ask the log."""

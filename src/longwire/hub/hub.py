@@ -16,13 +16,13 @@ from longwire.base.limits import HubLimits, StreamLimits
 from longwire.hub.channel import Channel
 from longwire.hub.counters import HubCounters
 from longwire.hub.errors import SubscriptionLimitError
+from longwire.hub.following import Follower
 from longwire.hub.policy import AllowAll, Policy
 from longwire.hub.publishing import Done, Publish, Publisher, SettingsFor
 from longwire.hub.readers import Readers
 from longwire.hub.sinks import Sink
 from longwire.hub.subscription import Attachment, Subscription
 from longwire.streams.errors import StoreUnavailableError, StreamError
-from longwire.streams.position import START
 from longwire.streams.store import Appended, Store, StreamInfo, StreamSettings
 from longwire.streams.verdict import Start
 
@@ -74,6 +74,8 @@ class Hub:
             settings_for,
             self._stored,
         )
+        self._follower = Follower(self._channels, self._readers, self._mark_dirty)
+        store.listen(self._follower)
         self._maintenance: asyncio.Task[None] | None = None
 
     @property
@@ -153,20 +155,15 @@ class Hub:
     async def delete_stream(self, stream: str) -> bool:
         """Remove ``stream``; subscribers are told by a gap and wait for its next life."""
         is_deleted = await self.store.delete(stream)
-        channel = self._channels.get(stream)
-        if is_deleted and channel is not None:
-            channel.closed_at = None
-            self._readers.cut_off(channel.rebase(START))
+        if is_deleted and not self.store.is_shared:
+            self._follower.deleted(stream)
         return is_deleted
 
     def _stored(self, stream: str, appended: Appended) -> None:
-        channel = self._channels.get(stream)
-        if channel is None:
-            return
-        self._readers.cut_off(channel.offer(appended.entries))
-        if appended.is_closed:
-            channel.closed_at = appended.tail
-        self._mark_dirty(channel)
+        # A shared store tells of everything in the order of the log, which its answers to this
+        # process's own appends are not in.
+        if not self.store.is_shared:
+            self._follower.appended(stream, appended.entries, appended.tail, appended.is_closed)
 
     # -- subscribing ----------------------------------------------------------------------------
 
@@ -187,7 +184,12 @@ class Hub:
         try:
             # The channel exists by now: what is appended from here on is offered to it, so
             # nothing can fall between the store's answer and the channel.
+            await self.store.watch(stream)
+            doubts = channel.doubts
             verdict = await self.store.seek(stream, start)
+            while channel.doubts != doubts:  # the answer may be of a log that is gone
+                doubts = channel.doubts
+                verdict = await self.store.seek(stream, start)
         except BaseException as error:
             self.counters.subscriptions -= 1
             self._release(channel)
@@ -220,6 +222,7 @@ class Hub:
         if channel.readers == 0 and self._channels.get(channel.name) is channel:
             del self._channels[channel.name]
             self._dirty.pop(channel, None)
+            self.store.unwatch(channel.name)
 
     # -- the flush of the tick ------------------------------------------------------------------
 

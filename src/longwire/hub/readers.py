@@ -185,10 +185,14 @@ class Readers:
             reader = self._waiting.popleft()
             if reader.state is not ReaderState.BEHIND or self._move_in_memory(reader):
                 continue
-            head = reader.channel.head
+            channel = reader.channel
+            head, doubts = channel.head, channel.doubts
             page = await self._read(reader)
             if page is not None and reader.state is ReaderState.BEHIND:
-                self._take_page(reader, page, head)
+                if channel.doubts == doubts:
+                    self._take_page(reader, page, head)
+                else:
+                    self._wait_for_log(reader)  # the page may be of a log that is gone
             pages += 1
             if pages % _PAGES_PER_TURN == 0:
                 await asyncio.sleep(0)

@@ -9,13 +9,9 @@ from longwire.base.errors import ConfigError
 from longwire.identity.origins import OriginPolicy
 from longwire.server.patterns import StreamPattern
 from longwire.server.settings import Settings
+from longwire.server.store_urls import find_url_problem
 
-__all__ = ["STORES_AVAILABLE", "check_rules"]
-
-STORES_AVAILABLE = ("memory",)
-"""The stores that exist; the others that are planned are refused by name."""
-
-_STORES_PLANNED = ("sqlite:", "redis:", "rediss:", "nats:")
+__all__ = ["check_rules"]
 
 _KeyPath = tuple[str, ...]
 
@@ -43,8 +39,9 @@ def check_rules(
         is_alone = key == "tls_key" and server.tls_cert is None
         if path is not None and not is_alone and not Path(path).is_file():
             refuse("server", key, f'is "{path}", where no file is', "name a file in PEM format")
-    if settings.store.url not in STORES_AVAILABLE:
-        refuse("store", "url", *_wrong_store(settings.store.url))
+    url_problem = find_url_problem(settings.store.url)
+    if url_problem is not None:
+        refuse("store", "url", *url_problem)
     for text in settings.origins.allowed:
         try:
             OriginPolicy([text])
@@ -57,11 +54,3 @@ def check_rules(
             except ConfigError as error:
                 refuse("anonymous", key, f"does not fit: {error.message}", error.hint)
     return problems
-
-
-def _wrong_store(url: str) -> tuple[str, str]:
-    available = " and ".join(f'"{name}"' for name in STORES_AVAILABLE)
-    if url.startswith(_STORES_PLANNED):
-        kind = url.partition(":")[0]
-        return f'is "{url}", but the {kind} store is not built yet', f"available is {available}"
-    return f'is "{url}", which names no store', f"available is {available}"

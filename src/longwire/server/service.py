@@ -44,10 +44,10 @@ class Service:
         self.app = app
         self.settings = settings
         self.metrics = ServerMetrics()
-        self.operations = Operations(self.metrics)
         self.origins = OriginPolicy(settings.origins.allowed)
         app.permissions.allow_anonymous(settings.anonymous)
         self.hub = make_hub(settings, AppPolicy(app))
+        self.operations = Operations(self.metrics, self.hub.store.health)
         self.metrics.add_figures(lambda: hub_figures(self.hub))
         self.sockets = SocketEndpoints(settings, self.origins, self.metrics)
         self.gateways = StreamGateways(self.hub, settings, self.sockets, self.origins)
@@ -56,7 +56,11 @@ class Service:
         self._loop_watch: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Get ready for the first request. An error in a start hook is raised as it is."""
+        """Get ready for the first request. An error in a start hook is raised as it is.
+
+        Raises ``StoreError`` when the store cannot be used.
+        """
+        await self.hub.store.start()
         self.app.bind(self)
         self.hub.start()
         self._loop_watch = asyncio.create_task(self.metrics.watch_loop())

@@ -19,6 +19,7 @@ from longwire.base.limits import (
     KeepaliveSettings,
     MemoryStoreLimits,
     NativeLimits,
+    RedisStoreLimits,
     RetentionLimits,
     StreamLimits,
     WebSocketLimits,
@@ -87,7 +88,11 @@ class StoreSettings:
     """Where streams are kept."""
 
     url: str = "memory"
-    """``memory``: gone when the process ends. Durable stores are not built yet."""
+    """``memory``: gone when the process ends. ``redis://[USER:PASSWORD@]HOST:PORT[/DATABASE]``
+    (``rediss://`` over TLS, ``redis+unix://PATH``): shared by all servers on that Redis."""
+
+    redis_prefix: str = "longwire:"
+    """What all keys in Redis begin with. Servers that share streams share it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,5 +175,6 @@ class Settings:
     streams: StreamLimits = field(default_factory=StreamLimits)
     retention: RetentionLimits = field(default_factory=RetentionLimits)
     memory_store: MemoryStoreLimits = field(default_factory=MemoryStoreLimits)
+    redis_store: RedisStoreLimits = field(default_factory=RedisStoreLimits)
     hub: HubLimits = field(default_factory=HubLimits)
     log: LogSettings = field(default_factory=LogSettings)

@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from longwire.base.errors import ConfigError
 from longwire.hub.hub import Hub
 from longwire.hub.policy import Policy
 from longwire.hub.publishing import Publish
 from longwire.server.settings import Settings
-from longwire.stores.memory import MemoryStore
+from longwire.server.store_urls import make_store
 from longwire.streams.entry import BYTES, JSON, NewEntry, normalize_content_type
 from longwire.streams.store import Appended, StreamSettings
 
@@ -18,15 +17,13 @@ __all__ = ["hub_figures", "make_hub", "publish_from_application"]
 
 
 def make_hub(settings: Settings, policy: Policy) -> Hub:
-    """Return a hub on the store that is configured."""
-    if settings.store.url != "memory":  # the configuration is checked before
-        raise ConfigError("store.url", f'there is no store "{settings.store.url}"')
+    """Return a hub on the store that is configured. Raises ``ConfigError``."""
 
     def settings_for(stream: str, content_type: str) -> StreamSettings:
         return StreamSettings(content_type=content_type, retention=settings.retention)
 
     return Hub(
-        MemoryStore(limits=settings.memory_store),
+        make_store(settings),
         policy=policy,
         limits=settings.hub,
         stream_limits=settings.streams,
@@ -82,5 +79,6 @@ def hub_figures(hub: Hub) -> dict[str, tuple[str, float, bool]]:
         ),
         "gaps": ("Gaps told to subscribers.", sum(counters.gaps.values()), True),
         "store_failures": ("Failures of the store.", counters.store_failures, True),
+        **hub.store.figures(),
     }
     return {f"longwire_{name}": figure for name, figure in figures.items()}

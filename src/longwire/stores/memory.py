@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 
 from longwire.base.entropy import Entropy
 from longwire.base.limits import MemoryStoreLimits
+from longwire.stores.local import LocalStore
 from longwire.stores.memory_stream import MemoryStream
 from longwire.streams.errors import (
     StoreFullError,
@@ -30,7 +31,7 @@ def _wall_clock_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-class MemoryStore:
+class MemoryStore(LocalStore):
     """A :class:`~longwire.streams.store.Store` in the memory of this process.
 
     No method ever waits. ``clock_ms`` is Unix time in milliseconds, ``entropy`` draws the epochs;

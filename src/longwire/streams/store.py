@@ -24,6 +24,11 @@ that has seen more than the log holds is refused with ``ahead``, ``diverged`` or
 ``StoreUnavailableError``, and when the caller is cancelled, the append may or may not have been
 stored; sending it again with the same producer stamp is safe, and tells.
 
+**Sharing.** A store that several processes write to (``is_shared``) tells its listener what was
+appended to the streams that it watches, whoever appended it, in the order of the log. Whenever
+something may have gone unheard, or the log may have lost its end, it says so instead
+(:class:`~longwire.streams.listener.Listener`), at once and without waiting for the next append.
+
 **Cancellation.** Every coroutine may be cancelled; the store stays consistent.
 
 **Threads.** A store belongs to one event loop.
@@ -31,13 +36,14 @@ stored; sending it again with the same producer stamp is safe, and tells.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from longwire.base.limits import RetentionLimits
 from longwire.streams.entry import JSON, Durability, Entry, NewEntry
 from longwire.streams.errors import StreamError
+from longwire.streams.listener import Listener
 from longwire.streams.position import Position
 from longwire.streams.producer import ProducerStamp
 from longwire.streams.verdict import Reason, Start, Verdict
@@ -146,6 +152,35 @@ class Page:
 
 class Store(Protocol):
     """Where streams are kept. The module's docstring is part of the contract."""
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether other processes may write to it, too. Then subscribers get what the listener is
+        told, and nothing from the answers of appends: one order for all."""
+
+    async def start(self) -> None:
+        """Get ready; called once, before everything else but ``listen``.
+
+        Raises ``StoreError`` when the store cannot be reached, or is not fit for use.
+        """
+
+    def listen(self, listener: Listener) -> None:
+        """Tell ``listener`` of the streams that are watched. There is one listener."""
+
+    async def watch(self, stream: str) -> None:
+        """Tell the listener of everything that is appended to ``stream`` from the return on.
+
+        Watching what is watched already waits for the same. Raises ``StoreUnavailableError``.
+        """
+
+    def unwatch(self, stream: str) -> None:
+        """Tell nothing more of ``stream``."""
+
+    def health(self) -> str | None:
+        """Why the store can not be used now, in a few words; ``None`` when it can."""
+
+    def figures(self) -> Mapping[str, tuple[str, float, bool]]:
+        """What the store counts, for the metrics: (meaning, value, whether it only grows)."""
 
     async def create(self, stream: str, settings: StreamSettings) -> tuple[StreamInfo, bool]:
         """Create ``stream``; return what it is and whether it was created now.

@@ -114,7 +114,6 @@ def test_shown_configuration_can_be_read_again(
     ("store", "expected"),
     [
         ("sqlite:x.db", 'store.url is "sqlite:x.db", but the sqlite store is not built yet'),
-        ("redis://h", 'store.url is "redis://h", but the redis store is not built yet'),
         ("nats://h", 'store.url is "nats://h", but the nats store is not built yet'),
         ("tape", 'store.url is "tape", which names no store'),
     ],
@@ -124,7 +123,8 @@ def test_store_that_does_not_exist_is_named(
 ) -> None:
     assert main(["serve", "--store", store]) == 2
     error = capsys.readouterr().err
-    assert error == f'longwire: --store: {expected} (available is "memory")\n'
+    available = 'available are "memory" and "redis://HOST:PORT"'
+    assert error == f"longwire: --store: {expected} ({available})\n"
 
 
 def test_doctor_reports_on_this_installation(capsys: pytest.CaptureFixture[str]) -> None:

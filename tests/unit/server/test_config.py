@@ -238,15 +238,25 @@ WRONG_FILES = [
         ),
     ),
     (
-        "[store]\nurl = 'redis://host'\n",
+        "[store]\nurl = 'nats://host'\n",
         (
-            'longwire.toml:2: store.url is "redis://host", but the redis store is not built yet '
-            '(available is "memory")'
+            'longwire.toml:2: store.url is "nats://host", but the nats store is not built yet '
+            '(available are "memory" and "redis://HOST:PORT")'
+        ),
+    ),
+    (
+        "[store]\nurl = 'redis://host:many'\n",
+        (
+            'longwire.toml:2: store.url is "redis://host:many", whose address cannot be read: '
+            "Port could not be cast to integer value as 'many' (redis://HOST:PORT/DATABASE)"
         ),
     ),
     (
         "[store]\nurl = 'memroy'\n",
-        'longwire.toml:2: store.url is "memroy", which names no store (available is "memory")',
+        (
+            'longwire.toml:2: store.url is "memroy", which names no store '
+            '(available are "memory" and "redis://HOST:PORT")'
+        ),
     ),
     (
         "[server\nport = 1\n",

@@ -1,0 +1,52 @@
+"""What the hub does with news of a stream, whether from its own appends or from a shared store."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from longwire.hub.channel import Channel
+from longwire.hub.readers import Readers
+from longwire.streams.entry import Entry
+from longwire.streams.position import START, Position
+
+__all__ = ["Follower"]
+
+
+class Follower:
+    """The hub as the :class:`~longwire.streams.listener.Listener` of its store."""
+
+    def __init__(
+        self,
+        channels: Mapping[str, Channel],
+        readers: Readers,
+        mark_dirty: Callable[[Channel], None],
+    ) -> None:
+        self._channels = channels
+        self._readers = readers
+        self._mark_dirty = mark_dirty
+
+    def appended(
+        self, stream: str, entries: Sequence[Entry], tail: Position, is_closed: bool
+    ) -> None:
+        channel = self._channels.get(stream)
+        if channel is None:
+            return
+        self._readers.cut_off(channel.offer(entries))
+        if is_closed:
+            channel.closed_at = tail
+        self._mark_dirty(channel)
+
+    def deleted(self, stream: str) -> None:
+        channel = self._channels.get(stream)
+        if channel is not None:
+            channel.closed_at = None
+            self._readers.cut_off(channel.rebase(START))
+
+    def doubt(self, stream: str | None) -> None:
+        if stream is None:
+            channels = list(self._channels.values())
+        else:
+            found = self._channels.get(stream)
+            channels = [] if found is None else [found]
+        for channel in channels:
+            self._readers.cut_off(channel.forget())
