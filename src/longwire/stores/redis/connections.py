@@ -108,10 +108,10 @@ class Connections:
     def figures(self) -> dict[str, tuple[str, float, bool]]:
         """What is counted, for the metrics: (meaning, value, whether it only grows)."""
         connects = self.writes.connects + self.reads.connects + self.live.connects
-        round_trips = self.writes.round_trips + self.reads.round_trips
+        writes = self.writes.writes + self.reads.writes
         return {
             "redis_connects": ("Connections made to Redis.", connects, True),
-            "redis_round_trips": ("Pipelines sent to Redis.", round_trips, True),
+            "redis_pipelines": ("Pipelines sent to Redis.", writes, True),
             "redis_live_messages": ("Messages of the live path.", self.live.messages, True),
             "redis_streams_watched": ("Streams on the live path now.", self.live.watched, False),
             "redis_canary_latency_seconds": (

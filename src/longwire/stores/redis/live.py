@@ -68,7 +68,6 @@ class LivePath:
         self._has_commands = asyncio.Event()
         self._connection: RedisConnection | None = None
         self._owner: asyncio.Task[None] | None = None
-        self._dropping: asyncio.Task[None] | None = None
         self.problem: str | None = "not connected yet"
         """Why nothing is heard; ``None`` while connected and everything is watched."""
         self.connects = 0
@@ -124,8 +123,7 @@ class LivePath:
         if connection is not None:
             logger.warning("%s: the live path is dropped: %s", self._address.shown, reason)
             self.problem = reason
-            # Closing wakes the owner, who waits for what will not come.
-            self._dropping = asyncio.get_running_loop().create_task(connection.close())
+            connection.abort()  # which wakes the owner, who waits for what will not come
 
     # -- the owner ------------------------------------------------------------------------------
 
@@ -239,4 +237,4 @@ class LivePath:
                 if commands:
                     await connection.send(commands)
         except StoreError:
-            await connection.close()  # which the owner notices
+            connection.abort()  # which the owner notices

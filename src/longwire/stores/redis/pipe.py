@@ -1,13 +1,14 @@
 """Calls of scripts over one connection that one task owns: what a tick brings goes in one write.
 
-While a round trip is under way the next calls gather, so many small appends cost one. Calls are
-answered in the order in which they were made.
+Answers are read beside, so a connection that breaks is noticed also when nothing is asked. Calls
+take effect in the order in which they were made.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import random
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
@@ -25,14 +26,14 @@ __all__ = ["Pipe"]
 
 logger = logging.getLogger("longwire.stores.redis")
 
-_BATCH_BYTES_MAX = 1 << 20
-"""Written in one round trip; one larger call goes alone."""
+_WRITE_BYTES_MAX = 1 << 20
+"""Handed to the connection at a time; one larger call goes alone."""
 
 
 class _Call:
     """One call on its way."""
 
-    __slots__ = ("arguments", "future", "made_at", "script", "size")
+    __slots__ = ("arguments", "future", "has_source", "made_at", "script", "size")
 
     def __init__(
         self,
@@ -45,14 +46,20 @@ class _Call:
         self.arguments = arguments
         self.future = future
         self.made_at = made_at
+        self.has_source = False
+        """Whether the script goes along, since Redis does not know it."""
         self.size = sum(map(len, arguments))
 
-    def packed(self, *, with_source: bool = False) -> bytes:
+    def packed(self) -> bytes:
         if self.script is None:
             return pack(*self.arguments)
-        if with_source:
+        if self.has_source:
             return pack(b"EVAL", self.script.source, *self.arguments)
         return pack(b"EVALSHA", self.script.sha, *self.arguments)
+
+    def finish(self, reply: Any) -> None:
+        if not self.future.done():
+            self.future.set_result(reply)
 
     def fail(self, error: Exception) -> None:
         if not self.future.done():
@@ -61,11 +68,11 @@ class _Call:
 
 
 class Pipe:
-    """A connection, its owner task, and the calls that wait for it.
+    """A connection, its owner task, and the calls on their way.
 
     ``greet`` is awaited with every new connection before any call goes over it. It may raise
-    ``StoreError`` to refuse it. When Redis cannot be reached, calls wait for ``call_timeout_s`` at
-    most and fail with ``StoreUnavailableError``, which leaves open whether they took effect.
+    ``StoreError`` to refuse it. A call that is not answered in ``call_timeout_s``, waiting for a
+    connection included, fails with ``StoreUnavailableError``: whether it took effect is open.
     """
 
     def __init__(
@@ -78,27 +85,33 @@ class Pipe:
         self._limits = limits
         self._greet = greet
         self._waiting: deque[_Call] = deque()
-        self._waiting_bytes = 0
+        self._sent: deque[_Call] = deque()
+        # Calls of scripts that Redis did not know: sent again, in order, once all are answered.
+        self._unknown: list[_Call] = []
+        self._bytes = 0
         self._wakeup = asyncio.Event()
         self._connection: RedisConnection | None = None
-        self._owner: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
         self.problem: str | None = "not connected yet"
         """Why there is no connection; ``None`` when there is one."""
         self.connects = 0
-        self.round_trips = 0
+        self.writes = 0
 
     async def start(self) -> None:
         """Connect for the first time. Raises ``StoreError``."""
         await self._connect()
-        self._owner = asyncio.get_running_loop().create_task(self._own())
+        loop = asyncio.get_running_loop()
+        self._tasks = [loop.create_task(self._own()), loop.create_task(self._watch_deadlines())]
 
     async def stop(self) -> None:
-        """End the owner, then fail what waits."""
-        if self._owner is not None:
-            self._owner.cancel()
-            await asyncio.wait([self._owner])
+        """End the owner, then fail what is on its way."""
+        tasks, self._tasks = self._tasks, []
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
         await self._disconnect("the store is closed")
-        self._fail_waiting(lambda call: True)
+        self._fail_waiting(math.inf)
 
     def call(
         self, script: Script | None, keys: Sequence[bytes], arguments: Sequence[bytes]
@@ -112,16 +125,15 @@ class Pipe:
         if script is not None:
             arguments = [b"%d" % len(keys), *keys, *arguments]
         call = _Call(script, arguments, future, loop.time())
-        if self._owner is None or self._owner.done():
+        if not self._tasks:
             call.fail(StoreUnavailableError("the store is closed"))
-            return future
-        if self._waiting_bytes + call.size > self._limits.queued_bytes_max and self._waiting:
-            waiting = f"{self._waiting_bytes} bytes wait for it"
+        elif self._bytes and self._bytes + call.size > self._limits.queued_bytes_max:
+            waiting = f"{self._bytes} bytes are on their way"
             call.fail(StoreUnavailableError(f"{self._address.shown} does not keep up: {waiting}"))
-            return future
-        self._waiting.append(call)
-        self._waiting_bytes += call.size
-        self._wakeup.set()
+        else:
+            self._waiting.append(call)
+            self._bytes += call.size
+            self._wakeup.set()
         return future
 
     async def exchange(self, commands: Sequence[tuple[bytes, ...]]) -> list[Any]:
@@ -137,10 +149,12 @@ class Pipe:
         return replies
 
     def drop_connection(self, reason: str) -> None:
-        """Connect anew before the next call."""
-        if self._connection is not None and self.problem is None:
+        """Connect anew: this connection leads nowhere, or to a server that has changed."""
+        connection = self._connection
+        if connection is not None and self.problem is None:
+            logger.warning("%s: a connection is dropped: %s", self._address.shown, reason)
             self.problem = reason
-            self._wakeup.set()
+            connection.abort()  # which wakes the owner
 
     # -- the owner ------------------------------------------------------------------------------
 
@@ -148,36 +162,23 @@ class Pipe:
         failures = 0
         while True:
             try:
-                if self.problem is not None:
-                    await self._disconnect(self.problem)
-                    await asyncio.sleep(self._backoff_s(failures))
+                if self._connection is None:
                     await self._connect()
-                await self._wakeup.wait()
-                self._wakeup.clear()
-                while self._waiting and self.problem is None:
-                    await self._round_trip()
                 failures = 0
+                await self._use_connection()
             except (StoreError, TimeoutError) as error:
-                failures = min(failures + 1, 16)
-                self._note_problem(str(error) or "no answer in time")
-                self._expire_waiting()
+                problem = self.problem or str(error) or "no answer in time"
             except Exception as error:
                 logger.exception("%s: the owner of the connection failed", self._address.shown)
-                failures = min(failures + 1, 16)
-                self._note_problem(f"{type(error).__name__}: {error}")
-                self._expire_waiting()
-
-    def _note_problem(self, problem: str) -> None:
-        if self.problem != problem:
-            logger.warning("%s", problem)
-        self.problem = problem
-
-    def _backoff_s(self, failures: int) -> float:
-        # Full jitter, so that many servers do not come back in step.
-        limits = self._limits
-        return random.uniform(
-            0, min(limits.reconnect_max_s, limits.reconnect_first_s * 2**failures)
-        )
+                problem = f"{type(error).__name__}: {error}"
+            if self.problem is None:
+                logger.warning("%s", problem)
+            await self._disconnect(problem)
+            # Full jitter, so that many servers do not come back in step.
+            limits = self._limits
+            failures = min(failures + 1, 16)
+            longest_s = min(limits.reconnect_max_s, limits.reconnect_first_s * 2**failures)
+            await asyncio.sleep(random.uniform(0, longest_s))
 
     async def _connect(self) -> None:
         connection = self._address.make_connection()
@@ -201,59 +202,90 @@ class Pipe:
         self.problem = reason
         if connection is not None:
             await connection.close()
+        # Those that were sent may have taken effect; those that Redis did not know have not.
+        while self._sent:
+            self._forget(self._sent.popleft()).fail(
+                StoreUnavailableError(f"{self._address.shown}: the connection was lost: {reason}")
+            )
+        self._waiting.extendleft(reversed(self._unknown))
+        self._unknown.clear()
 
-    async def _round_trip(self) -> None:
-        batch = self._take_batch()
-        try:
-            replies = await self._exchange([call.packed() for call in batch])
-            # A script that Redis does not know (SCRIPT FLUSH) has done nothing, nor has what
-            # followed it under the same name: send those again, in order, with their source.
-            unknown = [i for i, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
-            if unknown:
-                again = await self._exchange([batch[i].packed(with_source=True) for i in unknown])
-                for i, reply in zip(unknown, again, strict=True):
-                    replies[i] = reply
-        except BaseException as error:
-            reason = str(error) or "no answer in time"
-            for call in batch:
-                call.fail(StoreUnavailableError(f"{self._address.shown} failed: {reason}"))
-            raise
-        for call, reply in zip(batch, replies, strict=True):
-            if isinstance(reply, ReadOnlyError):
-                # It was the master and is a replica now: whoever is master has the same address.
-                self.problem = "it has become a replica"
-                reply = StoreUnavailableError(f"{self._address.shown}: {self.problem}")
-            if isinstance(reply, (ResponseError, StoreUnavailableError)):
-                call.fail(reply)
-            elif not call.future.done():
-                call.future.set_result(reply)
-
-    async def _exchange(self, packed: list[bytes]) -> list[Any]:
+    async def _use_connection(self) -> None:
+        """Send and receive until the connection is lost, which raises ``StoreError``."""
         connection = self._connection
         assert connection is not None
-        self.round_trips += 1
-        async with asyncio.timeout(self._limits.call_timeout_s):
-            await connection.send(packed)
-            return [await connection.receive() for _ in packed]
+        writer = asyncio.get_running_loop().create_task(self._write_calls(connection))
+        try:
+            while True:
+                self._take_reply(await connection.receive())
+        finally:
+            writer.cancel()
+
+    async def _write_calls(self, connection: RedisConnection) -> None:
+        try:
+            while True:
+                await self._wakeup.wait()
+                self._wakeup.clear()
+                # A turn of the loop, so that what this tick brings goes along.
+                await asyncio.sleep(0)
+                while self._waiting and not self._unknown:
+                    batch = self._take_batch()
+                    self._sent.extend(batch)
+                    self.writes += 1
+                    await connection.send([call.packed() for call in batch])
+        except StoreError:
+            connection.abort()  # which the owner notices
+
+    def _take_reply(self, reply: Any) -> None:
+        if not self._sent:
+            raise StoreError(f"{self._address.shown} answers what was not asked", retryable=True)
+        call = self._sent.popleft()
+        if isinstance(reply, NoScriptError) and not call.has_source:
+            # SCRIPT FLUSH, by somebody: nothing was done.
+            call.has_source = True
+            self._unknown.append(call)
+        else:
+            self._forget(call)
+            if isinstance(reply, ReadOnlyError):
+                # It was the master and is a replica now: whoever is master has the same address.
+                problem = "it has become a replica"
+                call.fail(StoreUnavailableError(f"{self._address.shown}: {problem}"))
+                self.drop_connection(problem)
+            elif isinstance(reply, ResponseError):
+                call.fail(reply)
+            else:
+                call.finish(reply)
+        if self._unknown and not self._sent:
+            self._waiting.extendleft(reversed(self._unknown))
+            self._unknown.clear()
+            self._wakeup.set()
 
     def _take_batch(self) -> list[_Call]:
         batch: list[_Call] = []
         size = 0
-        while self._waiting and (not batch or size + self._waiting[0].size <= _BATCH_BYTES_MAX):
+        while self._waiting and (not batch or size + self._waiting[0].size <= _WRITE_BYTES_MAX):
             call = self._waiting.popleft()
-            self._waiting_bytes -= call.size
             size += call.size
             batch.append(call)
         return batch
 
+    def _forget(self, call: _Call) -> _Call:
+        self._bytes -= call.size
+        return call
+
     # -- what has waited too long ---------------------------------------------------------------
 
-    def _expire_waiting(self) -> None:
-        oldest = asyncio.get_running_loop().time() - self._limits.call_timeout_s
-        self._fail_waiting(lambda call: call.made_at <= oldest)
+    async def _watch_deadlines(self) -> None:
+        loop = asyncio.get_running_loop()
+        timeout_s = self._limits.call_timeout_s
+        while True:
+            await asyncio.sleep(timeout_s / 10)
+            too_old = loop.time() - timeout_s
+            if self._sent and self._sent[0].made_at <= too_old:
+                self.drop_connection(f"no answer within {timeout_s:g} s")
+            self._fail_waiting(too_old)
 
-    def _fail_waiting(self, is_over: Callable[[_Call], bool]) -> None:
-        while self._waiting and is_over(self._waiting[0]):
-            call = self._waiting.popleft()
-            self._waiting_bytes -= call.size
+    def _fail_waiting(self, made_until: float) -> None:
+        while self._waiting and self._waiting[0].made_at <= made_until:
+            call = self._forget(self._waiting.popleft())
             call.fail(StoreUnavailableError(f"{self._address.shown}: {self.problem}"))

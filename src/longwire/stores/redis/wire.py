@@ -92,6 +92,12 @@ class RedisConnection:
         await self.send([pack(*command) for command in commands])
         return [await self.receive() for _ in commands]
 
+    def abort(self) -> None:
+        """Close it under whoever reads or writes; both get an error. ``close`` is still needed."""
+        writer = self._connection._writer  # the library has no call for this
+        if writer is not None:
+            writer.transport.abort()
+
     async def close(self) -> None:
         """Give the connection back."""
         try:

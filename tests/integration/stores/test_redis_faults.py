@@ -1,0 +1,199 @@
+"""What happens to Redis and to the way there: nothing acknowledged is lost, no reader starves."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from pathlib import Path
+
+import pytest
+
+from longwire.base.errors import StoreError
+from longwire.base.limits import RedisStoreLimits
+from longwire.stores.redis.store import RedisStore
+from longwire.streams.errors import StoreFullError, StoreUnavailableError, StreamError
+from longwire.streams.position import START
+from longwire.streams.verdict import Reason
+from tests.integration.stores.nodes import QUICK, Node, Proxy, nodes, request, until
+from tests.redis_servers import RedisServer, free_port
+
+pytestmark = pytest.mark.slow
+
+INTERVAL_S = QUICK.canary_interval_s
+
+
+async def keep_publishing(node: Node, payloads: list[bytes], stop: asyncio.Event) -> None:
+    """Publish numbered entries until told to stop, each over again until it is stored."""
+    sequence = 0
+    while not stop.is_set():
+        payload = b"%d" % sequence
+        try:
+            await node.publish(payload, stamp=("p", 0, sequence))
+        except StoreUnavailableError:
+            await asyncio.sleep(0.01)
+            continue
+        payloads.append(payload)
+        sequence += 1
+        await asyncio.sleep(0.002)
+
+
+async def test_deaf_subscription_is_noticed_within_two_intervals_and_nothing_is_lost(
+    redis: RedisServer,
+) -> None:
+    async with Proxy(redis.port) as proxy, nodes(1, redis.url) as (writer,):
+        reader = Node(proxy.url)
+        await reader.store.start()
+        live = proxy.connections - 1  # the live path is opened last
+        stop, stored = asyncio.Event(), []
+        record = await reader.subscribe()
+        load = asyncio.create_task(keep_publishing(writer, stored, stop))
+        await until(lambda: len(record.payloads) > 20 and reader.store.health() is None, "live")
+        proxy.swallow(live)
+        figures = reader.store.figures
+        probes = figures()["redis_canary_probes"][1]
+        await until(lambda: figures()["redis_deaf"][1] == 1, "noticed")
+        # One probe is sent each interval and has less than one to come back. Another is sent as
+        # soon as the connection is new.
+        assert figures()["redis_canary_probes"][1] - probes <= 2
+        assert reader.store.health() is not None
+        await until(lambda: reader.store.health() is None, "healthy again")
+        stop.set()
+        await load
+        await until(lambda: len(record.payloads) == len(stored), "all that was published")
+        assert (record.payloads, record.gaps) == (stored, [])
+        await reader.hub.close()
+
+
+async def test_black_hole_before_redis_ends_every_wait(redis: RedisServer) -> None:
+    limits = RedisStoreLimits(
+        call_timeout_s=0.4, connect_timeout_s=0.4, reconnect_max_s=0.1, canary_interval_s=0.5
+    )
+    async with Proxy(redis.port) as proxy, nodes(1, proxy.url, limits) as (server,):
+        await server.publish(b"1")
+        proxy.is_silent = True
+        started = time.monotonic()
+        calls = [server.publish(b"2", stream="other"), server.store.read("s", START, **PAGE)]
+        outcomes = await asyncio.gather(*calls, return_exceptions=True)
+        assert [type(outcome) for outcome in outcomes] == [StoreUnavailableError] * 2
+        with pytest.raises(StoreUnavailableError):
+            await server.subscribe(stream="third")
+        assert time.monotonic() - started < 10
+        assert server.store.health() is not None
+        proxy.is_silent = False
+        await until(lambda: server.store.health() is None, "healthy again")
+        record = await server.subscribe(START)
+        await until(lambda: record.payloads == [b"1"], "read")
+
+
+PAGE = {"entries_max": 1000, "bytes_max": 1 << 20}
+
+
+async def test_killed_redis_that_syncs_always_has_lost_nothing_acknowledged(
+    tmp_path: Path,
+) -> None:
+    with RedisServer(tmp_path, appendonly="yes", appendfsync="always") as redis:
+        async with nodes(2, redis.url) as (writer, reader):
+            stop, stored = asyncio.Event(), []
+            record = await reader.subscribe()
+            load = asyncio.create_task(keep_publishing(writer, stored, stop))
+            for _ in range(3):
+                before = len(stored)
+                await until(lambda before=before: len(stored) > before + 30, "under load")
+                redis.kill()
+                await asyncio.sleep(0.05)
+                redis.start()
+            before = len(stored)
+            await until(lambda: len(stored) > before + 30, "going on")
+            stop.set()
+            await load
+            await until(lambda: len(record.payloads) == len(stored), "all that was published")
+            assert (record.payloads, record.gaps) == (stored, [])
+            page = await writer.store.read("s", START, entries_max=100_000, bytes_max=1 << 30)
+            assert [entry.payload for entry in page.entries] == stored
+
+
+async def test_connections_that_break_lose_and_double_nothing(redis: RedisServer) -> None:
+    async with Proxy(redis.port) as proxy, nodes(2, proxy.url) as (writer, reader):
+        stop, stored = asyncio.Event(), []
+        record = await reader.subscribe()
+        load = asyncio.create_task(keep_publishing(writer, stored, stop))
+        for _ in range(15):
+            await asyncio.sleep(0.05)
+            proxy.cut()
+        before = len(stored)
+        await until(lambda: len(stored) > before + 10, "going on")
+        stop.set()
+        await load
+        await until(lambda: len(record.payloads) == len(stored), "all that was published")
+        assert (record.payloads, record.gaps) == (stored, [])
+
+
+async def test_forgotten_scripts_are_sent_again(redis: RedisServer) -> None:
+    async with nodes(1, redis.url) as (server,):
+        await server.publish(b"1")
+        redis.ask("SCRIPT", "FLUSH")
+        await asyncio.gather(*(server.publish(b"%d" % n) for n in range(2, 6)))
+        redis.ask("SCRIPT", "FLUSH")
+        page = await server.store.read("s", START, **PAGE)
+        assert [entry.payload for entry in page.entries] == [b"1", b"2", b"3", b"4", b"5"]
+
+
+async def test_emptied_redis_is_noticed_though_no_connection_breaks(redis: RedisServer) -> None:
+    async with nodes(2, redis.url) as (writer, reader):
+        await writer.publish(b"1")
+        record = await reader.subscribe(START)
+        await until(lambda: record.payloads and reader.store.health() is None, "live")
+        await asyncio.sleep(INTERVAL_S * 1.2)  # the canary has its place in the log
+        redis.ask("FLUSHALL")
+        await until(lambda: record.gaps, "told of a gap", 10 * INTERVAL_S)
+        assert record.gaps[0].reason == "epoch"
+        await writer.publish(b"new")
+        await until(lambda: record.payloads == [b"1", b"new"], "the next life")
+
+
+async def test_log_that_redis_evicted_is_a_named_gap(redis: RedisServer) -> None:
+    async with nodes(1, redis.url) as (server,):
+        for n in range(5):
+            last = await server.publish(b"%d" % n)
+        redis.ask("DEL", "longwire:{s}:l")
+        page = await server.store.read("s", START, **PAGE)
+        assert (page.reason, page.entries, page.upto) == (Reason.TRIMMED, (), last.last)
+        appended = await server.publish(b"5")
+        assert appended.last.offset == 6
+        page = await server.store.read("s", last.last, **PAGE)
+        assert [entry.payload for entry in page.entries] == [b"5"]
+
+
+async def test_redis_without_room_refuses_and_stores_nothing(redis: RedisServer) -> None:
+    async with nodes(1, redis.url) as (server,):
+        await server.publish(b"1", stamp=("p", 0, 0))
+        redis.ask("CONFIG", "SET", "maxmemory", "1")
+        with pytest.raises(StoreFullError):
+            await server.publish(b"2", stamp=("p", 0, 1))
+        redis.ask("CONFIG", "SET", "maxmemory", "0")
+        assert not (await server.publish(b"2", stamp=("p", 0, 1))).is_duplicate
+
+
+async def test_calls_past_the_limit_of_what_may_wait_are_refused(redis: RedisServer) -> None:
+    limits = RedisStoreLimits(queued_bytes_max=5000, canary_interval_s=60)
+    async with nodes(1, redis.url, limits) as (server,):
+        requests = [request(b"x" * 1000, stream=f"s{n}") for n in range(10)]
+        outcomes = await server.store.append_many(requests)
+        refused = [outcome for outcome in outcomes if isinstance(outcome, StreamError)]
+        assert 0 < len(refused) < 10
+        assert "does not keep up" in str(refused[0])
+
+
+async def test_store_says_why_it_cannot_start(redis: RedisServer) -> None:
+    port = free_port()
+    with pytest.raises(StoreError, match=f"Redis at 127.0.0.1:{port}: Error 111"):
+        await RedisStore(f"redis://127.0.0.1:{port}").start()
+    redis.ask("CONFIG", "SET", "requirepass", "secret")
+    with pytest.raises(StoreError, match="uthentication"):
+        await RedisStore(redis.url).start()
+    url = redis.url.replace("//", "//:secret@")
+    store = RedisStore(url)
+    await store.start()
+    await store.close()
+    with pytest.raises(StoreUnavailableError, match="closed"):
+        await store.append(request(b"1"))
