@@ -6,6 +6,7 @@ import atexit
 import functools
 import random
 import tempfile
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
@@ -15,7 +16,7 @@ from longwire.base.limits import MemoryStoreLimits, RedisStoreLimits
 from longwire.stores.memory import MemoryStore
 from longwire.stores.redis.store import RedisStore
 from longwire.streams.store import Store
-from tests.redis_servers import RedisServer
+from tests.redis_servers import RedisServer, free_port
 
 
 @dataclass
@@ -51,22 +52,34 @@ async def make_memory_store() -> AsyncIterator[Made]:
 
 
 @functools.cache
-def shared_redis() -> RedisServer:
+def shared_redis(**settings: str) -> RedisServer:
     """One Redis for all tests of this process, who each begin with an empty one."""
     folder = tempfile.TemporaryDirectory(prefix="longwire-redis-")
-    server = RedisServer(Path(folder.name))
+    server = RedisServer(Path(folder.name), **settings)
     server.start()
     atexit.register(folder.cleanup)
     atexit.register(server.kill)
     return server
 
 
+@functools.cache
+def shared_cluster_node() -> RedisServer:
+    """A Redis that is a cluster by itself: it refuses a script whose keys have several slots."""
+    server = shared_redis(cluster_enabled="yes", cluster_port=str(free_port()))
+    assert server.ask("CLUSTER", "ADDSLOTSRANGE", "0", "16383") == "OK"
+    deadline = time.monotonic() + 30
+    while "cluster_state:ok" not in server.ask("CLUSTER", "INFO"):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    return server
+
+
 @asynccontextmanager
-async def make_redis_store() -> AsyncIterator[Made]:
+async def make_redis_store(find_server: Callable[[], RedisServer]) -> AsyncIterator[Made]:
     clock = Clock()
     source = random.Random(7)
     limits = RedisStoreLimits(producer_state_s=3600.0)
-    server = shared_redis()
+    server = find_server()
     server.ask("FLUSHALL")
     store = RedisStore(server.url, limits=limits, clock_ms=clock, entropy=source.randbytes)
     await store.start()
@@ -76,5 +89,6 @@ async def make_redis_store() -> AsyncIterator[Made]:
 
 STORES: dict[str, Callable[[], AbstractAsyncContextManager[Made]]] = {
     "memory": make_memory_store,
-    "redis": make_redis_store,
+    "redis": functools.partial(make_redis_store, shared_redis),
+    "redis-cluster-node": functools.partial(make_redis_store, shared_cluster_node),
 }

@@ -27,7 +27,7 @@ from tests.contracts.stores import STORES, Made
 ALL = {"entries_max": 10_000, "bytes_max": 1 << 30}
 
 
-NEEDS_PROGRAMS = {"redis"}
+NEEDS_PROGRAMS = {"redis", "redis-cluster-node"}
 
 
 @pytest.fixture(

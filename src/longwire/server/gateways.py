@@ -20,6 +20,7 @@ from longwire.server.request import Request
 from longwire.server.response import Response
 from longwire.server.settings import Settings
 from longwire.server.sockets import SocketEndpoints
+from longwire.server.store_urls import producer_state_s
 
 __all__ = ["StreamGateways"]
 
@@ -42,7 +43,7 @@ class StreamGateways:
             hub,
             limits=settings.native,
             message_bytes_max=settings.websocket.message_bytes_max,
-            producer_state_s=settings.memory_store.producer_state_s,
+            producer_state_s=producer_state_s(settings),
         )
         self.events = EventsGateway(hub, limits=settings.events)
 

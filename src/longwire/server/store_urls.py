@@ -10,7 +10,7 @@ from longwire.server.settings import Settings
 from longwire.stores.memory import MemoryStore
 from longwire.streams.store import Store
 
-__all__ = ["find_url_problem", "make_store"]
+__all__ = ["find_url_problem", "make_store", "producer_state_s"]
 
 _REDIS_SCHEMES = ("redis://", "rediss://", "redis+unix://")
 _AVAILABLE = '"memory" and "redis://HOST:PORT"'
@@ -56,3 +56,10 @@ def make_store(settings: Settings) -> Store:
             limits=settings.redis_store,
         )
     return MemoryStore(limits=settings.memory_store)
+
+
+def producer_state_s(settings: Settings) -> float:
+    """For how long the configured store remembers a silent producer, seconds."""
+    if settings.store.url.startswith(_REDIS_SCHEMES):
+        return settings.redis_store.producer_state_s
+    return settings.memory_store.producer_state_s

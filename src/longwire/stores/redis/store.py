@@ -46,7 +46,9 @@ _CALL_BYTES_MAX = 1 << 20
 """Payloads that go into one call of the script; one larger append goes alone. Redis does nothing
 else while a script runs."""
 
-_APPEND_OVERHEAD_BYTES = 256
+_APPEND_OVERHEAD_BYTES = 4096
+"""What an append counts for beside its payload: checks and the producer's state take as long as
+that many bytes, so a call has at most 256 appends."""
 
 
 class RedisStore:
