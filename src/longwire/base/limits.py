@@ -222,6 +222,10 @@ class RedisStoreLimits:
     """Between two probes through the live path, seconds. A deaf subscription is noticed within two
     of them. Precedent: NATS looks every 2 minutes, centrifuge after 40 s of quiet."""
 
+    replicas_min: int | None = None
+    """Replicas that must have an append before it is acknowledged, which then is ``replicated``.
+    With fewer it fails after ``call_timeout_s / 2``, and whether it will last is not known."""
+
     queued_bytes_max: int = 64 * MIB
     """Calls that wait for Redis, bytes; past it they are refused."""
 

@@ -13,7 +13,8 @@ all, for every reader and after a crash. Two appends never interleave their entr
 
 **Visibility.** An append that has returned is seen by every read, seek and info that is called
 afterwards. An entry becomes visible to readers only when it is as durable as the stream
-promises, so nobody is shown what a crash could take back.
+promises, so nobody is shown what a crash could take back. (Not so ``replicated`` on Redis: readers
+may see an entry while its replicas are still waited for.)
 
 **Durability.** :class:`~longwire.streams.entry.Durability` of the result says what the entries
 survive. What is lost beyond that is lost from the end of the log, and never silently: a position

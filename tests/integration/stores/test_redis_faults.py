@@ -184,6 +184,32 @@ async def test_calls_past_the_limit_of_what_may_wait_are_refused(redis: RedisSer
         assert "does not keep up" in str(refused[0])
 
 
+async def test_publish_is_replicated_only_when_replicas_have_it(tmp_path: Path) -> None:
+    limits = RedisStoreLimits(call_timeout_s=2.0, canary_interval_s=60, replicas_min=1)
+    with RedisServer(tmp_path / "master", repl_diskless_sync_delay="0") as master:
+        async with Proxy(master.port) as replication, nodes(1, master.url, limits) as (server,):
+            with pytest.raises(StoreUnavailableError, match="0 replicas have it, 1 are wanted"):
+                await server.publish(b"0")
+            follows = f"127.0.0.1 {replication.port}"
+            with RedisServer(tmp_path / "replica", replicaof=follows) as replica:
+                await until(lambda: "link_status:up" in replica.ask("INFO"), "in step")
+                for n in range(20):
+                    if n == 10:
+                        master.ask("SCRIPT", "FLUSH")
+                    appended = await server.publish(b"%d" % n, stamp=("p", 0, n))
+                    assert appended.durability.value == "replicated"
+                    assert int(replica.ask("XLEN", "longwire:{s}:l")) == n + 1
+                replication.is_silent = True
+                for _ in range(2):  # stored on the master, and no duplicate is called replicated
+                    with pytest.raises(StoreUnavailableError, match="0 replicas"):
+                        await server.publish(b"20", stamp=("p", 0, 20))
+                replication.is_silent = False
+                replication.cut()
+                await until(lambda: replica.ask("XLEN", "longwire:{s}:l") == "21", "in step")
+                again = await server.publish(b"20", stamp=("p", 0, 20))
+                assert (again.is_duplicate, again.durability.value) == (True, "replicated")
+
+
 async def test_store_says_why_it_cannot_start(redis: RedisServer) -> None:
     port = free_port()
     with pytest.raises(StoreError, match=f"Redis at 127.0.0.1:{port}: Error 111"):

@@ -57,7 +57,7 @@ class Connections:
         """What an append that is acknowledged now survives."""
         self.deaf_times = 0
         self.rollbacks = 0
-        self.writes = Pipe(address, limits, self._greet)
+        self.writes = Pipe(address, limits, self._greet, replicas_min=limits.replicas_min)
         self.reads = Pipe(address, limits, self._greet)
         self.live = LivePath(
             address,
@@ -139,6 +139,8 @@ class Connections:
 
     def _note(self, facts: ServerFacts) -> None:
         durability = Durability.DISK if facts.is_synced_always else Durability.MEMORY
+        if self._limits.replicas_min is not None:
+            durability = Durability.REPLICATED
         known, self._incarnation = self._incarnation, facts.incarnation
         if known is None or durability is not self.durability:
             logger.info(

@@ -33,7 +33,16 @@ _WRITE_BYTES_MAX = 1 << 20
 class _Call:
     """One call on its way."""
 
-    __slots__ = ("arguments", "future", "has_source", "made_at", "script", "size")
+    __slots__ = (
+        "arguments",
+        "covers",
+        "future",
+        "has_source",
+        "made_at",
+        "reply",
+        "script",
+        "size",
+    )
 
     def __init__(
         self,
@@ -49,6 +58,9 @@ class _Call:
         self.has_source = False
         """Whether the script goes along, since Redis does not know it."""
         self.size = sum(map(len, arguments))
+        self.covers: list[_Call] = []
+        """For a WAIT: the calls before it, which are answered when their replicas have them."""
+        self.reply: Any = None
 
     def packed(self) -> bytes:
         if self.script is None:
@@ -72,7 +84,8 @@ class Pipe:
 
     ``greet`` is awaited with every new connection before any call goes over it. It may raise
     ``StoreError`` to refuse it. A call that is not answered in ``call_timeout_s``, waiting for a
-    connection included, fails with ``StoreUnavailableError``: whether it took effect is open.
+    connection included, fails with ``StoreUnavailableError``: whether it took effect is open. So it
+    does when fewer than ``replicas_min`` replicas have taken what it wrote.
     """
 
     def __init__(
@@ -80,10 +93,13 @@ class Pipe:
         address: RedisAddress,
         limits: RedisStoreLimits,
         greet: Callable[[RedisConnection], Awaitable[None]],
+        *,
+        replicas_min: int | None = None,
     ) -> None:
         self._address = address
         self._limits = limits
         self._greet = greet
+        self._replicas_min = replicas_min
         self._waiting: deque[_Call] = deque()
         self._sent: deque[_Call] = deque()
         # Calls of scripts that Redis did not know: sent again, in order, once all are answered.
@@ -203,10 +219,11 @@ class Pipe:
         if connection is not None:
             await connection.close()
         # Those that were sent may have taken effect; those that Redis did not know have not.
+        lost = f"{self._address.shown}: the connection was lost: {reason}"
         while self._sent:
-            self._forget(self._sent.popleft()).fail(
-                StoreUnavailableError(f"{self._address.shown}: the connection was lost: {reason}")
-            )
+            call = self._forget(self._sent.popleft())
+            for affected in (call, *call.covers):
+                affected.fail(StoreUnavailableError(lost))
         self._waiting.extendleft(reversed(self._unknown))
         self._unknown.clear()
 
@@ -230,6 +247,8 @@ class Pipe:
                 await asyncio.sleep(0)
                 while self._waiting and not self._unknown:
                     batch = self._take_batch()
+                    if self._replicas_min is not None:
+                        batch.append(self._make_wait(batch))
                     self._sent.extend(batch)
                     self.writes += 1
                     await connection.send([call.packed() for call in batch])
@@ -253,12 +272,40 @@ class Pipe:
                 self.drop_connection(problem)
             elif isinstance(reply, ResponseError):
                 call.fail(reply)
+            elif call.covers:
+                self._finish_covered(call.covers, reply)
+            elif self._replicas_min is not None:
+                call.reply = reply
             else:
                 call.finish(reply)
         if self._unknown and not self._sent:
             self._waiting.extendleft(reversed(self._unknown))
             self._unknown.clear()
             self._wakeup.set()
+
+    def _make_wait(self, batch: list[_Call]) -> _Call:
+        """WAIT, which answers how many replicas have all that this connection wrote before."""
+        loop = asyncio.get_running_loop()
+        timeout_ms = round(self._limits.call_timeout_s * 500)
+        arguments = (b"WAIT", b"%d" % (self._replicas_min or 0), b"%d" % timeout_ms)
+        wait = _Call(None, arguments, loop.create_future(), batch[0].made_at)
+        wait.covers = batch[:]
+        self._bytes += wait.size
+        return wait
+
+    def _finish_covered(self, calls: list[_Call], replicas: int) -> None:
+        wanted = self._replicas_min or 0
+        for call in calls:
+            if call in self._unknown:
+                continue  # nothing was done yet
+            if replicas >= wanted:
+                call.finish(call.reply)
+            else:
+                call.fail(
+                    StoreUnavailableError(
+                        f"{self._address.shown}: {replicas} replicas have it, {wanted} are wanted"
+                    )
+                )
 
     def _take_batch(self) -> list[_Call]:
         batch: list[_Call] = []

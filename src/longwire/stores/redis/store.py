@@ -249,6 +249,7 @@ class RedisStore:
             b"%d" % limits.producers_max,
             b"%d" % limits.producers_forgotten_max,
             b"%d" % limits.live_bytes_max,
+            b"0" if limits.replicas_min is None else b"1",
         ]
         keys = append_keys(self._prefix, requests)
         return self._connections.writes.call(APPEND, keys, fixed + arguments)

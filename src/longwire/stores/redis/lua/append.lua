@@ -8,6 +8,7 @@ local now_ms = read_clock(ARGV[1])
 local ORIGIN, NEW_EPOCH = ARGV[2], ARGV[3]
 local STATE_MS, PRODUCERS_MAX, FORGOTTEN_MAX = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
 local LIVE_BYTES_MAX = tonumber(ARGV[7])
+local WRITES_ALWAYS = ARGV[8] == '1' -- replicas are waited for
 local RESULTS_MAX, RESULT_BYTES = 64, 32
 
 local ACCEPTED, DUPLICATE, REFUSED = 0, 1, 2
@@ -258,7 +259,7 @@ local function handle(append)
   return store(append)
 end
 
-local at, ring = 8, 9
+local at, ring = 9, 9
 local function next_append()
   local flags = ARGV[at]
   local append = {
@@ -292,6 +293,9 @@ if not state then
 end
 if producers_touched then
   forget_silent()
+elseif WRITES_ALWAYS and not state.is_changed then
+  -- WAIT covers what its own connection wrote: a duplicate was written by another, before this.
+  call('HSET', META, 'asked_ms', whole(now_ms))
 end
 if state.is_changed then
   save_state(state)
