@@ -10,6 +10,7 @@ import click
 from longwire.cli.exit_codes import CONFIG, USAGE, CommandError
 from longwire.server.config import Configuration, Flag, SettingsError, load_settings
 from longwire.server.setting_fields import describe_value, sections, setting_fields
+from longwire.server.store_urls import hide_password
 
 __all__ = ["config_group", "parse_set_flags", "read_configuration"]
 
@@ -88,5 +89,8 @@ def show_command(config_file: Path | None, set_flags: tuple[str, ...]) -> None:
             if owner == section:
                 source = configuration.sources.get((section, key))
                 note = "" if source is None else f"  # {source}"
-                click.echo(f"{key} = {describe_value(getattr(values, key))}{note}")
+                value = getattr(values, key)
+                if (section, key) == ("store", "url"):
+                    value = hide_password(value)
+                click.echo(f"{key} = {describe_value(value)}{note}")
         click.echo("")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 from urllib.parse import urlsplit
 
 from longwire.base.errors import ConfigError
@@ -10,11 +11,17 @@ from longwire.server.settings import Settings
 from longwire.stores.memory import MemoryStore
 from longwire.streams.store import Store
 
-__all__ = ["find_url_problem", "make_store", "producer_state_s"]
+__all__ = ["find_url_problem", "hide_password", "make_store", "producer_state_s"]
 
 _REDIS_SCHEMES = ("redis://", "rediss://", "redis+unix://")
 _AVAILABLE = '"memory" and "redis://HOST:PORT"'
 _PLANNED = ("sqlite:", "nats:")
+_PASSWORD = re.compile(r"(//[^/@]*:)[^/]*@")
+
+
+def hide_password(url: str) -> str:
+    """The URL as it may be shown: whoever reads a log or a screen needs no password."""
+    return _PASSWORD.sub(r"\1***@", url)
 
 
 def find_url_problem(url: str) -> tuple[str, str] | None:
@@ -23,7 +30,7 @@ def find_url_problem(url: str) -> tuple[str, str] | None:
         return None
     if url.startswith(_REDIS_SCHEMES):
         if importlib.util.find_spec("redis") is None:
-            message = f'is "{url}", but the package redis is not installed'
+            message = f'is "{hide_password(url)}", but the package redis is not installed'
             return message, 'pip install "longwire[redis]"'
         return _find_address_problem(url)
     if url.startswith(_PLANNED):
@@ -36,7 +43,8 @@ def _find_address_problem(url: str) -> tuple[str, str] | None:
     try:
         urlsplit(url).port  # noqa: B018
     except ValueError as error:
-        return f'is "{url}", whose address cannot be read: {error}', "redis://HOST:PORT/DATABASE"
+        shown = hide_password(url)
+        return f'is "{shown}", whose address cannot be read: {error}', "redis://HOST:PORT/DATABASE"
     return None
 
 

@@ -14,7 +14,7 @@ import pytest
 from websockets.exceptions import WebSocketException
 
 from tests.integration.server.native_client import native_client
-from tests.integration.server.running import RunningServer
+from tests.integration.server.running import RunningServer, run_longwire
 from tests.redis_servers import RedisServer, free_port
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(150)]
@@ -202,3 +202,13 @@ async def test_readiness_follows_redis(servers: Servers) -> None:
     metrics = await asyncio.to_thread(server.request, "/metrics")
     assert "longwire_ready 1.0" in metrics.text
     assert "longwire_redis_canary_latency_seconds" in metrics.text
+
+
+def test_server_that_cannot_reach_redis_says_so_and_ends(tmp_path: Path) -> None:
+    port = free_port()
+    finished = run_longwire(
+        "serve", "--port", "0", "--store", f"redis://:pw@127.0.0.1:{port}", folder=tmp_path
+    )
+    assert finished.returncode == 69
+    assert f"longwire: Redis at 127.0.0.1:{port}: Error 111" in finished.stderr
+    assert "Traceback" not in finished.stderr and "pw@" not in finished.stderr

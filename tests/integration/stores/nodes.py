@@ -76,6 +76,8 @@ class Proxy:
         self.target = port
         self.is_silent = False
         """New bytes are taken and kept from going on, and nothing is closed: a black hole."""
+        self.bytes_left: int | None = None
+        """After so many more, whatever connection they are on, that connection is cut."""
         self._server: asyncio.Server | None = None
         self._pairs: list[_Pair] = []
 
@@ -135,10 +137,24 @@ class _Pair:
 
     async def pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while data := await reader.read(1 << 16):
+            left = self._proxy.bytes_left
+            if left is not None and len(data) >= left:
+                self._proxy.bytes_left = None
+                writer.write(data[:left])
+                await writer.drain()
+                self.abort_after_flush(writer)
+                return
+            if left is not None:
+                self._proxy.bytes_left = left - len(data)
             if not (self.is_silent or self._proxy.is_silent):
                 writer.write(data)
                 await writer.drain()
         writer.close()
+
+    def abort_after_flush(self, writer: asyncio.StreamWriter) -> None:
+        """What was passed on arrives; the other way round nothing more does."""
+        writer.close()
+        (self._near if writer is self._far else self._far).transport.abort()
 
     def abort(self) -> None:
         self._near.transport.abort()

@@ -13,6 +13,7 @@ from longwire.base.limits import RedisStoreLimits
 from longwire.stores.redis.store import RedisStore
 from longwire.streams.errors import StoreFullError, StoreUnavailableError, StreamError
 from longwire.streams.position import START
+from longwire.streams.store import Append, Appended, StreamSettings
 from longwire.streams.verdict import Reason
 from tests.integration.stores.nodes import QUICK, Node, Proxy, nodes, request, until
 from tests.redis_servers import RedisServer, free_port
@@ -126,6 +127,44 @@ async def test_connections_that_break_lose_and_double_nothing(redis: RedisServer
         await load
         await until(lambda: len(record.payloads) == len(stored), "all that was published")
         assert (record.payloads, record.gaps) == (stored, [])
+
+
+async def test_append_cut_at_every_byte_is_stored_once(redis: RedisServer) -> None:
+    limits = RedisStoreLimits(reconnect_first_s=0.001, reconnect_max_s=0.002, canary_interval_s=600)
+    async with Proxy(redis.port) as proxy, nodes(1, proxy.url, limits) as (server,):
+        await until(lambda: server.store.health() is None, "ready")
+        await server.store.create("s", StreamSettings())
+        sequence = 0
+        outcomes = {"lost": 0, "answered": 0}
+        for cut_at in range(1, 5000):
+            proxy.bytes_left = cut_at
+            append = request(b"%d" % sequence, stamp=("p", 0, sequence))
+            try:
+                first = await server.store.append(append)
+            except StoreUnavailableError:
+                outcomes["lost"] += 1
+                again = await append_until_stored(server, append)
+            else:
+                # All of question and answer have passed: from here on there is nothing to cut.
+                assert not first.is_duplicate
+                outcomes["answered"] += 1
+                again = await append_until_stored(server, append)
+                assert again.is_duplicate
+            assert again.first.offset == again.last.offset == sequence + 1
+            sequence += 1
+            if outcomes["answered"] == 3:
+                break
+        assert outcomes["lost"] > 400, outcomes
+        page = await server.store.read("s", START, entries_max=10_000, bytes_max=1 << 30)
+        assert [entry.payload for entry in page.entries] == [b"%d" % n for n in range(sequence)]
+
+
+async def append_until_stored(node: Node, append: Append) -> Appended:
+    while True:
+        try:
+            return await node.store.append(append)
+        except StoreUnavailableError:
+            await asyncio.sleep(0.001)
 
 
 async def test_forgotten_scripts_are_sent_again(redis: RedisServer) -> None:

@@ -110,6 +110,18 @@ def test_shown_configuration_can_be_read_again(
     assert main(["config", "check", "--config", "shown.toml"]) == 0
 
 
+def test_shown_configuration_has_no_password(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    url = "redis://ann:s3cret@example.com:6379/1"
+    assert main(["config", "show", "--set", f"store.url={url}"]) == 0
+    shown = capsys.readouterr().out
+    assert 'url = "redis://ann:***@example.com:6379/1"' in shown
+    assert "s3cret" not in shown
+    assert main(["serve", "--store", url.replace("6379", "x")]) == 2
+    assert "s3cret" not in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("store", "expected"),
     [

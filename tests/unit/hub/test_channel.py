@@ -55,6 +55,27 @@ def test_entries_that_do_not_connect_begin_anew():
     assert channel.flushed == START
 
 
+def test_passed_offsets_with_other_entries_make_the_channel_forget():
+    channel = make_channel()
+    entries = chain(5)
+    channel.offer(entries)
+    rolled_back = chain(2, after=entries[1].position, size=2)  # offsets 3 and 4, other payloads
+    channel.offer(rolled_back)
+    assert (channel.head, channel.flushed, fresh(channel)) == (None, None, [])
+    assert channel.doubts == 1
+    channel.offer(rolled_back[1:])
+    assert fresh(channel) == rolled_back[1:]
+
+
+def test_entries_written_on_after_a_rollback_do_not_connect():
+    channel = make_channel()
+    entries = chain(5)
+    channel.offer(entries)
+    channel.offer(chain(4, after=entries[2].position, size=2))  # 4 to 7: beyond the head, too
+    assert channel.flushed is not None
+    assert channel.flushed.link != entries[4].position.link
+
+
 def test_recent_entries_follow_only_a_position_that_is_theirs():
     channel = make_channel(recent_entries_max=4)
     entries = chain(10)
