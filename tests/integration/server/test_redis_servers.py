@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import random
+import re
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -15,6 +16,7 @@ from websockets.exceptions import WebSocketException
 
 from tests.integration.server.native_client import native_client
 from tests.integration.server.running import RunningServer, run_longwire
+from tests.needs import ROOT
 from tests.redis_servers import RedisServer, free_port
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(150)]
@@ -201,7 +203,10 @@ async def test_readiness_follows_redis(servers: Servers) -> None:
     await wait_for(200)
     metrics = await asyncio.to_thread(server.request, "/metrics")
     assert "longwire_ready 1.0" in metrics.text
-    assert "longwire_redis_canary_latency_seconds" in metrics.text
+    page = (ROOT / "docs" / "stores.md").read_text()
+    named = re.findall(r"`(longwire_redis_\w+)`", page)
+    assert len(named) > 6
+    assert [name for name in named if name not in metrics.text] == []
 
 
 def test_server_that_cannot_reach_redis_says_so_and_ends(tmp_path: Path) -> None:

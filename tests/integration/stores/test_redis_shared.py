@@ -6,9 +6,10 @@ import asyncio
 
 import pytest
 
-from longwire.base.limits import RedisStoreLimits
+from longwire.base.limits import RedisStoreLimits, RetentionLimits
 from longwire.streams.errors import ProducerFencedError, SequenceGapError
 from longwire.streams.position import START
+from longwire.streams.store import StreamSettings
 from longwire.streams.verdict import StartAt
 from tests.integration.stores.nodes import QUICK, nodes, until
 from tests.redis_servers import RedisServer
@@ -135,6 +136,23 @@ async def test_watching_and_leaving_over_and_over_misses_nothing(redis: RedisSer
             await until(lambda sink=sink: sink.of().payloads, "told")
             assert sink.of().payloads == [b"%d" % n]
             subscription.end()
+
+
+async def test_one_server_expires_what_is_old_for_all(redis: RedisServer) -> None:
+    async with nodes(2, redis.url) as (first, second):
+        retention = RetentionLimits(age_max_s=0.05)
+        for name in ("a", "b}c", "d{e"):
+            await first.store.create(name, StreamSettings(retention=retention))
+            await first.publish(b"1", stream=name)
+        await asyncio.sleep(0.1)
+        await asyncio.gather(first.store.expire(), second.store.expire())
+        for tag in ("a", "b%7Dc", "d%7Be"):
+            assert redis.ask("XLEN", f"longwire:{{{tag}}}:l") == "0"
+        assert 0 < int(redis.ask("PTTL", "longwire:expiry")) <= 50_000
+        await first.publish(b"2", stream="a")
+        await asyncio.sleep(0.1)
+        await second.store.expire()  # too soon after the last time
+        assert redis.ask("XLEN", "longwire:{a}:l") == "1"
 
 
 async def test_appends_are_disk_only_where_redis_syncs_always(redis: RedisServer) -> None:
