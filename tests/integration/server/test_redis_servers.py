@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import random
 import re
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -142,11 +141,10 @@ async def follow_load(servers: Servers, kills: int, pause_s: float) -> None:
     subscribers = [Subscriber(servers) for _ in range(3)]
     loads = [asyncio.create_task(publisher.run()) for publisher in publishers]
     readers = [asyncio.create_task(subscriber.run()) for subscriber in subscribers]
-    source = random.Random(3)
     for number in range(kills):
         before = [len(publisher.journal) for publisher in publishers]
         index = number % 3
-        await asyncio.sleep(pause_s * source.uniform(0.5, 1))
+        await asyncio.sleep(pause_s)
         await asyncio.to_thread(servers.kill, index)
         await asyncio.to_thread(servers.start, index)
         async with asyncio.timeout(30):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable
+import sys
 from pathlib import Path
 
 import pytest
@@ -189,13 +189,14 @@ async def test_rolled_back_log_is_told_to_all_who_saw_more(tmp_path: Path) -> No
 @pytest.mark.long
 @pytest.mark.timeout(3600)
 async def test_rolled_back_log_is_told_a_thousand_times(
-    tmp_path: Path, record_property: Callable[[str, object], None]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     told: dict[str, int] = {}
     for seed in range(20):
         for reason, count in (await roll_back(tmp_path / str(seed), rounds=50, seed=seed)).items():
             told[reason] = told.get(reason, 0) + count
-    record_property("told", told)
+    with capsys.disabled():  # for docs/evidence
+        sys.stdout.write(f"\n1,000 rollbacks, two live readers, no false answer: {told}\n")
     assert told["live diverged"] > 100 and told["live ahead"] > 100
 
 
