@@ -15,6 +15,7 @@ from websockets.exceptions import WebSocketException
 
 from tests.integration.server.native_client import native_client
 from tests.integration.server.running import RunningServer, run_longwire
+from tests.integration.stores.nodes import Proxy
 from tests.needs import ROOT
 from tests.redis_servers import RedisServer, free_port
 
@@ -180,25 +181,27 @@ async def test_three_servers_killed_every_ten_seconds_for_three_minutes(servers:
     await follow_load(servers, kills=18, pause_s=10.0)
 
 
+async def until_status(server: RunningServer, status: int) -> str:
+    """Ask /readyz until it answers with ``status``; return its words."""
+    async with asyncio.timeout(30):
+        while True:
+            answer = await asyncio.to_thread(server.request, "/readyz")
+            if answer.status == status:
+                return answer.text
+            await asyncio.sleep(0.005)
+
+
 async def test_readiness_follows_redis(servers: Servers) -> None:
     server = servers.running[0]
     assert server is not None
 
-    async def wait_for(status: int) -> str:
-        async with asyncio.timeout(30):
-            while True:
-                answer = await asyncio.to_thread(server.request, "/readyz")
-                if answer.status == status:
-                    return answer.text
-                await asyncio.sleep(0.02)
-
-    await wait_for(200)
+    await until_status(server, 200)
     servers.redis.kill()
-    assert "the store cannot be used: " in await wait_for(503)
+    assert "the store cannot be used: " in await until_status(server, 503)
     metrics = await asyncio.to_thread(server.request, "/metrics")
     assert "longwire_ready 0.0" in metrics.text
     servers.redis.start()
-    await wait_for(200)
+    await until_status(server, 200)
     metrics = await asyncio.to_thread(server.request, "/metrics")
     assert "longwire_ready 1.0" in metrics.text
     page = (ROOT / "docs" / "stores.md").read_text()
@@ -215,3 +218,29 @@ def test_server_that_cannot_reach_redis_says_so_and_ends(tmp_path: Path) -> None
     assert finished.returncode == 69
     assert f"longwire: Redis at 127.0.0.1:{port}: Error 111" in finished.stderr
     assert "Traceback" not in finished.stderr and "pw@" not in finished.stderr
+
+
+async def test_readiness_turns_red_while_the_live_path_is_deaf(tmp_path: Path) -> None:
+    with RedisServer(tmp_path / "redis") as redis:
+        async with Proxy(redis.port) as proxy:
+            arguments = ["--dev", "--store", proxy.url, "--set", "redis_store.canary_interval_s=2"]
+            server = RunningServer(tmp_path, *arguments)
+            await asyncio.to_thread(server.__enter__)
+            try:
+                live = proxy.connections - 1  # it is opened last
+                async with native_client(server.url) as reader, native_client(server.url) as writer:
+                    await reader.ask("subscribe", stream="s")
+                    await writer.ask("publish", stream="s", data=1)
+                    assert (await reader.receive_op("entry"))["data"] == 1
+                    proxy.target = free_port()  # no way to recover, yet
+                    proxy.swallow(live)
+                    await writer.ask("publish", stream="s", data=2)
+                    answer = await until_status(server, 503)
+                    assert "a probe did not come back within 2 s" in answer
+                    proxy.target = redis.port
+                    assert (await reader.receive_op("entry"))["data"] == 2
+                    await until_status(server, 200)
+                    await writer.ask("publish", stream="s", data=3)
+                    assert (await reader.receive_op("entry"))["data"] == 3
+            finally:
+                await asyncio.to_thread(server.__exit__, None, None, None)
