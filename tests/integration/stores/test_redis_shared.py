@@ -7,9 +7,10 @@ import asyncio
 import pytest
 
 from longwire.base.limits import RedisStoreLimits, RetentionLimits
+from longwire.streams.entry import NewEntry
 from longwire.streams.errors import ProducerFencedError, SequenceGapError
 from longwire.streams.position import START
-from longwire.streams.store import StreamSettings
+from longwire.streams.store import Append, StreamSettings
 from longwire.streams.verdict import StartAt
 from tests.integration.stores.nodes import QUICK, nodes, until
 from tests.redis_servers import RedisServer
@@ -177,3 +178,16 @@ async def test_appends_are_disk_only_where_redis_syncs_always(redis: RedisServer
                 break
             await asyncio.sleep(QUICK.canary_interval_s / 4)
         assert appended.durability.value == "memory"
+
+
+async def test_long_keys_and_content_types_come_back_whole(redis: RedisServer) -> None:
+    async with nodes(2, redis.url) as (first, second):
+        content_type = "text/plain;note=" + "x" * 400
+        latest = StreamSettings(content_type=content_type, is_keep_latest=True)
+        await first.store.create("s", latest)
+        record = await second.subscribe()
+        key = "é" * 40_000
+        await first.store.append(Append("s", [NewEntry(b"1", key)]))
+        await until(lambda: record.payloads == [b"1"], "told")
+        (entry,) = (await second.store.read("s", START, entries_max=9, bytes_max=99)).entries
+        assert (entry.key, entry.content_type, entry.payload) == (key, content_type, b"1")

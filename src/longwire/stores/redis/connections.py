@@ -14,7 +14,7 @@ from longwire.base.errors import LongwireError, StoreError
 from longwire.base.limits import RedisStoreLimits
 from longwire.stores.redis.canary import Canary
 from longwire.stores.redis.keys import stream_keys
-from longwire.stores.redis.layout import LiveMessage
+from longwire.stores.redis.layout import LAYOUT_VERSION, LiveMessage
 from longwire.stores.redis.live import LivePath
 from longwire.stores.redis.pipe import Pipe
 from longwire.stores.redis.server_facts import Incarnation, ServerFacts, ask_facts
@@ -129,12 +129,25 @@ class Connections:
             ),
         }
 
+    async def _check_layout(self, connection: RedisConnection) -> None:
+        key, ours = self._prefix + b"layout", b"%d" % LAYOUT_VERSION
+        _, found = await connection.exchange([(b"SET", key, ours, b"NX"), (b"GET", key)])
+        # Without room for even that (maxmemory) there is no answer, and nothing can be written.
+        if isinstance(found, bytes) and found != ours:
+            shown = found.decode(errors="replace")
+            raise StoreError(
+                f"{self._address.shown} holds streams in layout {shown} and this longwire writes "
+                f"{LAYOUT_VERSION}: use the version that wrote them, or another store.redis_prefix",
+                retryable=False,
+            )
+
     # -- what connections lead to -----------------------------------------------------------------
 
     async def _greet(self, connection: RedisConnection) -> None:
         facts = await ask_facts(connection.exchange)
         if not facts.is_master:
             raise StoreError(f"{self._address.shown} is a replica, not the master", retryable=True)
+        await self._check_layout(connection)
         self._note(facts)
 
     def _note(self, facts: ServerFacts) -> None:

@@ -1,8 +1,8 @@
 """How entries, live messages and settings are written in Redis. The scripts know the same layout.
 
 An entry, big-endian: offset (8 bytes), time in milliseconds (8), previous link (8), link (8),
-length of the key (2), key, payload. A live message: name of the server that appended (8), flags
-(1), epoch (8), tail offset (8), tail link (8), content type after its length (1), then the entries,
+length of the key (4), key, payload. A live message: name of the server that appended (8), flags
+(1), epoch (8), tail offset (8), tail link (8), content type after its length (2), then the entries,
 each after its length (4).
 """
 
@@ -20,6 +20,7 @@ from longwire.streams.position import START, Position
 from longwire.streams.store import StreamSettings
 
 __all__ = [
+    "LAYOUT_VERSION",
     "LiveFlag",
     "LiveMessage",
     "creation_spec",
@@ -29,8 +30,11 @@ __all__ = [
     "place",
 ]
 
-_HEADER = struct.Struct(">QQ8s8sH")
-_LIVE = struct.Struct(">8sB8sQ8sB")
+LAYOUT_VERSION = 1
+"""Of all that is written in Redis. Servers that share a Redis must write the same."""
+
+_HEADER = struct.Struct(">QQ8s8sI")
+_LIVE = struct.Struct(">8sB8sQ8sH")
 _LENGTH = struct.Struct(">I")
 
 

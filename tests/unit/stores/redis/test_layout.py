@@ -20,7 +20,7 @@ EPOCH = "abcdefgh"
 
 
 def packed_entry(offset: int, key: bytes = b"", payload: bytes = b"x") -> bytes:
-    header = struct.pack(">QQ8s8sH", offset, 1234, b"previous", b"thislink", len(key))
+    header = struct.pack(">QQ8s8sI", offset, 1234, b"previous", b"thislink", len(key))
     return header + key + payload
 
 
@@ -35,7 +35,7 @@ def test_entry_is_read() -> None:
 def test_live_message_is_read() -> None:
     entries = [packed_entry(7), packed_entry(8, b"k", b"")]
     packed = b"".join(struct.pack(">I", len(entry)) + entry for entry in entries)
-    head = struct.pack(">8sB8sQ8sB", b"aserver!", 1, EPOCH.encode(), 8, b"thislink", 10)
+    head = struct.pack(">8sB8sQ8sH", b"aserver!", 1, EPOCH.encode(), 8, b"thislink", 10)
     message = parse_live_message(head + b"text/plain" + packed)
     assert message.flags == LiveFlag.CLOSED
     assert message.tail == Position(8, EPOCH, b"thislink")

@@ -15,8 +15,8 @@ local META, LOG, LATEST, ORDER, LINKS = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS
 local HEADS, USED, FORGOTTEN = KEYS[6], KEYS[7], KEYS[8]
 local call = redis.call
 
-local HEADER = '>I8I8c8c8I2' -- offset, time, previous link, link, length of the key
-local HEADER_BYTES = 34
+local HEADER = '>I8I8c8c8I4' -- offset, time, previous link, link, length of the key
+local HEADER_BYTES = 36
 local FIRST_LINK = string.rep('\0', 8)
 local LINKS_KEPT = 4096
 local CHUNK = 64
@@ -171,6 +171,6 @@ end
 
 -- Tell those who watch the stream. Flags: 1 closed, 2 entries left out, 4 deleted (layout.py).
 local function publish(state, origin, flags, entries)
-  call('SPUBLISH', META, struct.pack('>c8I1c8I8c8I1', origin, flags, state.epoch, state.tail,
+  call('SPUBLISH', META, struct.pack('>c8I1c8I8c8I2', origin, flags, state.epoch, state.tail,
     state.tail_link, #state.type) .. state.type .. entries)
 end
