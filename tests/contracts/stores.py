@@ -12,9 +12,10 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from longwire.base.limits import MemoryStoreLimits, RedisStoreLimits
+from longwire.base.limits import MemoryStoreLimits, RedisStoreLimits, SqliteStoreLimits
 from longwire.stores.memory import MemoryStore
 from longwire.stores.redis.store import RedisStore
+from longwire.stores.sqlite.store import SqliteStore
 from longwire.streams.store import Store
 from tests.redis_servers import RedisServer, free_port
 
@@ -49,6 +50,19 @@ async def make_memory_store() -> AsyncIterator[Made]:
     store = MemoryStore(limits=limits, clock_ms=clock, entropy=source.randbytes)
     yield Made(store, clock)
     await store.close()
+
+
+@asynccontextmanager
+async def make_sqlite_store() -> AsyncIterator[Made]:
+    clock = Clock()
+    source = random.Random(7)
+    limits = SqliteStoreLimits(producer_state_s=3600.0)
+    with tempfile.TemporaryDirectory(prefix="longwire-sqlite-") as folder:
+        path = Path(folder) / "streams.db"
+        store = SqliteStore(path, limits=limits, clock_ms=clock, entropy=source.randbytes)
+        await store.start()
+        yield Made(store, clock)
+        await store.close()
 
 
 @functools.cache
@@ -89,6 +103,7 @@ async def make_redis_store(find_server: Callable[[], RedisServer]) -> AsyncItera
 
 STORES: dict[str, Callable[[], AbstractAsyncContextManager[Made]]] = {
     "memory": make_memory_store,
+    "sqlite": make_sqlite_store,
     "redis": functools.partial(make_redis_store, shared_redis),
     "redis-cluster-node": functools.partial(make_redis_store, shared_cluster_node),
 }

@@ -1,7 +1,6 @@
 """The store contract (longwire.streams.store), proved for every store."""
 
 import asyncio
-from collections.abc import AsyncIterator
 
 import pytest
 
@@ -22,28 +21,8 @@ from longwire.streams.position import FIRST_LINK, START, Position, next_link
 from longwire.streams.producer import RESULTS_MAX, ProducerStamp
 from longwire.streams.store import Append, Appended, StreamSettings
 from longwire.streams.verdict import Last, Reason, StartAt
-from tests.contracts.stores import STORES, Made
 
 ALL = {"entries_max": 10_000, "bytes_max": 1 << 30}
-
-
-NEEDS_PROGRAMS = {"redis", "redis-cluster-node"}
-
-
-@pytest.fixture(
-    params=[
-        pytest.param(name, marks=pytest.mark.slow if name in NEEDS_PROGRAMS else ())
-        for name in sorted(STORES)
-    ]
-)
-async def made(request) -> AsyncIterator[Made]:
-    async with STORES[request.param]() as made:
-        yield made
-
-
-@pytest.fixture
-def store(made):
-    return made.store
 
 
 def settings(**retention):

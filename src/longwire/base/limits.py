@@ -19,6 +19,7 @@ __all__ = [
     "NativeLimits",
     "RedisStoreLimits",
     "RetentionLimits",
+    "SqliteStoreLimits",
     "StreamLimits",
     "WebSocketLimits",
 ]
@@ -189,6 +190,33 @@ class MemoryStoreLimits:
     bytes_max: int | None = 256 * MIB
     """Payloads of all streams and 256 bytes for each entry, bytes. Past it the streams that were
     written to the longest time ago lose their oldest entries."""
+
+    producers_max: int = 10_000
+    """Producers remembered in one stream. Past it the one silent for longest is forgotten."""
+
+    producers_forgotten_max: int = 100_000
+    """Forgotten producers in one stream whose return is still recognised and reported."""
+
+    producer_state_s: float = 7 * 24 * 3600.0
+    """Silence after which a producer is forgotten, seconds. Precedent: Durable Streams, 7 days."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SqliteStoreLimits:
+    """What the SQLite store may cost."""
+
+    streams_max: int | None = 1_000_000
+    """Streams. Past it no stream is created; about 300 bytes of the file each without entries."""
+
+    file_bytes_max: int | None = None
+    """Size of the database file, bytes. Past it appends are refused; its write-ahead log comes on
+    top. By default the disk is the limit."""
+
+    queued_bytes_max: int = 64 * MIB
+    """Payloads that wait to be written, bytes; past it appends are refused."""
+
+    readers_max: int = 4
+    """Reads of the file that are on the way at a time, each with a thread of its own."""
 
     producers_max: int = 10_000
     """Producers remembered in one stream. Past it the one silent for longest is forgotten."""

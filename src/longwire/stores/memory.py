@@ -8,20 +8,26 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import replace
 
 from longwire.base.entropy import Entropy
 from longwire.base.limits import MemoryStoreLimits
+from longwire.stores.appending import check_same
+from longwire.stores.forking import check_fork, find_branch, judge_fork
 from longwire.stores.local import LocalStore
+from longwire.stores.memory_log import MemoryLog
 from longwire.stores.memory_stream import MemoryStream
+from longwire.stores.pages import missing_page
+from longwire.streams.entry import NewEntry
 from longwire.streams.errors import (
     StoreFullError,
     StreamError,
-    StreamExistsError,
+    StreamGoneError,
     StreamMissingError,
 )
-from longwire.streams.position import START, Position, draw_epoch
-from longwire.streams.store import Append, Appended, Page, StreamInfo, StreamSettings
+from longwire.streams.position import Position, draw_epoch
+from longwire.streams.store import Append, Appended, Fork, Page, StreamInfo, StreamSettings
 from longwire.streams.verdict import Start, Verdict, judge_missing
 
 __all__ = ["MemoryStore"]
@@ -71,13 +77,21 @@ class MemoryStore(LocalStore):
         """How many streams there are."""
         return len(self._streams)
 
-    async def create(self, stream: str, settings: StreamSettings) -> tuple[StreamInfo, bool]:
-        existing = self._streams.get(stream)
-        if existing is None:
-            return self._create(stream, settings).info(), True
-        if existing.settings != settings:
-            raise StreamExistsError(stream, f"other settings: {existing.settings}")
-        return existing.info(), False
+    async def create(
+        self,
+        stream: str,
+        settings: StreamSettings,
+        *,
+        fork: Fork | None = None,
+        batch: Sequence[NewEntry] = (),
+        closes: bool = False,
+    ) -> tuple[StreamInfo, bool]:
+        existing = self._find(stream)
+        if existing is not None:
+            check_same(existing.info(), settings, fork, closes)
+            return existing.info(), False
+        created = self._create(stream, settings, fork, batch, closes)
+        return created.info(), True
 
     async def append(self, request: Append) -> Appended:
         return self._append(request)
@@ -92,49 +106,65 @@ class MemoryStore(LocalStore):
         return results
 
     async def info(self, stream: str) -> StreamInfo | None:
-        found = self._fresh(stream)
-        return None if found is None else found.info()
+        found = self._find(stream)
+        if found is None:
+            return None
+        self._trim(found)
+        return found.info()
 
     async def seek(self, stream: str, start: Start) -> Verdict:
-        found = self._fresh(stream)
+        found = self._use(stream)
         return judge_missing(start) if found is None else found.seek(start)
 
     async def read(self, stream: str, after: Position, *, entries_max: int, bytes_max: int) -> Page:
-        found = self._fresh(stream)
+        found = self._use(stream)
         if found is None:
-            verdict = judge_missing(after)
-            return Page((), START, START, START, verdict.reason)
+            return missing_page(after)
         return found.read(after, entries_max, bytes_max)
 
     async def read_back(
         self, stream: str, before: Position | None, *, entries_max: int, bytes_max: int
     ) -> Page:
-        found = self._fresh(stream)
+        found = self._use(stream)
         if found is None:
-            reason = None if before is None else judge_missing(before).reason
-            return Page((), START, START, START, reason)
+            return missing_page(before)
         return found.read_back(before, entries_max, bytes_max)
 
     async def close_stream(self, stream: str) -> StreamInfo:
-        found = self._streams.get(stream)
-        if found is None:
-            raise StreamMissingError(stream)
+        found = self._get(stream)
         found.log.is_closed = True
         return found.info()
 
     async def delete(self, stream: str) -> bool:
-        found = self._streams.pop(stream, None)
-        self._filled.pop(stream, None)
-        if found is not None:
-            self._cost_bytes -= found.cost_bytes
-        return found is not None
+        found = self._find(stream)
+        if found is None:
+            return False
+        if found.is_deleted:
+            raise StreamGoneError(stream)
+        self._delete(found)
+        return True
+
+    async def erase(self, stream: str, position: Position) -> bool:
+        found = self._get(stream)
+        before = found.cost_bytes
+        is_erased = found.erase(position)
+        self._cost_bytes += found.cost_bytes - before
+        return is_erased
+
+    async def names(self) -> AsyncIterator[str]:
+        for name in list(self._streams):
+            found = self._find(name)
+            if found is not None and not found.is_deleted:
+                yield name
 
     async def expire(self) -> None:
         now_ms = self._clock_ms()
-        for stream in self._streams.values():
-            before = stream.cost_bytes
-            stream.expire(now_ms)
-            self._cost_bytes += stream.cost_bytes - before
+        for name in list(self._streams):
+            stream = self._find(name)
+            if stream is not None:
+                before = stream.cost_bytes
+                stream.expire(now_ms)
+                self._cost_bytes += stream.cost_bytes - before
 
     async def close(self) -> None:
         self._streams.clear()
@@ -143,31 +173,104 @@ class MemoryStore(LocalStore):
 
     # -- inside -----------------------------------------------------------------------------
 
-    def _create(self, name: str, settings: StreamSettings) -> MemoryStream:
+    def has(self, stream: str) -> bool:
+        """Whether there is such a stream."""
+        return self._find(stream) is not None
+
+    def _find(self, name: str) -> MemoryStream | None:
+        """Return a stream unless its life is over, also one that is deleted but has forks."""
+        stream = self._streams.get(name)
+        if stream is None or stream.is_deleted or not stream.is_expired(self._clock_ms()):
+            return stream
+        self._delete(stream)
+        return stream if stream.is_deleted else None
+
+    def _get(self, name: str) -> MemoryStream:
+        stream = self._find(name)
+        if stream is None:
+            raise StreamMissingError(name)
+        if stream.is_deleted:
+            raise StreamGoneError(name)
+        return stream
+
+    def _use(self, name: str) -> MemoryStream | None:
+        """Return the stream for somebody who reads it, with retention by age applied."""
+        stream = self._find(name)
+        if stream is None or stream.is_deleted:
+            return None
+        self._trim(stream)
+        stream.touch(self._clock_ms())
+        return stream
+
+    def _trim(self, stream: MemoryStream) -> None:
+        before = stream.cost_bytes
+        stream.trim(self._clock_ms())
+        self._cost_bytes += stream.cost_bytes - before
+
+    def _create(
+        self,
+        name: str,
+        settings: StreamSettings,
+        fork: Fork | None = None,
+        batch: Sequence[NewEntry] = (),
+        closes: bool = False,
+    ) -> MemoryStream:
         streams_max = self._limits.streams_max
         if streams_max is not None and len(self._streams) >= streams_max:
             raise StoreFullError(f"the store holds {streams_max} streams, which is its limit")
         epoch = draw_epoch(self._entropy)
-        stream = MemoryStream(name, settings, epoch, self._limits, self._clock_ms())
+        if fork is None:
+            log = MemoryStream.begin_log(settings, epoch)
+        else:
+            source = self._get(fork.source)
+            log, fork, rest = _branch(source, name, settings, fork, epoch)
+            batch = [*rest, *batch]
+            source.fork_count += 1
+        now_ms = self._clock_ms()
+        stream = MemoryStream(name, settings, log, self._limits, now_ms, fork)
         self._streams[name] = stream
+        stream.append(Append(name, batch, closes=closes), now_ms)
+        self._cost_bytes += stream.cost_bytes
+        if len(stream.log):
+            self._filled[name] = stream
+            self._make_room()
         return stream
 
+    def _delete(self, stream: MemoryStream) -> None:
+        """Remove a stream, or what it holds if there are forks of it."""
+        self._filled.pop(stream.name, None)
+        self._cost_bytes -= stream.cost_bytes
+        stream.log = MemoryStream.begin_log(stream.settings, stream.log.lineage.epoch)
+        stream.is_deleted = True
+        # A fork that goes may be the last one of a source that was deleted before, and so on.
+        doomed: MemoryStream | None = stream
+        while doomed is not None and doomed.is_deleted and doomed.fork_count == 0:
+            doomed.is_deleted = False
+            del self._streams[doomed.name]
+            doomed = None if doomed.fork is None else self._streams[doomed.fork.source]
+            if doomed is not None:
+                doomed.fork_count -= 1
+
     def _append(self, request: Append) -> Appended:
-        stream = self._streams.get(request.stream)
+        stream = self._find(request.stream)
+        if stream is not None and stream.is_deleted:
+            raise StreamGoneError(request.stream)
         is_new = stream is None
         if stream is None:
             if request.create is None:
                 raise StreamMissingError(request.stream)
             stream = self._create(request.stream, request.create)
         before = stream.cost_bytes
+        now_ms = self._clock_ms()
         try:
-            appended = stream.append(request, self._clock_ms())
+            appended = stream.append(request, now_ms)
         except StreamError:
             if is_new:
                 del self._streams[request.stream]  # a refusal changes nothing
             raise
         finally:
             self._cost_bytes += stream.cost_bytes - before
+        stream.touch(now_ms)
         if appended.entries:
             self._filled.pop(request.stream, None)
             self._filled[request.stream] = stream
@@ -186,11 +289,15 @@ class MemoryStore(LocalStore):
             if not len(stream.log):
                 del self._filled[name]
 
-    def _fresh(self, name: str) -> MemoryStream | None:
-        """Return the stream with retention by age applied."""
-        stream = self._streams.get(name)
-        if stream is not None:
-            before = stream.cost_bytes
-            stream.trim(self._clock_ms())
-            self._cost_bytes += stream.cost_bytes - before
-        return stream
+
+def _branch(
+    source: MemoryStream, name: str, settings: StreamSettings, fork: Fork, epoch: str
+) -> tuple[MemoryLog, Fork, list[NewEntry]]:
+    """The log of a fork, the fork with its place, and what its own first entry is, if any."""
+    check_fork(fork, name, source.settings, settings)
+    start = judge_fork(fork, source.log)
+    following = source.log.after(start.offset, len(source.log)) if fork.sub_offset else ()
+    branch = find_branch(start, fork.sub_offset, following, source.settings.content_type)
+    log = source.log.branch(branch.upto.offset, epoch)
+    rest = [] if branch.rest is None else [branch.rest]
+    return log, replace(fork, after=start), rest

@@ -9,9 +9,10 @@ from __future__ import annotations
 import bisect
 from collections import deque
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, Self
 
 from longwire.streams.entry import Entry
+from longwire.streams.lineage import Lineage
 from longwire.streams.position import START, Position
 
 __all__ = ["DenseLog", "LatestLog", "MemoryLog"]
@@ -25,11 +26,13 @@ _COMPACT_ENTRIES_MIN = 64
 class MemoryLog(Protocol):
     """The entries of one stream in memory."""
 
-    epoch: str
+    lineage: Lineage
     floor: Position
     tail: Position
     payload_bytes: int
     is_closed: bool
+
+    def epoch_at(self, offset: int) -> str: ...
 
     def __len__(self) -> int:
         """How many entries are kept."""
@@ -51,14 +54,23 @@ class MemoryLog(Protocol):
     def before(self, offset: int, entries_max: int) -> Sequence[Entry]:
         """The newest kept entries with lesser offsets, in the order of the stream."""
 
+    def find(self, offset: int) -> Entry | None:
+        """The entry with this offset, if it is kept."""
+
+    def replace(self, entry: Entry) -> None:
+        """Put an entry in the place of the one with the same position, which must be kept."""
+
+    def branch(self, upto: int, epoch: str) -> Self:
+        """A log that begins with what this one holds up to an offset that is kept."""
+
 
 class DenseLog:
     """Keeps every entry from the floor on: the entry of an offset is found by subtraction."""
 
-    __slots__ = ("_entries", "_head", "epoch", "floor", "is_closed", "payload_bytes", "tail")
+    __slots__ = ("_entries", "_head", "floor", "is_closed", "lineage", "payload_bytes", "tail")
 
-    def __init__(self, epoch: str) -> None:
-        self.epoch = epoch
+    def __init__(self, lineage: Lineage) -> None:
+        self.lineage = lineage
         self.floor = START
         self.tail = START
         self.payload_bytes = 0
@@ -69,6 +81,9 @@ class DenseLog:
 
     def __len__(self) -> int:
         return len(self._entries) - self._head
+
+    def epoch_at(self, offset: int) -> str:
+        return self.lineage.epoch_at(offset)
 
     def _index(self, offset: int) -> int:
         return self._head + offset - self.floor.offset - 1
@@ -106,6 +121,22 @@ class DenseLog:
         start = max(end - entries_max, self._head)
         return self._entries[start:end] if end > start else ()
 
+    def find(self, offset: int) -> Entry | None:
+        index = self._index(offset)
+        return self._entries[index] if self._head <= index < len(self._entries) else None
+
+    def replace(self, entry: Entry) -> None:
+        index = self._index(entry.position.offset)
+        self.payload_bytes += len(entry.payload) - len(self._entries[index].payload)
+        self._entries[index] = entry
+
+    def branch(self, upto: int, epoch: str) -> DenseLog:
+        log = DenseLog(self.lineage.branch(upto, epoch))
+        log.floor = log.tail = self.floor
+        for entry in self._entries[self._head : self._index(upto) + 1]:
+            log.append(entry)
+        return log
+
 
 class LatestLog:
     """Keeps the newest entry of each key, in the order of their offsets.
@@ -120,15 +151,15 @@ class LatestLog:
         "_entries",
         "_links",
         "_offsets",
-        "epoch",
         "floor",
         "is_closed",
+        "lineage",
         "payload_bytes",
         "tail",
     )
 
-    def __init__(self, epoch: str) -> None:
-        self.epoch = epoch
+    def __init__(self, lineage: Lineage) -> None:
+        self.lineage = lineage
         self.floor = START
         self.tail = START
         self.payload_bytes = 0
@@ -140,6 +171,9 @@ class LatestLog:
 
     def __len__(self) -> int:
         return len(self._entries)
+
+    def epoch_at(self, offset: int) -> str:
+        return self.lineage.epoch_at(offset)
 
     def link_at(self, offset: int) -> bytes | None:
         if offset == self.floor.offset:
@@ -183,3 +217,21 @@ class LatestLog:
     def before(self, offset: int, entries_max: int) -> Sequence[Entry]:
         end = bisect.bisect_left(self._offsets, offset)
         return self._entries[max(0, end - entries_max) : end]
+
+    def find(self, offset: int) -> Entry | None:
+        index = bisect.bisect_left(self._offsets, offset)
+        is_there = index < len(self._offsets) and self._offsets[index] == offset
+        return self._entries[index] if is_there else None
+
+    def replace(self, entry: Entry) -> None:
+        index = bisect.bisect_left(self._offsets, entry.position.offset)
+        self.payload_bytes += len(entry.payload) - len(self._entries[index].payload)
+        self._entries[index] = self._by_key[entry.key] = entry
+
+    def branch(self, upto: int, epoch: str) -> LatestLog:
+        assert upto == self.tail.offset, "what was superseded is gone"
+        log = LatestLog(self.lineage.branch(upto, epoch))
+        log.floor, log.tail, log.payload_bytes = self.floor, self.tail, self.payload_bytes
+        log._by_key, log._entries = dict(self._by_key), list(self._entries)
+        log._offsets, log._links = list(self._offsets), self._links.copy()
+        return log

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import replace
 
 from longwire.base.limits import MemoryStoreLimits
+from longwire.stores.appending import appended, chain, check_append, find_duplicate
 from longwire.stores.memory_log import DenseLog, LatestLog, MemoryLog
-from longwire.streams.entry import Durability, Entry, is_acceptable
-from longwire.streams.errors import ContentTypeError, StreamClosedError, TailMovedError
-from longwire.streams.position import Position, next_link
-from longwire.streams.producer import (
-    Duplicate,
-    ForgottenProducer,
-    ProducerState,
-    Refuse,
-    Result,
-    decide,
-)
-from longwire.streams.store import Append, Appended, Page, StreamInfo, StreamSettings
+from longwire.stores.pages import judge_backwards, page_after, page_before, refused_page
+from longwire.streams.entry import Durability, Entry
+from longwire.streams.errors import PositionRefusedError
+from longwire.streams.lineage import Lineage
+from longwire.streams.position import Position
+from longwire.streams.producer import ForgottenProducer, ProducerState, Result
+from longwire.streams.store import Append, Appended, Fork, Page, StreamInfo, StreamSettings
 from longwire.streams.verdict import Last, Start, StartAt, Verdict, judge
 
 __all__ = ["ENTRY_OVERHEAD_BYTES", "MemoryStream"]
@@ -39,7 +35,12 @@ class MemoryStream:
         "_newest_ms",
         "_producers",
         "_producers_forgotten",
+        "_used_ms",
+        "application_sequence",
         "created_ms",
+        "fork",
+        "fork_count",
+        "is_deleted",
         "log",
         "name",
         "settings",
@@ -49,19 +50,40 @@ class MemoryStream:
         self,
         name: str,
         settings: StreamSettings,
-        epoch: str,
+        log: MemoryLog,
         limits: MemoryStoreLimits,
         now_ms: int,
+        fork: Fork | None = None,
     ) -> None:
         self.name = name
         self.settings = settings
-        self.created_ms = now_ms
-        self.log: MemoryLog = LatestLog(epoch) if settings.keeps_latest else DenseLog(epoch)
+        self.created_ms = self._used_ms = now_ms
+        self.log = log
+        self.fork = fork
+        self.fork_count = 0
+        """Streams that branched off from this one and are still there."""
+        self.is_deleted = False
+        """Deleted, but forks are there."""
+        self.application_sequence: str | None = None
         self._limits = limits
         self._newest_ms = now_ms
         # Both in the order of last use, the longest silent first.
         self._producers: dict[ProducerKey, ProducerState] = {}
         self._producers_forgotten: dict[ProducerKey, ForgottenProducer] = {}
+
+    @staticmethod
+    def begin_log(settings: StreamSettings, epoch: str) -> MemoryLog:
+        """The empty log of a new stream."""
+        lineage = Lineage(epoch)
+        return LatestLog(lineage) if settings.keeps_latest else DenseLog(lineage)
+
+    @property
+    def tail(self) -> Position:
+        return self.log.tail
+
+    @property
+    def is_closed(self) -> bool:
+        return self.log.is_closed
 
     @property
     def cost_bytes(self) -> int:
@@ -71,12 +93,14 @@ class MemoryStream:
     def info(self) -> StreamInfo:
         return StreamInfo(
             name=self.name,
-            epoch=self.log.epoch,
+            epoch=self.log.lineage.epoch,
             settings=self.settings,
             floor=self.log.floor,
             tail=self.log.tail,
             is_closed=self.log.is_closed,
             created_ms=self.created_ms,
+            fork=self.fork,
+            is_deleted=self.is_deleted,
         )
 
     # -- append -----------------------------------------------------------------------------
@@ -84,71 +108,46 @@ class MemoryStream:
     def append(self, request: Append, now_ms: int) -> Appended:
         """Check, then store; a check that fails has changed nothing."""
         self._forget_silent(now_ms)
-        duplicate = self._find_duplicate(request)
+        duplicate = find_duplicate(self._remembered(request), request, self, Durability.MEMORY)
         if duplicate is not None:
             return duplicate
-        self._check(request)
+        check_append(request, self)
         entries = self._store(request, now_ms)
         if request.closes:
             self.log.is_closed = True
-        first, last = (entries[0], entries[-1]) if entries else (None, None)
-        stored = Appended(
-            first=first.position if first else None,
-            last=last.position if last else None,
-            is_duplicate=False,
-            durability=Durability.MEMORY,
-            tail=self.log.tail,
-            entries=tuple(entries),
-            is_closed=self.log.is_closed,
-        )
+        if request.application_sequence is not None:
+            self.application_sequence = request.application_sequence
+        stored = appended(entries, self, Durability.MEMORY)
         self._remember(request, stored, now_ms)
         self.trim(now_ms)
         return stored
 
-    def _find_duplicate(self, request: Append) -> Appended | None:
-        """Apply the producer rule: ``None`` means that the append is new."""
-        stamp = request.producer
-        if stamp is None:
+    def _remembered(self, request: Append) -> ProducerState | ForgottenProducer | None:
+        if request.producer is None:
             return None
-        key = (request.principal, stamp.producer_id)
-        remembered = self._producers.get(key) or self._producers_forgotten.get(key)
-        decision = decide(remembered, stamp)
-        if isinstance(decision, Refuse):
-            raise decision.error
-        if not isinstance(decision, Duplicate):
-            return None
-        result = decision.result or Result(None, None)
-        return Appended(
-            first=result.first,
-            last=result.last,
-            is_duplicate=True,
-            durability=Durability.MEMORY,
-            tail=self.log.tail,
-            is_closed=self.log.is_closed,
-        )
-
-    def _check(self, request: Append) -> None:
-        if self.log.is_closed:
-            raise StreamClosedError(self.name, self.log.tail)
-        content_type = self.settings.content_type
-        if not is_acceptable(request.content_type, content_type):
-            raise ContentTypeError(self.name, content_type, str(request.content_type))
-        if request.if_tail is not None and request.if_tail != self.log.tail:
-            raise TailMovedError(self.log.tail)
+        key = (request.principal, request.producer.producer_id)
+        return self._producers.get(key) or self._producers_forgotten.get(key)
 
     def _store(self, request: Append, now_ms: int) -> list[Entry]:
         log = self.log
-        entries: list[Entry] = []
         # The wall clock may be set back; the times of a stream do not follow it.
         time_ms = self._newest_ms = max(now_ms, self._newest_ms)
-        for payload, key in request.batch:
-            previous = log.tail
-            link = next_link(previous.link, payload)
-            position = Position(previous.offset + 1, log.epoch, link)
-            entry = Entry(position, previous, payload, time_ms, self.settings.content_type, key)
+        content_type, epoch = self.settings.content_type, log.lineage.epoch
+        entries = chain(request.batch, log.tail, epoch, time_ms, content_type)
+        for entry in entries:
             log.append(entry)
-            entries.append(entry)
         return entries
+
+    def erase(self, position: Position) -> bool:
+        """Take the payload out of the entry at a position."""
+        verdict = judge(position, self.log)
+        if verdict.reason is not None:
+            raise PositionRefusedError(verdict)
+        entry = self.log.find(position.offset)
+        if entry is None or entry.is_erased:
+            return False
+        self.log.replace(replace(entry, payload=b"", is_erased=True))
+        return True
 
     def _remember(self, request: Append, stored: Appended, now_ms: int) -> None:
         stamp = request.producer
@@ -165,6 +164,17 @@ class MemoryStream:
             self._forget(next(iter(self._producers)))
 
     # -- time and room ----------------------------------------------------------------------
+
+    def touch(self, now_ms: int) -> None:
+        """The stream is used: its idle time begins anew."""
+        self._used_ms = now_ms
+
+    def is_expired(self, now_ms: int) -> bool:
+        """Whether the stream has come to the end of its life."""
+        settings = self.settings
+        if settings.expires_ms is not None and now_ms >= settings.expires_ms:
+            return True
+        return settings.ttl_s is not None and now_ms >= self._used_ms + settings.ttl_s * 1000
 
     def _forget_silent(self, now_ms: int, count: int = _PRODUCERS_SWEPT) -> None:
         """Forget some producers that have been silent for too long."""
@@ -221,54 +231,17 @@ class MemoryStream:
         log = self.log
         verdict = judge(after, log)
         if verdict.reason is not None:
-            return Page(
-                (),
-                verdict.resume,
-                verdict.resume,
-                log.tail,
-                verdict.reason,
-                verdict.resume != log.tail,
-                self.log.is_closed,
-            )
+            return refused_page(verdict)
         found = log.after(after.offset, entries_max)
-        entries = _within(found, bytes_max)
-        is_end = len(entries) == len(found) < entries_max or (
-            bool(entries) and entries[-1].position == log.tail
-        )
-        upto = log.tail if is_end else entries[-1].position
-        return Page(
-            entries, after, upto, log.tail, has_more=not is_end, is_closed=self.log.is_closed
-        )
+        return page_after(log, after, found, entries_max=entries_max, bytes_max=bytes_max)
 
     def read_back(self, before: Position | None, entries_max: int, bytes_max: int) -> Page:
         log = self.log
-        if before is None:
-            offset, upto = log.tail.offset + 1, log.tail
-        else:
-            verdict = _judge_backwards(before, log)
+        if before is not None:
+            verdict = judge_backwards(before, log)
             if verdict.reason is not None:
-                return Page((), verdict.resume, verdict.resume, log.tail, verdict.reason)
-            offset, upto = before.offset, before
+                return refused_page(verdict)
+        offset = log.tail.offset + 1 if before is None else before.offset
         found = log.before(offset, entries_max)
-        entries = tuple(reversed(_within(tuple(reversed(found)), bytes_max)))
-        oldest = entries[0] if entries else None
-        has_more = oldest is not None and oldest is not log.oldest()
-        after = oldest.previous if oldest is not None else upto
-        return Page(entries, after, upto, log.tail, has_more=has_more, is_closed=self.log.is_closed)
-
-
-def _judge_backwards(before: Position, log: MemoryLog) -> Verdict:
-    """Judge a position to read back from: that something after it was dropped does not matter."""
-    if before.is_start or (before.epoch == log.epoch and before.offset < log.floor.offset):
-        return Verdict(None, before, log.tail)
-    return judge(before, log)
-
-
-def _within(entries: Sequence[Entry], bytes_max: int) -> tuple[Entry, ...]:
-    """The first of ``entries`` that together hold at most ``bytes_max`` bytes, and at least one."""
-    total = 0
-    for index, entry in enumerate(entries):
-        total += len(entry.payload)
-        if total > bytes_max and index:
-            return tuple(entries[:index])
-    return tuple(entries)
+        oldest = log.oldest().position.offset if len(log) else 0
+        return page_before(log, before, found, oldest_offset=oldest, bytes_max=bytes_max)

@@ -61,6 +61,8 @@ class Entry:
     content_type: str
     """That of the stream."""
     key: str = ""
+    is_erased: bool = False
+    """Its payload was erased and is empty now. The link is still that of what it was."""
 
 
 def normalize_content_type(text: str) -> str:

@@ -4,9 +4,11 @@
 
   * :exc:`StreamNameError`, :exc:`PositionError`: text that is none
   * :exc:`PositionRefusedError`: a position that the log can not honour
-  * :exc:`StreamMissingError`, :exc:`StreamExistsError`, :exc:`StreamClosedError`
+  * :exc:`StreamMissingError`, :exc:`StreamExistsError`, :exc:`StreamGoneError`,
+    :exc:`ForkError`, :exc:`StreamClosedError`
   * :exc:`ContentTypeError`, :exc:`PayloadError`, :exc:`EntryLimitError`: what was to be stored
-  * :exc:`TailMovedError`: a conditional append came too late
+  * :exc:`TailMovedError`: a conditional append came too late;
+    :exc:`ApplicationSequenceError`: an append out of the application's own order
   * :exc:`ProducerError`: :exc:`SequenceGapError`, :exc:`EpochStartError`,
     :exc:`ProducerFencedError`, :exc:`ProducerUnknownError`
   * :exc:`StoreFullError`, :exc:`StoreUnavailableError`: may succeed later
@@ -26,9 +28,11 @@ if TYPE_CHECKING:
     from longwire.streams.verdict import Verdict
 
 __all__ = [
+    "ApplicationSequenceError",
     "ContentTypeError",
     "EntryLimitError",
     "EpochStartError",
+    "ForkError",
     "PayloadError",
     "PositionError",
     "PositionRefusedError",
@@ -41,6 +45,7 @@ __all__ = [
     "StreamClosedError",
     "StreamError",
     "StreamExistsError",
+    "StreamGoneError",
     "StreamMissingError",
     "StreamNameError",
     "TailMovedError",
@@ -128,6 +133,23 @@ class StreamExistsError(StreamError):
         super().__init__(f'the stream "{stream}" exists with {difference}')
 
 
+class StreamGoneError(StreamError):
+    """The stream was deleted; its name is taken as long as there are forks of it."""
+
+    code = "stream_gone"
+
+    def __init__(self, stream: str) -> None:
+        super().__init__(
+            f'the stream "{stream}" was deleted; streams forked from it are still there'
+        )
+
+
+class ForkError(StreamError):
+    """A stream can not branch off there."""
+
+    code = "bad_fork"
+
+
 class StreamClosedError(StreamError):
     """The stream takes no more entries."""
 
@@ -166,6 +188,20 @@ class EntryLimitError(StreamError):
 
     def __init__(self, message: str, limit: int) -> None:
         super().__init__(message, limit=limit)
+
+
+class ApplicationSequenceError(StreamError):
+    """The application's sequence did not go on from the last one."""
+
+    code = "sequence_regression"
+
+    def __init__(self, received: str, last: str) -> None:
+        super().__init__(
+            f'sequence "{_shown(received)}" came after "{_shown(last)}": each must be greater than '
+            "the one before it, compared byte by byte",
+            last=last,
+        )
+        self.last = last
 
 
 class TailMovedError(StreamError):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple, Protocol, TypeAlias
 
 from longwire.streams.errors import (
     EpochStartError,
@@ -30,6 +30,7 @@ __all__ = [
     "ProducerState",
     "Refuse",
     "Result",
+    "Results",
     "decide",
 ]
 
@@ -55,13 +56,26 @@ class Result(NamedTuple):
     last: Position | None
 
 
+class Results(Protocol):
+    """The newest :data:`RESULTS_MAX` results, in order: a deque, or what a store packs."""
+
+    def __len__(self) -> int: ...
+    def __getitem__(self, index: int, /) -> Result: ...
+    def append(self, result: Result, /) -> None: ...
+    def clear(self) -> None: ...
+
+
+def _new_results() -> deque[Result]:
+    return deque(maxlen=RESULTS_MAX)
+
+
 @dataclass(slots=True)
 class ProducerState:
     """What is remembered of one producer in one stream. Its key is (principal, producer id)."""
 
     epoch: int
     next_sequence: int = 0
-    results: deque[Result] = field(default_factory=lambda: deque(maxlen=RESULTS_MAX))
+    results: Results = field(default_factory=_new_results)
     """Of the sequences just before ``next_sequence``, in order."""
     used_ms: int = 0
     """When it published last, by the store's clock."""

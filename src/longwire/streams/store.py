@@ -37,7 +37,7 @@ something may have gone unheard, or the log may have lost its end, it says so in
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -49,7 +49,7 @@ from longwire.streams.position import Position
 from longwire.streams.producer import ProducerStamp
 from longwire.streams.verdict import Reason, Start, Verdict
 
-__all__ = ["Append", "Appended", "Page", "Store", "StreamInfo", "StreamSettings"]
+__all__ = ["Append", "Appended", "Fork", "Page", "Store", "StreamInfo", "StreamSettings"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,10 +72,34 @@ class StreamSettings:
     """Never written to disk, whatever the store, and keeping only the latest as above (typing
     indicators, cursors in a game). Gone at a restart."""
 
+    ttl_s: int | None = None
+    """Idle time after which the stream is deleted, seconds: since it was last appended to, sought
+    in or read. ``info`` does not count."""
+
+    expires_ms: int | None = None
+    """When the stream is deleted, whatever happens to it; Unix time, milliseconds."""
+
     @property
     def keeps_latest(self) -> bool:
         """Whether entries supersede older ones of their key."""
         return self.is_keep_latest or self.is_ephemeral
+
+
+@dataclass(frozen=True, slots=True)
+class Fork:
+    """From what a stream branches off: it begins with all that ``source`` holds up to a place.
+
+    What is inherited keeps its positions, with the epoch of the source; what comes after has the
+    fork's own. So a reader of the source may go on in the fork as far as both agree. Producers,
+    the application's sequence and closure are not inherited. Retention and life are the fork's own.
+    """
+
+    source: str
+    after: Position | None = None
+    """The last position that is inherited; ``None``: the source's tail."""
+    sub_offset: int = 0
+    """How much more is inherited after that: entries where the stream is JSON, else bytes. When
+    that ends within an entry, its beginning becomes the first entry of the fork's own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +118,9 @@ class Append:
     """With what to create the stream if there is none; ``None``: refuse then."""
     if_tail: Position | None = None
     """Append only if the tail is still here (``START``: only if the stream has no entry)."""
+    application_sequence: str | None = None
+    """A number of the application's own, of which each must be greater than the one before it, byte
+    by byte in UTF-8, whoever appends. The ``Stream-Seq`` of Durable Streams."""
     closes: bool = False
     """Close the stream with this append: it takes no more entries."""
 
@@ -129,6 +156,11 @@ class StreamInfo:
     tail: Position
     is_closed: bool
     created_ms: int
+    fork: Fork | None = None
+    """What it branched off from, with the position that was taken."""
+    is_deleted: bool = False
+    """Deleted, while forks of it are still there: its name stays taken until they are gone, and it
+    takes and shows nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,20 +215,32 @@ class Store(Protocol):
     def figures(self) -> Mapping[str, tuple[str, float, bool]]:
         """What the store counts, for the metrics: (meaning, value, whether it only grows)."""
 
-    async def create(self, stream: str, settings: StreamSettings) -> tuple[StreamInfo, bool]:
-        """Create ``stream``; return what it is and whether it was created now.
+    async def create(
+        self,
+        stream: str,
+        settings: StreamSettings,
+        *,
+        fork: Fork | None = None,
+        batch: Sequence[NewEntry] = (),
+        closes: bool = False,
+    ) -> tuple[StreamInfo, bool]:
+        """Create ``stream``, with first entries and closed if wanted, in one atomic step; return
+        what it is and whether it was created now.
 
-        An existing stream with equal settings is no error. Raises ``StreamExistsError`` when its
-        settings differ, ``StoreFullError``.
+        An existing stream that was created alike, and is closed or not as wanted, is no error.
+        Raises ``StreamExistsError`` when it was not, or is deleted while forks of it are there,
+        ``StoreFullError``; for a fork ``StreamMissingError``, ``StreamGoneError``,
+        ``ContentTypeError``, ``PositionRefusedError`` and ``ForkError``.
         """
 
     async def append(self, request: Append) -> Appended:
         """Store a batch in one atomic step.
 
-        Checked in this order: the stream exists or may be created (``StreamMissingError``), the
-        producer rule (``ProducerError``, or a duplicate, which succeeds on a closed stream too),
-        closure (``StreamClosedError``), the content type (``ContentTypeError``), the condition
-        (``TailMovedError``), room (``StoreFullError``).
+        Checked in this order: the stream exists or may be created (``StreamMissingError``,
+        ``StreamGoneError``), the producer rule (``ProducerError``, or a duplicate, which succeeds
+        on a closed stream too), closure (``StreamClosedError``), the content type
+        (``ContentTypeError``), the application's sequence (``ApplicationSequenceError``), the
+        condition (``TailMovedError``), room (``StoreFullError``).
         """
 
     async def append_many(self, requests: Sequence[Append]) -> list[Appended | StreamError]:
@@ -233,11 +277,28 @@ class Store(Protocol):
     async def delete(self, stream: str) -> bool:
         """Remove ``stream`` with all that is known of it; ``False`` when there was none.
 
-        A stream created under the same name has another epoch.
+        A stream created under the same name has another epoch. While there are forks of it, its
+        name stays taken (``StreamInfo.is_deleted``), and deleting it again raises
+        ``StreamGoneError``.
+        """
+
+    async def erase(self, stream: str, position: Position) -> bool:
+        """Remove the payload of the entry at a position for good; its place and link stay.
+
+        ``False`` when the entry is not kept any more, or was erased before. Raises
+        ``StreamMissingError``, ``PositionRefusedError``. Entries that a fork inherited are erased
+        in the fork by themselves.
+        """
+
+    def names(self) -> AsyncIterator[str]:
+        """Tell the names of the streams that there are, in no order.
+
+        One that is created or deleted meanwhile may be told or not. Raises
+        ``StoreUnavailableError``.
         """
 
     async def expire(self) -> None:
-        """Apply now what depends on time: retention by age, producers to be forgotten.
+        """Apply now what depends on time: expiry, retention by age, producers to be forgotten.
 
         Reads and appends apply it to their stream by themselves; this is for idle streams, and is
         called every minute or so.

@@ -67,8 +67,8 @@ class Verdict(NamedTuple):
 class LogFacts(Protocol):
     """What the rule needs to know of a log, all of one moment."""
 
-    @property
-    def epoch(self) -> str: ...
+    def epoch_at(self, offset: int) -> str:
+        """The epoch of positions with this offset: not the same for what a fork inherited."""
 
     @property
     def floor(self) -> Position:
@@ -94,7 +94,7 @@ def judge(position: Position, log: LogFacts) -> Verdict:
     tail, floor = log.tail, log.floor
     if position.is_start:
         reason = None if floor.is_start else Reason.TRIMMED
-    elif position.epoch != log.epoch:
+    elif position.epoch != log.epoch_at(position.offset):
         reason = Reason.EPOCH
     elif position.offset > tail.offset:
         reason = Reason.AHEAD

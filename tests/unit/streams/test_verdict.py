@@ -25,6 +25,9 @@ class Log:
     epoch: str = EPOCH
     is_closed: bool = False
 
+    def epoch_at(self, offset):
+        return self.epoch
+
     def link_at(self, offset):
         assert self.floor.offset <= offset <= self.tail.offset
         return link(offset)

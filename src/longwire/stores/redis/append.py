@@ -66,7 +66,7 @@ def append_arguments(request: Append) -> list[bytes]:
 def creation_arguments(request: Append) -> list[bytes]:
     """The same for creating a stream and nothing more."""
     arguments = append_arguments(request)
-    arguments[0] = b"n"
+    arguments[0] = b"n" + arguments[0]
     return arguments
 
 

@@ -32,6 +32,9 @@ class LogView:
     has_more: bool
     """Whether there are more of them in the direction of reading."""
 
+    def epoch_at(self, offset: int) -> str:
+        return self.epoch
+
     def link_at(self, offset: int) -> bytes | None:
         if offset == self.place_offset:
             return self.place_link

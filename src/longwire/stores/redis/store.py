@@ -8,13 +8,14 @@ the log may have lost its end, everybody who follows a stream is told to ask the
 from __future__ import annotations
 
 import os
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from redis.exceptions import ResponseError
 
 from longwire.base.entropy import Entropy
 from longwire.base.limits import RedisStoreLimits
+from longwire.stores.appending import check_same
 from longwire.stores.redis.append import (
     append_arguments,
     append_keys,
@@ -27,17 +28,18 @@ from longwire.stores.redis.layout import LiveFlag, LiveMessage, place
 from longwire.stores.redis.reading import LogView, page_after, page_before, parse_view
 from longwire.stores.redis.scripts import APPEND, DELETE, READ
 from longwire.stores.redis.wire import RedisAddress
+from longwire.streams.entry import NewEntry
 from longwire.streams.errors import (
+    ForkError,
     StoreFullError,
     StoreUnavailableError,
     StreamClosedError,
     StreamError,
-    StreamExistsError,
     StreamMissingError,
 )
 from longwire.streams.listener import Listener
 from longwire.streams.position import START, Position, draw_epoch
-from longwire.streams.store import Append, Appended, Page, StreamInfo, StreamSettings
+from longwire.streams.store import Append, Appended, Fork, Page, StreamInfo, StreamSettings
 from longwire.streams.verdict import Last, Start, StartAt, Verdict, judge, judge_missing
 
 __all__ = ["RedisStore"]
@@ -131,16 +133,26 @@ class RedisStore:
 
     # -- the contract ---------------------------------------------------------------------------
 
-    async def create(self, stream: str, settings: StreamSettings) -> tuple[StreamInfo, bool]:
-        request = Append(stream, (), create=settings)
+    async def create(
+        self,
+        stream: str,
+        settings: StreamSettings,
+        *,
+        fork: Fork | None = None,
+        batch: Sequence[NewEntry] = (),
+        closes: bool = False,
+    ) -> tuple[StreamInfo, bool]:
+        if fork is not None:
+            raise ForkError("streams in Redis cannot be forked yet")
+        request = Append(stream, batch, create=settings, closes=closes)
         call = self._call_append([request], creation_arguments(request))
         epoch, _, is_new, _ = await _finish(call)
         info = await self.info(stream)
         if info is None:
             raise StoreUnavailableError(f"the stream {stream!r} was removed meanwhile")
         is_new = is_new == 1 and info.epoch == epoch.decode()
-        if info.settings != settings:
-            raise StreamExistsError(stream, f"other settings: {info.settings}")
+        if not is_new:
+            check_same(info, settings, fork, closes)
         return info, is_new
 
     async def append(self, request: Append) -> Appended:
@@ -213,11 +225,10 @@ class RedisStore:
         reply = await _finish(self._connections.writes.call(DELETE, keys, [self._origin]))
         return bool(reply)
 
-    async def expire(self) -> None:
-        """Apply what depends on time to idle streams; of several servers one does it."""
-        lease = (b"SET", self._prefix + b"expiry", self._origin, b"NX", b"PX", b"50000")
-        if await self._command(*lease) is None:
-            return
+    async def erase(self, stream: str, position: Position) -> bool:
+        raise StoreUnavailableError("entries in Redis cannot be erased yet")
+
+    async def names(self) -> AsyncIterator[str]:
         cursor = b"0"
         pattern = self._prefix.replace(b"*", b"?") + b"{*}:m"
         while True:
@@ -225,9 +236,17 @@ class RedisStore:
             for key in keys:
                 name = name_of(self._prefix, key)
                 if name is not None:
-                    await self._view(name, b"after", 0)
+                    yield name
             if cursor == b"0":
                 return
+
+    async def expire(self) -> None:
+        """Apply what depends on time to idle streams; of several servers one does it."""
+        lease = (b"SET", self._prefix + b"expiry", self._origin, b"NX", b"PX", b"50000")
+        if await self._command(*lease) is None:
+            return
+        async for name in self.names():
+            await self._view(name, b"after", 0)
 
     async def close(self) -> None:
         await self._connections.stop()

@@ -1,0 +1,133 @@
+"""What every append is put to before it is stored, in the order that the contract names."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from longwire.streams.entry import Durability, Entry, NewEntry, is_acceptable
+from longwire.streams.errors import (
+    ApplicationSequenceError,
+    ContentTypeError,
+    StreamClosedError,
+    StreamExistsError,
+    TailMovedError,
+)
+from longwire.streams.position import Position, next_link
+from longwire.streams.producer import (
+    Duplicate,
+    ForgottenProducer,
+    ProducerState,
+    Refuse,
+    Result,
+    decide,
+)
+from longwire.streams.store import Append, Appended, Fork, StreamInfo, StreamSettings
+
+__all__ = ["Target", "appended", "chain", "check_append", "check_same", "find_duplicate"]
+
+
+class Target(Protocol):
+    """The stream that is appended to, as far as checks must know it."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def settings(self) -> StreamSettings: ...
+    @property
+    def tail(self) -> Position: ...
+    @property
+    def is_closed(self) -> bool: ...
+    @property
+    def application_sequence(self) -> str | None:
+        """The last one that was given."""
+
+
+def find_duplicate(
+    remembered: ProducerState | ForgottenProducer | None,
+    request: Append,
+    target: Target,
+    durability: Durability,
+) -> Appended | None:
+    """Apply the producer rule: ``None`` means that the append is new. Raises ``ProducerError``."""
+    if request.producer is None:
+        return None
+    decision = decide(remembered, request.producer)
+    if isinstance(decision, Refuse):
+        raise decision.error
+    if not isinstance(decision, Duplicate):
+        return None
+    result = decision.result or Result(None, None)
+    return Appended(
+        first=result.first,
+        last=result.last,
+        is_duplicate=True,
+        durability=durability,
+        tail=target.tail,
+        is_closed=target.is_closed,
+    )
+
+
+def check_append(request: Append, target: Target) -> None:
+    """Raise what speaks against an append that is new."""
+    if target.is_closed:
+        raise StreamClosedError(target.name, target.tail)
+    content_type = target.settings.content_type
+    if not is_acceptable(request.content_type, content_type):
+        raise ContentTypeError(target.name, content_type, str(request.content_type))
+    given, last = request.application_sequence, target.application_sequence
+    if given is not None and last is not None and given.encode() <= last.encode():
+        raise ApplicationSequenceError(given, last)
+    if request.if_tail is not None and request.if_tail != target.tail:
+        raise TailMovedError(target.tail)
+
+
+def chain(
+    batch: Sequence[NewEntry], tail: Position, epoch: str, time_ms: int, content_type: str
+) -> list[Entry]:
+    """The entries of a batch that is stored after ``tail``."""
+    entries: list[Entry] = []
+    previous = tail
+    for payload, key in batch:
+        link = next_link(previous.link, payload)
+        position = Position(previous.offset + 1, epoch, link)
+        entries.append(Entry(position, previous, payload, time_ms, content_type, key))
+        previous = position
+    return entries
+
+
+def appended(entries: Sequence[Entry], target: Target, durability: Durability) -> Appended:
+    """The answer to an append that brought ``entries``. ``target`` is as it is afterwards."""
+    return Appended(
+        first=entries[0].position if entries else None,
+        last=entries[-1].position if entries else None,
+        is_duplicate=False,
+        durability=durability,
+        tail=target.tail,
+        entries=tuple(entries),
+        is_closed=target.is_closed,
+    )
+
+
+def check_same(
+    existing: StreamInfo, settings: StreamSettings, fork: Fork | None, closes: bool
+) -> None:
+    """Raise :exc:`StreamExistsError` unless ``existing`` is what was to be created."""
+    name = existing.name
+    if existing.is_deleted:
+        raise StreamExistsError(name, "forks that outlive it: its name is free when they are gone")
+    if existing.settings != settings:
+        raise StreamExistsError(name, f"other settings: {existing.settings}")
+    if existing.is_closed != closes:
+        raise StreamExistsError(name, "entries to come" if closes else "its end: it is closed")
+    if not _is_same_fork(existing.fork, fork):
+        raise StreamExistsError(name, f"another origin: {existing.fork}")
+
+
+def _is_same_fork(existing: Fork | None, wanted: Fork | None) -> bool:
+    if existing is None or wanted is None:
+        return existing is wanted
+    if (existing.source, existing.sub_offset) != (wanted.source, wanted.sub_offset):
+        return False
+    # Without a place it was the tail of that time, which has moved on maybe.
+    return wanted.after is None or wanted.after == existing.after
