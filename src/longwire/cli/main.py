@@ -14,6 +14,7 @@ from longwire.cli.config import config_group
 from longwire.cli.doctor import doctor_command
 from longwire.cli.exit_codes import USAGE, CommandError
 from longwire.cli.serve import serve_command
+from longwire.cli.store import store_group
 
 __all__ = ["main"]
 
@@ -35,14 +36,15 @@ def longwire_group() -> None:
     """Real-time messaging that survives bad networks: a server for WebSocket, Server-Sent Events
     and HTTP over streams that can be resumed.
 
-    Exit codes: 0 done, 2 the command line is wrong, 69 cannot listen, 78 the configuration is
-    wrong.
+    Exit codes: 0 done, 2 the command line is wrong, 69 cannot listen or use the store, 78 the
+    configuration is wrong.
     """
 
 
 longwire_group.add_command(serve_command)
 longwire_group.add_command(config_group)
 longwire_group.add_command(doctor_command)
+longwire_group.add_command(store_group)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

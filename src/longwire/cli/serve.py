@@ -20,6 +20,7 @@ from longwire.server.logs import configure_logging
 from longwire.server.serve import ListenError, serve_until_stopped
 from longwire.server.service import Service
 from longwire.server.settings import ServerSettings
+from longwire.server.store_urls import keep_on_disk
 
 __all__ = ["serve_command"]
 
@@ -44,7 +45,12 @@ _FLAGS = {
 @click.option("--port", metavar="PORT", help="TCP port; 0 takes a free one.  [default: 8080]")
 @click.option("--unix", "unix_path", metavar="PATH", help="Listen on this Unix socket instead.")
 @config_option
-@click.option("--store", metavar="URL", help="Where streams are kept.  [default: memory]")
+@click.option(
+    "--store",
+    metavar="URL",
+    help="Where streams are kept: memory, sqlite:PATH or redis://HOST:PORT.  "
+    "[default: sqlite:longwire-data/streams.db]",
+)
 @click.option("--tls-cert", metavar="FILE", help="Certificate chain (PEM): speak https and wss.")
 @click.option("--tls-key", metavar="FILE", help="Its private key (PEM).")
 @click.option("--tls-keylog", metavar="FILE", help="Append TLS secrets, for Wireshark.")
@@ -80,7 +86,7 @@ def serve_command(
     if access_log:
         flags.append(Flag("--access-log", "log", "access", "true"))
     configuration = read_configuration(config_file, flags + parse_set_flags(set_flags))
-    settings = configuration.settings
+    settings = keep_on_disk(configuration.settings)
     if is_development:
         settings = development_settings(settings)
     configure_logging(settings.log)

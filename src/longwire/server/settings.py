@@ -21,6 +21,7 @@ from longwire.base.limits import (
     NativeLimits,
     RedisStoreLimits,
     RetentionLimits,
+    SqliteStoreLimits,
     StreamLimits,
     WebSocketLimits,
 )
@@ -87,9 +88,15 @@ class ServerSettings:
 class StoreSettings:
     """Where streams are kept."""
 
-    url: str = "memory"
-    """``memory``: gone when the process ends. ``redis://[USER:PASSWORD@]HOST:PORT[/DATABASE]``
-    (``rediss://`` over TLS, ``redis+unix://PATH``): shared by all servers on that Redis."""
+    url: str = "auto"
+    """``memory``: gone when the process ends. ``sqlite:PATH``: in a file, on disk before they are
+    acknowledged; for one server. ``redis://[USER:PASSWORD@]HOST:PORT[/DATABASE]``
+    (``rediss://`` over TLS, ``redis+unix://PATH``): shared by all servers on that Redis.
+    ``auto``: ``longwire serve`` keeps them in ``streams.db`` in the data folder, an application
+    that is mounted keeps them in memory."""
+
+    data_folder: str = "longwire-data"
+    """Where ``auto`` keeps them, from the working directory; it is made when it is missing."""
 
     redis_prefix: str = "longwire:"
     """What all keys in Redis begin with. Servers that share streams share it."""
@@ -175,6 +182,7 @@ class Settings:
     streams: StreamLimits = field(default_factory=StreamLimits)
     retention: RetentionLimits = field(default_factory=RetentionLimits)
     memory_store: MemoryStoreLimits = field(default_factory=MemoryStoreLimits)
+    sqlite_store: SqliteStoreLimits = field(default_factory=SqliteStoreLimits)
     redis_store: RedisStoreLimits = field(default_factory=RedisStoreLimits)
     hub: HubLimits = field(default_factory=HubLimits)
     log: LogSettings = field(default_factory=LogSettings)

@@ -32,7 +32,8 @@ def free_port() -> int:
 
 
 class DevelopmentServer:
-    """``longwire serve --dev`` on one port, to be killed and started again."""
+    """``longwire serve --dev`` on one port, to be killed and started again; it forgets its streams
+    then, unless the flags say otherwise."""
 
     def __init__(self, log: Path, *flags: str) -> None:
         self.port = free_port()
@@ -43,7 +44,7 @@ class DevelopmentServer:
     def start(self) -> None:
         """Start it and wait until it is ready."""
         run = "import sys; from longwire.cli.main import main; sys.exit(main())"
-        arguments = ["serve", "--dev", "--port", str(self.port), *self._flags]
+        arguments = ["serve", "--dev", "--store", "memory", "--port", str(self.port), *self._flags]
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-c", run, *arguments],

@@ -218,7 +218,7 @@ async def test_foreign_subprotocol_is_refused_and_none_is_served(server: Running
 
 
 async def test_stranger_sees_a_restart_and_is_told_that_history_is_gone(tmp_path: Path) -> None:
-    with RunningServer(tmp_path, "--dev") as first:
+    with RunningServer(tmp_path, "--dev", "--store", "memory") as first:
         port = first.port
         client = StrangerClient(first.websocket_url + "/ws")
         await client.open()
@@ -235,7 +235,7 @@ async def test_stranger_sees_a_restart_and_is_told_that_history_is_gone(tmp_path
     assert closing["code"] == client.close_codes[0]
     low, high = closing["after_s"]
     assert 0 <= low <= high
-    with RunningServer(tmp_path, "--dev", "--port", str(port)) as second:
+    with RunningServer(tmp_path, "--dev", "--store", "memory", "--port", str(port)) as second:
         assert second.port == port
         await wait_for(client, lambda: bool(view.refusals))
         (refusal,) = view.refusals

@@ -200,7 +200,7 @@ def test_stale_unix_socket_is_replaced_and_a_living_one_is_not(tmp_path: Path) -
         first.process.wait()
     assert path.exists()
     with RunningServer(tmp_path, "--unix", str(path)):
-        result = run_longwire("serve", "--unix", str(path), folder=tmp_path)
+        result = run_longwire("serve", "--store", "memory", "--unix", str(path), folder=tmp_path)
         assert result.returncode == 69
         assert str(path) in result.stderr
 
@@ -312,7 +312,7 @@ async def test_anonymous_clients_may_do_what_the_configuration_allows(tmp_path: 
 
 
 def test_two_servers_share_a_port_when_asked_to(tmp_path: Path) -> None:
-    share = ("--set", "server.reuse_port=true")
+    share = ("--set", "server.reuse_port=true", "--store", "memory")
     with (
         RunningServer(tmp_path, *share) as first,
         RunningServer(tmp_path, *share, "--port", str(first.port)) as second,

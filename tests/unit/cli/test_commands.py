@@ -125,7 +125,6 @@ def test_shown_configuration_has_no_password(
 @pytest.mark.parametrize(
     ("store", "expected"),
     [
-        ("sqlite:x.db", 'store.url is "sqlite:x.db", but the sqlite store is not built yet'),
         ("nats://h", 'store.url is "nats://h", but the nats store is not built yet'),
         ("tape", 'store.url is "tape", which names no store'),
     ],
@@ -135,7 +134,7 @@ def test_store_that_does_not_exist_is_named(
 ) -> None:
     assert main(["serve", "--store", store]) == 2
     error = capsys.readouterr().err
-    available = 'available are "memory" and "redis://HOST:PORT"'
+    available = 'available are "memory", "sqlite:PATH" and "redis://HOST:PORT"'
     assert error == f"longwire: --store: {expected} ({available})\n"
 
 

@@ -241,7 +241,7 @@ WRONG_FILES = [
         "[store]\nurl = 'nats://host'\n",
         (
             'longwire.toml:2: store.url is "nats://host", but the nats store is not built yet '
-            '(available are "memory" and "redis://HOST:PORT")'
+            '(available are "memory", "sqlite:PATH" and "redis://HOST:PORT")'
         ),
     ),
     (
@@ -252,10 +252,35 @@ WRONG_FILES = [
         ),
     ),
     (
+        "[store]\nurl = 'sqlite:'\n",
+        (
+            'longwire.toml:2: store.url is "sqlite:", which names no file '
+            "(sqlite:PATH, such as sqlite:/var/lib/longwire/streams.db)"
+        ),
+    ),
+    (
+        "[store]\nurl = 'sqlite:///streams.db'\n",
+        (
+            'longwire.toml:2: store.url is "sqlite:///streams.db", which names no file '
+            "(sqlite:PATH, such as sqlite:/var/lib/longwire/streams.db)"
+        ),
+    ),
+    (
+        "[store]\nurl = 'sqlite:/tmp'\n",
+        ('longwire.toml:2: store.url is "sqlite:/tmp", which is a folder (sqlite:/tmp/streams.db)'),
+    ),
+    (
+        "[store]\nurl = 'sqlite::memory:'\n",
+        (
+            'longwire.toml:2: store.url is "sqlite::memory:", which is no file '
+            "(memory keeps streams in memory)"
+        ),
+    ),
+    (
         "[store]\nurl = 'memroy'\n",
         (
             'longwire.toml:2: store.url is "memroy", which names no store '
-            '(available are "memory" and "redis://HOST:PORT")'
+            '(available are "memory", "sqlite:PATH" and "redis://HOST:PORT")'
         ),
     ),
     (
