@@ -94,9 +94,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--folder", type=Path, default=None, help="where the files are made")
     arguments = parser.parse_args()
-    print(
-        f"{PUBLISHERS} publishers, {IN_FLIGHT} in flight each, {len(PAYLOAD)} B, Python {sys.version.split()[0]}"
-    )
+    python = sys.version.split()[0]
+    print(f"{PUBLISHERS} publishers, {IN_FLIGHT} in flight, {len(PAYLOAD)} B, Python {python}")
     print(f"{'streams':>7} {'longwire/s':>11} {'sqlite3/s':>11} {'ratio':>6} {'per commit':>10}")
     for streams in (1, PUBLISHERS):
         ratios = []
@@ -106,9 +105,8 @@ def main() -> None:
                 stored, commits, ours = asyncio.run(publish_all(path, arguments.seconds, streams))
                 bare = write_bare(Path(folder) / "bare.db", stored, commits, streams)
             ratios.append(ours / bare)
-            print(
-                f"{streams:>7} {ours:>11,.0f} {bare:>11,.0f} {ratios[-1]:>6.2f} {stored / commits:>10.1f}"
-            )
+            figures = f"{ours:>11,.0f} {bare:>11,.0f} {ratios[-1]:>6.2f} {stored / commits:>10.1f}"
+            print(f"{streams:>7} {figures}")
         print(f"{streams:>7} median ratio {statistics.median(ratios):.2f}")
 
 
