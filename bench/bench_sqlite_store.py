@@ -3,23 +3,27 @@
     python bench/bench_sqlite_store.py [--seconds 3] [--rounds 5] [--folder DIR]
 
 50 publishers, 8 publishes of 128 bytes in flight each, go through a hub to a new file and are
-acknowledged at ``disk``. Then sqlite3 alone, with the same schema and settings (WAL,
-``synchronous=FULL``), inserts as many rows in as many transactions of equal size. Both columns are
-rows a second on the disk.
+acknowledged at ``disk``. What is written is kept; then sqlite3 alone, with the same schema and
+settings (WAL, ``synchronous=FULL``), writes it again in the same transactions: once every row
+(entries, states of producers, heads of streams), once the entries only. All columns are publishes
+a second on the disk; the ratios are longwire's to each of the two.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import itertools
 import statistics
 import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 from longwire.hub.hub import Hub
 from longwire.hub.publishing import Publish
+from longwire.stores.sqlite import bulk, entries, producers, writer
 from longwire.stores.sqlite.database import open_database, prepare_database
 from longwire.stores.sqlite.store import SqliteStore
 from longwire.streams.entry import BYTES, NewEntry
@@ -40,52 +44,91 @@ async def publish_all(path: Path, seconds: float, streams: int) -> tuple[int, in
     started = time.perf_counter()
     ends_at = started + seconds
 
-    async def publisher(number: int) -> None:
-        nonlocal stored
-        sequence = 0
-        window = asyncio.Semaphore(IN_FLIGHT)
+    all_done = asyncio.get_running_loop().create_future()
+    running = PUBLISHERS * IN_FLIGHT
+
+    def begin(number: int) -> None:
         stream = f"bench/{number % streams}"
+        sequences = itertools.count()
+        batch = (NewEntry(PAYLOAD),)
+
+        def publish() -> None:
+            stamp = ProducerStamp(f"p{number}", 0, next(sequences))
+            hub.submit(Publish(stream, batch, BYTES, producer=stamp, is_checked=True), done)
 
         def done(outcome: object) -> None:
-            nonlocal stored
+            nonlocal stored, running
             if isinstance(outcome, Exception):
                 raise outcome
             stored += 1
-            window.release()
+            if time.perf_counter() < ends_at:
+                publish()
+                return
+            running -= 1
+            if running == 0:
+                all_done.set_result(None)
 
-        while time.perf_counter() < ends_at:
-            await window.acquire()
-            stamp = ProducerStamp(f"p{number}", 0, sequence)
-            entries = (NewEntry(PAYLOAD),)
-            hub.submit(Publish(stream, entries, BYTES, producer=stamp, is_checked=True), done)
-            sequence += 1
         for _ in range(IN_FLIGHT):
-            await window.acquire()
+            publish()
 
-    await asyncio.gather(*(publisher(number) for number in range(PUBLISHERS)))
+    for number in range(PUBLISHERS):
+        begin(number)
+    await all_done
     taken_s = time.perf_counter() - started
     commits = int(store.figures()["sqlite_commits"][1] - commits)
     await hub.close()
     return stored, commits, stored / taken_s
 
 
-def write_bare(path: Path, rows: int, commits: int, streams: int) -> float:
-    """Insert the same rows by sqlite3 alone; return rows a second."""
+Written = list[tuple[str, list[tuple[Any, ...]]]]
+"""One transaction: statements, and the rows that each is executed with."""
+
+
+class Recorder:
+    """Keeps what the store writes, transaction by transaction."""
+
+    def __init__(self) -> None:
+        self.transactions: list[Written] = [[]]
+        self._insert, self._update = bulk.insert_rows, bulk.update_rows
+        entries.insert_rows = producers.insert_rows = self._insert_rows
+        producers.update_rows = writer.update_rows = self._update_rows
+
+    def _insert_rows(self, connection: Any, table: str, rows: list[Any]) -> None:
+        if rows:
+            marks = ", ".join("?" * len(rows[0]))
+            kept = [tuple(row) for row in rows]
+            self.transactions[-1].append((f"INSERT INTO {table} VALUES ({marks})", kept))
+        self._insert(connection, table, rows)
+
+    def _update_rows(self, connection: Any, table: str, columns: Any, rows: list[Any]) -> None:
+        if rows:
+            names = ", ".join(f"{name} = ?{at}" for at, name in enumerate(columns, 2))
+            kept = [tuple(row) for row in rows]
+            self.transactions[-1].append((f"UPDATE {table} SET {names} WHERE id = ?1", kept))
+        self._update(connection, table, columns, rows)
+        if table == "streams":
+            self.transactions.append([])  # they are written last
+
+    def stop(self) -> list[Written]:
+        entries.insert_rows = producers.insert_rows = self._insert
+        producers.update_rows = writer.update_rows = self._update
+        return [transaction for transaction in self.transactions if transaction]
+
+
+def write_bare(path: Path, transactions: list[Written], *, only: str = "") -> float:
+    """Write the same rows by sqlite3 alone; return seconds. ``only`` names one table."""
     connection = open_database(path)
     prepare_database(connection, path)
-    per_commit = max(1, round(rows / commits))
     started = time.perf_counter()
-    for start in range(0, rows, per_commit):
-        batch = [
-            (n % streams, n // streams, b"12345678", b"12345678", 1_700_000_000_000, 0, "", PAYLOAD)
-            for n in range(start, min(rows, start + per_commit))
-        ]
+    for transaction in transactions:
         connection.execute("BEGIN IMMEDIATE")
-        connection.executemany("INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?, ?, ?)", batch)
+        for statement, rows in transaction:
+            if f" {only}" in statement:
+                connection.executemany(statement, rows)
         connection.execute("COMMIT")
-    rate = rows / (time.perf_counter() - started)
+    taken_s = time.perf_counter() - started
     connection.close()
-    return rate
+    return taken_s
 
 
 def main() -> None:
@@ -96,18 +139,24 @@ def main() -> None:
     arguments = parser.parse_args()
     python = sys.version.split()[0]
     print(f"{PUBLISHERS} publishers, {IN_FLIGHT} in flight, {len(PAYLOAD)} B, Python {python}")
-    print(f"{'streams':>7} {'longwire/s':>11} {'sqlite3/s':>11} {'ratio':>6} {'per commit':>10}")
+    print(f"{'streams':>7} {'longwire/s':>11} {'all rows/s':>11} {'entries/s':>11} {'ratios':>11}")
     for streams in (1, PUBLISHERS):
         ratios = []
         for _ in range(arguments.rounds):
             with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
-                path = Path(folder) / "ours.db"
-                stored, commits, ours = asyncio.run(publish_all(path, arguments.seconds, streams))
-                bare = write_bare(Path(folder) / "bare.db", stored, commits, streams)
-            ratios.append(ours / bare)
-            figures = f"{ours:>11,.0f} {bare:>11,.0f} {ratios[-1]:>6.2f} {stored / commits:>10.1f}"
-            print(f"{streams:>7} {figures}")
-        print(f"{streams:>7} median ratio {statistics.median(ratios):.2f}")
+                recorder = Recorder()
+                place = Path(folder)
+                stored, _, _ = asyncio.run(publish_all(place / "kept.db", 1.0, streams))
+                kept = recorder.stop()
+                seconds = arguments.seconds
+                _, _, ours = asyncio.run(publish_all(place / "ours.db", seconds, streams))
+                every = stored / write_bare(place / "bare.db", kept)
+                some = stored / write_bare(place / "entries.db", kept, only="entries ")
+            ratios.append((ours / every, ours / some))
+            figures = f"{ours:>11,.0f} {every:>11,.0f} {some:>11,.0f}"
+            print(f"{streams:>7} {figures} {ratios[-1][0]:>6.2f} {ratios[-1][1]:>6.2f}")
+        all_rows, only_entries = (statistics.median(column) for column in zip(*ratios, strict=True))
+        print(f"{streams:>7} median ratios {all_rows:.2f} and {only_entries:.2f}")
 
 
 if __name__ == "__main__":

@@ -11,15 +11,14 @@ import inspect
 import logging
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from longwire.base.errors import StoreError
 from longwire.base.limits import StreamLimits
 from longwire.hub.counters import HubCounters
 from longwire.hub.errors import ApplicationError, PublishRefused
 from longwire.hub.payloads import check_batch, check_payloads
-from longwire.hub.policy import Policy
+from longwire.hub.policy import Policy, PublishHook
 from longwire.identity.principal import ANONYMOUS, Principal
 from longwire.streams.entry import BYTES, JSON, NewEntry
 from longwire.streams.errors import (
@@ -44,8 +43,7 @@ SettingsFor: TypeAlias = Callable[[str, str], StreamSettings | None]
 """With what to create a stream of this name for this content type; ``None``: not at all."""
 
 
-@dataclass(frozen=True, slots=True)
-class Publish:
+class Publish(NamedTuple):
     """A request to store entries in a stream and to deliver them."""
 
     stream: str
@@ -128,9 +126,12 @@ class Publisher:
     async def _store_all(self, stream: str, taken: list[tuple[Publish, Done]]) -> None:
         requests: list[Append] = []
         waiting: list[Done] = []
+        hook = self._policy.publish_hook
         for publish, done in taken:
             try:
-                batch = await self._pass_hook(publish)
+                batch = publish.batch
+                if hook is not None:
+                    batch = await self._pass_hook(hook, publish)
             except StreamError as error:
                 self._finish(done, error)
                 continue
@@ -143,10 +144,11 @@ class Publisher:
                 Append(
                     stream,
                     batch,
-                    content_type=publish.content_type,
-                    producer=publish.producer,
-                    principal=publish.principal.name,
-                    if_tail=publish.if_tail,
+                    publish.content_type,
+                    publish.producer,
+                    publish.principal.name,
+                    None,
+                    publish.if_tail,
                     closes=publish.closes,
                 )
             )
@@ -173,7 +175,7 @@ class Publisher:
         settings = self._settings_for(stream, requests[missing[0]].content_type or BYTES)
         if settings is None:
             return outcomes
-        again = [replace(requests[index], create=settings) for index in missing]
+        again = [requests[index]._replace(create=settings) for index in missing]
         for index, outcome in zip(missing, await self._append(stream, again), strict=True):
             outcomes[index] = outcome
         return outcomes
@@ -190,10 +192,9 @@ class Publisher:
             outcomes = [_unavailable()] * len(requests)
         return outcomes
 
-    async def _pass_hook(self, publish: Publish) -> tuple[NewEntry, ...]:
+    async def _pass_hook(self, hook: PublishHook, publish: Publish) -> tuple[NewEntry, ...]:
         """Return the batch as the application wants it stored."""
-        hook = self._policy.publish_hook
-        if hook is None or publish.is_from_server or not publish.batch:
+        if publish.is_from_server or not publish.batch:
             return publish.batch
         before = [entry.payload for entry in publish.batch]
         after = hook(publish.principal, publish.stream, list(before), publish.content_type)
@@ -222,8 +223,9 @@ class Publisher:
             counters.duplicates += 1
         else:
             counters.published += 1
-            counters.published_entries += len(outcome.entries)
-            counters.published_bytes += sum(len(entry.payload) for entry in outcome.entries)
+            for entry in outcome.entries:
+                counters.published_entries += 1
+                counters.published_bytes += len(entry.payload)
         try:
             done(outcome)
         except Exception:

@@ -98,15 +98,10 @@ def chain(
 
 def appended(entries: Sequence[Entry], target: Target, durability: Durability) -> Appended:
     """The answer to an append that brought ``entries``. ``target`` is as it is afterwards."""
-    return Appended(
-        first=entries[0].position if entries else None,
-        last=entries[-1].position if entries else None,
-        is_duplicate=False,
-        durability=durability,
-        tail=target.tail,
-        entries=tuple(entries),
-        is_closed=target.is_closed,
-    )
+    first = entries[0].position if entries else None
+    last = entries[-1].position if entries else None
+    is_closed = target.is_closed
+    return Appended(first, last, False, durability, target.tail, tuple(entries), is_closed)
 
 
 def check_same(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from longwire.base.limits import MemoryStoreLimits
 from longwire.stores.appending import appended, chain, check_append, find_duplicate
 from longwire.stores.memory_log import DenseLog, LatestLog, MemoryLog
@@ -146,7 +144,7 @@ class MemoryStream:
         entry = self.log.find(position.offset)
         if entry is None or entry.is_erased:
             return False
-        self.log.replace(replace(entry, payload=b"", is_erased=True))
+        self.log.replace(entry._replace(payload=b"", is_erased=True))
         return True
 
     def _remember(self, request: Append, stored: Appended, now_ms: int) -> None:

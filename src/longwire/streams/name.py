@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 
 from longwire.streams.errors import StreamNameError
@@ -26,6 +27,7 @@ def check_stream_name(name: str, *, is_reserved_allowed: bool = False) -> str:
     return name
 
 
+@functools.lru_cache(maxsize=4096)  # the streams that are busy now
 def _find_problem(name: str) -> str:
     if not name:
         return "it is empty"

@@ -39,7 +39,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from longwire.base.limits import RetentionLimits
 from longwire.streams.entry import JSON, Durability, Entry, NewEntry
@@ -102,8 +102,7 @@ class Fork:
     that ends within an entry, its beginning becomes the first entry of the fork's own."""
 
 
-@dataclass(frozen=True, slots=True)
-class Append:
+class Append(NamedTuple):
     """A request to store a batch of entries in one stream, all or none."""
 
     stream: str
@@ -125,8 +124,7 @@ class Append:
     """Close the stream with this append: it takes no more entries."""
 
 
-@dataclass(frozen=True, slots=True)
-class Appended:
+class Appended(NamedTuple):
     """What became of an append that was not refused."""
 
     first: Position | None

@@ -47,9 +47,10 @@ CREATE TABLE entries (
     time_ms INTEGER NOT NULL,
     kind INTEGER NOT NULL,
     key TEXT NOT NULL,
-    payload BLOB NOT NULL,
-    PRIMARY KEY (stream, offset)
-) WITHOUT ROWID;
+    payload BLOB NOT NULL
+);
+-- Rows lie in the order in which they came, which costs half of what a tree by stream would.
+CREATE UNIQUE INDEX entries_by_place ON entries (stream, offset);
 -- Of streams that keep the latest: which entry it is.
 CREATE TABLE latest (
     stream INTEGER NOT NULL,
@@ -91,6 +92,9 @@ SCHEMA_VERSION = len(_STEPS)
 
 _BUSY_TIMEOUT_S = 5.0
 _JOURNAL_BYTES_MAX = 64 * 1024 * 1024
+_CHECKPOINT_PAGES = 4_096
+"""Pages in the write-ahead log before they are copied to the file: 16 MiB. Pages that change all
+the time (heads, producers) are copied once for many commits."""
 
 
 class FileLock:
@@ -136,6 +140,7 @@ def open_database(path: Path, *, pages_max: int | None = None) -> sqlite3.Connec
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute(f"PRAGMA journal_size_limit = {_JOURNAL_BYTES_MAX}")
+        connection.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
         if pages_max is not None:
             connection.execute(f"PRAGMA max_page_count = {pages_max}")
     except BaseException:

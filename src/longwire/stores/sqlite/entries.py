@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator, Sequence
 
+from longwire.stores.sqlite.bulk import insert_rows
 from longwire.stores.sqlite.head import KIND_ENTRY, KIND_ERASED, KIND_SUPERSEDED, Head
 from longwire.streams.entry import Entry
 from longwire.streams.position import Position
@@ -15,7 +16,6 @@ LINKS_KEPT = 4_096
 """Newest positions of a keep-latest stream at which a reader can be checked, superseded or not."""
 
 _ROW = "offset, link, previous_link, time_ms, kind, key, payload"
-_INSERT = "INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 
 
 class LogView:
@@ -116,7 +116,7 @@ class Entries:
     def flush(self) -> None:
         """Write the rows that were gathered."""
         if self._rows:
-            self._connection.executemany(_INSERT, self._rows)
+            insert_rows(self._connection, "entries", self._rows)
             self._rows.clear()
 
     def drop(self) -> None:
@@ -164,6 +164,10 @@ class Entries:
 
         if not head.kept_entries or not is_over(head.oldest_ms):
             return
+        if keep.entries_max is not None and not head.settings.keeps_latest:
+            self._drop_oldest(head, head.kept_entries - keep.entries_max)
+            if not head.kept_entries or not is_over(head.oldest_ms):
+                return
         floor = head.floor
         keys = []
         rows = self._connection.execute(
@@ -182,6 +186,20 @@ class Entries:
         rows.close()
         if floor != head.floor:
             self._drop_until(head, floor, keys)
+
+    def _drop_oldest(self, head: Head, count: int) -> None:
+        """Drop so many entries of a stream that keeps all: they are the next after its floor."""
+        if count <= 0:
+            return
+        upto = head.floor.offset + count
+        link, size = self._connection.execute(
+            "SELECT link, (SELECT sum(length(payload)) FROM entries WHERE stream = ?1"
+            " AND offset <= ?2) FROM entries WHERE stream = ?1 AND offset = ?2",
+            (head.id, upto),
+        ).fetchone()
+        head.kept_entries -= count
+        head.kept_bytes -= size
+        self._drop_until(head, head.place(upto, link), ())
 
     def _drop_until(self, head: Head, floor: Position, keys: Sequence[tuple[int, str]]) -> None:
         head.floor = floor

@@ -12,13 +12,37 @@ from longwire.streams.lineage import Lineage
 from longwire.streams.position import START, Position
 from longwire.streams.store import Fork, StreamInfo, StreamSettings
 
-__all__ = ["COLUMNS", "KIND_ENTRY", "KIND_ERASED", "KIND_SUPERSEDED", "Head", "load_head"]
+__all__ = [
+    "CHANGING",
+    "COLUMNS",
+    "KIND_ENTRY",
+    "KIND_ERASED",
+    "KIND_SUPERSEDED",
+    "Head",
+    "load_head",
+]
 
 COLUMNS = (
     "id, name, epoch, settings, created_ms, newest_ms, floor, floor_link, tail, tail_link, "
     "is_closed, kept_entries, kept_bytes, inherited, fork, fork_count, is_deleted, "
     "application_sequence, deadline_ms"
 )
+
+CHANGING = (
+    "newest_ms",
+    "floor",
+    "floor_link",
+    "tail",
+    "tail_link",
+    "is_closed",
+    "kept_entries",
+    "kept_bytes",
+    "fork_count",
+    "is_deleted",
+    "application_sequence",
+    "deadline_ms",
+)
+"""Columns that change in the life of a stream."""
 
 KIND_ENTRY, KIND_SUPERSEDED, KIND_ERASED = 0, 1, 2
 
@@ -121,15 +145,10 @@ class Head:
         assert cursor.lastrowid is not None
         self.id = cursor.lastrowid
 
-    UPDATE = (
-        "UPDATE streams SET newest_ms = ?, floor = ?, floor_link = ?, tail = ?, tail_link = ?,"
-        " is_closed = ?, kept_entries = ?, kept_bytes = ?, fork_count = ?, is_deleted = ?,"
-        " application_sequence = ?, deadline_ms = ? WHERE id = ?"
-    )
-
     def values(self) -> tuple[object, ...]:
-        """The parameters of ``UPDATE``."""
+        """Its number, and what may have changed: a value for each of ``CHANGING``."""
         return (
+            self.id,
             self.newest_ms,
             self.floor.offset,
             self.floor.link,
@@ -142,7 +161,6 @@ class Head:
             self.is_deleted,
             self.application_sequence,
             self.deadline_ms,
-            self.id,
         )
 
 

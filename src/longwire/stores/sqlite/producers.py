@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import sqlite3
 import struct
-from collections import OrderedDict
+from collections import deque
 from collections.abc import Iterable
 
 from longwire.base.limits import SqliteStoreLimits
+from longwire.stores.sqlite.bulk import insert_rows, update_rows
 from longwire.stores.sqlite.head import Head
 from longwire.streams.position import Position
 from longwire.streams.producer import (
@@ -20,8 +21,10 @@ from longwire.streams.producer import (
 
 __all__ = ["Producers"]
 
-_RESULT = struct.Struct(">Q8sQ8s")
+_PLACE = struct.Struct(">Q8s")
+_SIZES = (1, 1 + _PLACE.size, 1 + 2 * _PLACE.size)
 _CACHED_MAX = 4_096
+_CHANGING = ("epoch", "next_sequence", "used_ms", "is_forgotten", "results")
 
 Key = tuple[int, str, str]
 
@@ -29,36 +32,44 @@ Key = tuple[int, str, str]
 class _Results:
     """Results of the last publishes, packed: a busy server knows many producers."""
 
-    __slots__ = ("_epoch", "packed")
+    __slots__ = ("_epoch", "_packed")
 
     def __init__(self, epoch: str, packed: bytes = b"") -> None:
         self._epoch = epoch
-        self.packed = bytearray(packed)
+        self._packed: deque[bytes] = deque(maxlen=RESULTS_MAX)
+        at = 0
+        while at < len(packed):
+            size = _SIZES[packed[at]]
+            self._packed.append(packed[at : at + size])
+            at += size
 
     def __len__(self) -> int:
-        return len(self.packed) // _RESULT.size
+        return len(self._packed)
 
     def __getitem__(self, index: int) -> Result:
-        at = index * _RESULT.size
-        if index < 0:
-            at += len(self.packed)
-        first, first_link, last, last_link = _RESULT.unpack_from(self.packed, at)
-        if not first:
-            return Result(None, None)
-        epoch = self._epoch
-        return Result(Position(first, epoch, first_link), Position(last, epoch, last_link))
+        packed = self._packed[index]
+        places = [
+            Position(offset, self._epoch, link) for offset, link in _PLACE.iter_unpack(packed[1:])
+        ]
+        return Result(places[0], places[-1]) if places else Result(None, None)
 
     def append(self, result: Result) -> None:
-        if len(self) >= RESULTS_MAX:
-            del self.packed[: _RESULT.size]
         first, last = result
         if first is None or last is None:
-            self.packed += bytes(_RESULT.size)
+            packed = b"\0"
+        elif first is last:
+            packed = b"\1" + _PLACE.pack(last.offset, last.link)
         else:
-            self.packed += _RESULT.pack(first.offset, first.link, last.offset, last.link)
+            packed = b"\2" + _PLACE.pack(first.offset, first.link)
+            packed += _PLACE.pack(last.offset, last.link)
+        self._packed.append(packed)
 
     def clear(self) -> None:
-        self.packed.clear()
+        self._packed.clear()
+
+    def pack(self) -> bytes:
+        """All of them, as they are kept in the file: each begins with the number of its places."""
+        return b"".join(self._packed)
 
 
 class _Known:
@@ -77,8 +88,10 @@ class Producers:
 
     def __init__(self, limits: SqliteStoreLimits) -> None:
         self._limits = limits
-        self._cached: OrderedDict[Key, _Known] = OrderedDict()
+        self._cached: dict[Key, _Known] = {}
         self._dirty: dict[Key, _Known] = {}
+        self._rows: int | None = None
+        """The greatest number of a row; ``None`` before it is asked for."""
 
     def find(
         self, connection: sqlite3.Connection, head: Head, principal: str, producer: str, now_ms: int
@@ -91,7 +104,6 @@ class Producers:
             if known is None:
                 return None
             self._cached[key] = known
-        self._cached.move_to_end(key)
         silent_ms = now_ms - known.state.used_ms
         if known.is_forgotten or silent_ms > self._limits.producer_state_s * 1000:
             return ForgottenProducer(known.state.epoch)
@@ -130,7 +142,7 @@ class Producers:
 
     def flush(self, connection: sqlite3.Connection) -> None:
         """Write what was recorded."""
-        updates = []
+        changed, new = [], []
         for key, known in self._dirty.items():
             state = known.state
             assert isinstance(state.results, _Results)
@@ -139,25 +151,26 @@ class Producers:
                 state.next_sequence,
                 state.used_ms,
                 known.is_forgotten,
-                state.results.packed,
+                state.results.pack(),
             )
-            if known.row is not None:
-                updates.append((*values, known.row))
-                continue
-            cursor = connection.execute(
-                "INSERT INTO producers (epoch, next_sequence, used_ms, is_forgotten, results,"
-                " stream, principal, producer) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                (*values, *key),
-            )
-            known.row = cursor.lastrowid
-        connection.executemany(
-            "UPDATE producers SET epoch = ?, next_sequence = ?, used_ms = ?, is_forgotten = ?,"
-            " results = ? WHERE id = ?",
-            updates,
-        )
+            if known.row is None:
+                known.row = self._take_row(connection)
+                new.append((known.row, *key, *values))
+            else:
+                changed.append((known.row, *values))
+        insert_rows(connection, "producers", new)
+        update_rows(connection, "producers", _CHANGING, changed)
         self._dirty.clear()
         while len(self._cached) > _CACHED_MAX:
-            self._cached.popitem(last=False)
+            del self._cached[next(iter(self._cached))]
+
+    def _take_row(self, connection: sqlite3.Connection) -> int:
+        if self._rows is None:
+            (self._rows,) = connection.execute(
+                "SELECT coalesce(max(id), 0) FROM producers"
+            ).fetchone()
+        self._rows += 1
+        return self._rows
 
     def bound(self, connection: sqlite3.Connection, heads: Iterable[Head]) -> None:
         """Forget those silent for longest where a stream has too many. Call it after ``flush``."""
@@ -209,3 +222,4 @@ class Producers:
         """Forget what is in memory: the transaction was rolled back, or a stream removed."""
         self._cached.clear()
         self._dirty.clear()
+        self._rows = None

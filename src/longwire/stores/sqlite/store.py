@@ -163,6 +163,8 @@ class SqliteStore(LocalStore):
         return await self._write(lambda w: w.append(request), _cost(request))
 
     async def append_many(self, requests: Sequence[Append]) -> list[Appended | StreamError]:
+        if not self._ephemeral.stream_count and not any(map(_creates_ephemeral, requests)):
+            return await self._append_all(requests)
         outcomes: dict[int, Appended | StreamError] = {}
         durable = []
         for index, request in enumerate(requests):
@@ -171,10 +173,12 @@ class SqliteStore(LocalStore):
             else:
                 durable.append(index)
         if durable:
-            chosen = [requests[index] for index in durable]
-            results = await self._write(lambda w: w.append_all(chosen), sum(map(_cost, chosen)))
+            results = await self._append_all([requests[index] for index in durable])
             outcomes.update(zip(durable, results, strict=True))
         return [outcomes[index] for index in range(len(requests))]
+
+    async def _append_all(self, requests: Sequence[Append]) -> list[Appended | StreamError]:
+        return await self._write(lambda w: w.append_all(requests), sum(map(_cost, requests)))
 
     async def close_stream(self, stream: str) -> StreamInfo:
         if self._ephemeral.has(stream):
@@ -363,5 +367,12 @@ class SqliteStore(LocalStore):
         return await asyncio.get_running_loop().run_in_executor(executor, work)
 
 
+def _creates_ephemeral(request: Append) -> bool:
+    return request.create is not None and request.create.is_ephemeral
+
+
 def _cost(request: Append) -> int:
-    return sum(len(entry.payload) for entry in request.batch) + _APPEND_OVERHEAD_BYTES
+    cost = _APPEND_OVERHEAD_BYTES
+    for entry in request.batch:
+        cost += len(entry.payload)
+    return cost

@@ -8,7 +8,6 @@ Entries, states of producers and heads of streams are gathered and written at th
 from __future__ import annotations
 
 import sqlite3
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
@@ -16,8 +15,9 @@ from longwire.base.entropy import Entropy
 from longwire.base.limits import SqliteStoreLimits
 from longwire.stores.appending import appended, chain, check_append, check_same, find_duplicate
 from longwire.stores.forking import check_fork, find_branch, judge_fork
+from longwire.stores.sqlite.bulk import update_rows
 from longwire.stores.sqlite.entries import Entries, LogView
-from longwire.stores.sqlite.head import Head, load_head
+from longwire.stores.sqlite.head import CHANGING, Head, load_head
 from longwire.stores.sqlite.producers import Producers
 from longwire.streams.entry import Durability, Entry, NewEntry
 from longwire.streams.errors import (
@@ -59,7 +59,7 @@ class Writer:
         self._limits = limits
         self._clock_ms = clock_ms
         self._entropy = entropy
-        self._heads: OrderedDict[str, Head] = OrderedDict()
+        self._heads: dict[str, Head] = {}
         self._dirty: dict[int, Head] = {}
         self._entries = Entries(connection)
         self._producers = Producers(limits)
@@ -98,7 +98,7 @@ class Writer:
             self._entries.trim(head, self.now_ms)
         self._producers.flush(self.connection)
         self._producers.bound(self.connection, heads)
-        self.connection.executemany(Head.UPDATE, [head.values() for head in heads])
+        update_rows(self.connection, "streams", CHANGING, [head.values() for head in heads])
         self._dirty.clear()
 
     def _drop(self) -> None:
@@ -112,7 +112,7 @@ class Writer:
 
     def _evict(self) -> None:
         while len(self._heads) > _HEADS_CACHED_MAX:
-            self._heads.popitem(last=False)
+            del self._heads[next(iter(self._heads))]
 
     # -- streams --------------------------------------------------------------------------------
 
@@ -124,7 +124,6 @@ class Writer:
             if head is None:
                 return None
             self._heads[name] = head
-        self._heads.move_to_end(name)
         if head.is_deleted or not head.is_expired(self.now_ms):
             return head
         self._remove(head)
