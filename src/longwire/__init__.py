@@ -23,6 +23,8 @@ from longwire.websocket.deflate import DeflateOptions
 from longwire.websocket.handshake import HandshakeError
 
 if TYPE_CHECKING:
+    from longwire.client.client import Client
+    from longwire.client.errors import ClientError
     from longwire.hub.errors import PublishRefused
     from longwire.server.app import App
     from longwire.server.errors import HttpError
@@ -35,6 +37,8 @@ __all__ = [
     "Access",
     "App",
     "Callbacks",
+    "Client",
+    "ClientError",
     "Close",
     "ConcurrencyError",
     "ConfigError",
@@ -71,6 +75,8 @@ __all__ = [
 _LOADED_LATER = {
     "Access": "longwire.server.permissions",
     "App": "longwire.server.app",
+    "Client": "longwire.client.client",
+    "ClientError": "longwire.client.errors",
     "HttpError": "longwire.server.errors",
     "Publication": "longwire.server.publication",
     "PublishRefused": "longwire.hub.errors",

@@ -1,0 +1,370 @@
+"""One connection to the server, from the first attempt to its end.
+
+Knows requests and their answers, heartbeats and probes, and what the server says when it closes;
+nothing of streams. A connection that ended is not used again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import msgspec
+
+from longwire.base.version import __version__
+from longwire.client.errors import ClientError, error_from_answer
+from longwire.net.callbacks import Callbacks
+from longwire.net.client import connect
+from longwire.net.closed import ConnectionClosed
+from longwire.net.connect_verdict import explain_connect_error
+from longwire.net.endpoint import Endpoint
+from longwire.net.retry import is_retryable, retry_after_s
+from longwire.websocket.connection import State
+
+__all__ = ["ClientConnection", "ConnectionOwner", "Ending", "Timing"]
+
+logger = logging.getLogger("longwire.client")
+
+SUBPROTOCOL = "longwire.v1.json"
+
+UNAUTHORIZED, TOKEN_EXPIRED = 4503, 4002
+"""Close codes (docs/protocol.md, 10.2)."""
+
+_NO_RECONNECT = frozenset({1000, 1002, 1003, 1007, 1008, 1009, 1010})
+
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder().decode
+
+Answered = Callable[[dict[str, Any]], None]
+Refused = Callable[[ClientError], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timing:
+    """How long to wait for what, seconds."""
+
+    connect_s: float = 10.0
+    """From the beginning of an attempt to the server's welcome."""
+    answer_s: float = 10.0
+    """From a request to its answer; then the connection is probed and given up."""
+    probe_s: float = 2.0
+    """For a sign of life when there is doubt."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a connection, or the attempt to make one, ended."""
+
+    code: int
+    reason: str
+    can_reconnect: bool
+    lived_s: float = 0.0
+    """How long it had been connected."""
+    after_s: tuple[float, float] | None = None
+    """When to come back, if the server said so."""
+    error: ClientError | None = None
+    """What was refused, when nothing was connected."""
+
+
+class ConnectionOwner(Protocol):
+    """What a connection tells."""
+
+    def welcomed(self, hello: Mapping[str, Any]) -> None:
+        """The server has accepted ``connect``."""
+
+    def received(self, message: Mapping[str, Any]) -> None:
+        """The server sent something that is no answer and no heartbeat."""
+
+    def ended(self, ending: Ending) -> None:
+        """It is over. The last call."""
+
+
+def allows_reconnect(code: int) -> bool:
+    """Whether to come back after this close code (docs/protocol.md, 10.2)."""
+    return not (code in _NO_RECONNECT or 3500 <= code <= 3999 or 4500 <= code <= 4999)
+
+
+class ClientConnection(Callbacks):
+    """``open`` makes one attempt; everything else is told to the owner."""
+
+    def __init__(
+        self, owner: ConnectionOwner, timing: Timing, websocket_options: Mapping[str, Any]
+    ) -> None:
+        self._owner = owner
+        self._timing = timing
+        self._options = websocket_options
+        self._loop = asyncio.get_running_loop()
+        self._endpoint: Endpoint | None = None
+        self._requests: dict[int, tuple[Answered, Refused, float]] = {}
+        self._lost: dict[int, Refused] = {}
+        self._next_id = 1
+        self._heartbeat_s = 0.0
+        self._heard_s = self._loop.time()
+        self._connected_s: float | None = None
+        self._probe_until_s: float | None = None
+        self._closing: Mapping[str, Any] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._is_over = False
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether requests may be sent."""
+        return self._connected_s is not None and not self._is_over and self._closing is None
+
+    # -- the beginning --------------------------------------------------------------------------
+
+    async def open(self, url: str, hello: Mapping[str, Any]) -> None:
+        """Connect and say ``connect``; the owner is told what comes of it. Cancelled, it is over
+        without a word."""
+        try:
+            async with asyncio.timeout(self._timing.connect_s):
+                attempt = connect(
+                    url,
+                    subprotocols=[SUBPROTOCOL],
+                    open_timeout=None,
+                    ping_interval=None,  # heartbeats are data (docs/protocol.md, 8)
+                    max_size=None,
+                    **self._options,
+                )
+                await attempt.with_callbacks(self)
+        except Exception as error:
+            self._end_attempt(error)
+            return
+        except asyncio.CancelledError:
+            self._is_over = True
+            raise
+        if self._is_over or self._endpoint is None:
+            return
+        self._set_timer(self._timing.connect_s)
+        members = {"version": 1, "client": f"longwire-python/{__version__}", **hello}
+        self._ask("connect", members, self._welcomed, self._unwelcome)
+
+    def _end_attempt(self, error: Exception) -> None:
+        can_retry = is_retryable(error)
+        wait_s = retry_after_s(error)
+        reason = str(explain_connect_error(error))
+        if isinstance(error, TimeoutError):
+            reason = f"no connection within {self._timing.connect_s:g} s"
+        refusal = None if can_retry else ClientError("connection_refused", reason)
+        after_s = None if wait_s is None else (wait_s, wait_s * 1.5)
+        self._end(Ending(0, reason, can_retry, after_s=after_s, error=refusal))
+
+    def on_open(self, connection: Endpoint) -> None:
+        self._endpoint = connection
+        if self._is_over:
+            connection.abort()
+
+    def _welcomed(self, hello: dict[str, Any]) -> None:
+        self._connected_s = self._loop.time()
+        self._heartbeat_s = float(hello.get("heartbeat_s", 0))
+        self._watch()
+        self._owner.welcomed(hello)
+
+    def _unwelcome(self, error: ClientError) -> None:
+        # The server closes too, but its code would say less than the error does.
+        after_s = error.details.get("after_s")
+        hint = (float(after_s), float(after_s) * 1.5) if isinstance(after_s, (int, float)) else None
+        code = UNAUTHORIZED if error.code == "unauthorized" else 0
+        self._drop(Ending(code, error.message, error.retry, 0.0, hint, error))
+
+    # -- requests -------------------------------------------------------------------------------
+
+    def request(
+        self,
+        op: str,
+        members: Mapping[str, Any],
+        answered: Answered,
+        refused: Refused,
+        raw: bytes = b"",
+        lost: Refused | None = None,
+    ) -> None:
+        """Send a request; one of the two is called, unless the connection ends before; then
+        ``lost`` is, if there is one.
+
+        ``raw`` are further members, encoded already.
+        """
+        if not self.is_usable:
+            if lost is not None:
+                lost(ClientError("connection_lost", "there is no connection now", retry=True))
+            return
+        if lost is not None:
+            self._lost[self._next_id] = lost
+        self._ask(op, members, answered, refused, raw)
+
+    def _ask(
+        self,
+        op: str,
+        members: Mapping[str, Any],
+        answered: Answered,
+        refused: Refused,
+        raw: bytes = b"",
+    ) -> None:
+        number = self._next_id
+        self._next_id += 1
+        self._requests[number] = (answered, refused, self._loop.time())
+        text = _encode({"op": op, "id": number, **members})
+        self._send(text[:-1] + b"," + raw + b"}" if raw else text)
+
+    def tell(self, op: str, members: Mapping[str, Any]) -> None:
+        """Send what has no answer."""
+        if self.is_usable:
+            self._send(_encode({"op": op, **members}))
+
+    def _send(self, text: bytes) -> None:
+        endpoint = self._endpoint
+        if endpoint is not None and endpoint.state is State.OPEN:
+            endpoint.send(text, text=True)
+
+    # -- what comes -----------------------------------------------------------------------------
+
+    def on_message(self, connection: Endpoint, message: str | bytes) -> None:
+        if self._is_over:
+            return
+        self._heard_s = self._loop.time()
+        if self._probe_until_s is not None:
+            self._probe_until_s = None
+            self._watch()
+        try:
+            decoded = _decode(message)
+            op = decoded["op"]
+        except (msgspec.DecodeError, TypeError, KeyError):
+            reason = f"the server sent no message of the protocol: {message[:80]!r}"
+            self._drop(Ending(1002, reason, True))
+            return
+        if op == "ping":
+            self._send(b'{"op":"pong"}')
+        elif op == "closing":
+            self._closing = decoded
+        elif "id" in decoded:
+            self._answer(op, decoded)
+        elif op != "pong":
+            self._owner.received(decoded)
+
+    def _answer(self, op: str, answer: dict[str, Any]) -> None:
+        request = self._requests.pop(answer["id"], None)
+        self._lost.pop(answer["id"], None)
+        if request is None:
+            return
+        answered, refused, _ = request
+        if op == "error":
+            refused(error_from_answer(answer))
+        else:
+            answered(answer)
+
+    # -- doubts ---------------------------------------------------------------------------------
+
+    def probe(self) -> None:
+        """Ask for a sign of life; without one the connection is given up."""
+        if not self.is_usable or self._probe_until_s is not None:
+            return
+        self._probe_until_s = self._loop.time() + self._timing.probe_s
+        self._send(b'{"op":"ping"}')
+        self._watch()
+
+    def _watch(self) -> None:
+        """Have the timer go off when the next thing may be overdue."""
+        now = self._loop.time()
+        ends = [now + self._timing.answer_s / 2]
+        if self._heartbeat_s:
+            ends.append(self._heard_s + 2 * self._heartbeat_s)
+        if self._probe_until_s is not None:
+            ends.append(self._probe_until_s)
+        self._set_timer(max(0.0, min(ends) - now))
+
+    def _set_timer(self, delay_s: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._loop.call_later(delay_s, self._check)
+
+    def _check(self) -> None:
+        if self._is_over:
+            return
+        if self._connected_s is None:
+            reason = f"no welcome within {self._timing.connect_s:g} s"
+            self._drop(Ending(1006, reason, True))
+            return
+        now = self._loop.time()
+        if self._probe_until_s is not None and now >= self._probe_until_s:
+            self._lose(f"no sign of life within {self._timing.probe_s:g} s when asked for one")
+        elif self._heartbeat_s and now - self._heard_s >= 2 * self._heartbeat_s:
+            self._lose(f"nothing came for {2 * self._heartbeat_s:g} s")
+        elif self._is_answer_overdue(now, 2.0):
+            # It lives, but what was asked is lost: all is sent again on another one.
+            self._lose(f"a request was not answered within {2 * self._timing.answer_s:g} s")
+        else:
+            if self._is_answer_overdue(now, 1.0):
+                self.probe()
+            self._watch()
+
+    def _is_answer_overdue(self, now: float, times: float) -> bool:
+        for _, _, asked_s in self._requests.values():
+            return now - asked_s >= self._timing.answer_s * times
+        return False
+
+    # -- the end --------------------------------------------------------------------------------
+
+    def close(self, code: int = 1000, reason: str = "") -> None:
+        """End it in order; the owner is told nothing more."""
+        self._is_over = True
+        self._cancel_timer()
+        self._tell_lost("the client was closed")
+        if self._endpoint is not None:
+            self._endpoint.close(code, reason)
+
+    def on_close(self, connection: Endpoint, error: ConnectionClosed) -> None:
+        code = 1006 if error.code is None else error.code
+        closing = self._closing
+        if closing is None:
+            self._end(Ending(code, str(error), allows_reconnect(code), self._lived_s()))
+            return
+        after_s = closing.get("after_s")
+        self._end(
+            Ending(
+                int(closing.get("code", code)),
+                str(closing.get("reason", "")) or str(error),
+                closing.get("reconnect") is not False,
+                self._lived_s(),
+                (float(after_s[0]), float(after_s[1])) if isinstance(after_s, list) else None,
+            )
+        )
+
+    def _lose(self, reason: str) -> None:
+        self._drop(Ending(1006, reason, True, self._lived_s()))
+
+    def _drop(self, ending: Ending) -> None:
+        """End it without waiting for the server, who may be gone."""
+        endpoint = self._endpoint
+        self._end(ending)
+        if endpoint is not None:
+            endpoint.abort()
+
+    def _lived_s(self) -> float:
+        return 0.0 if self._connected_s is None else self._loop.time() - self._connected_s
+
+    def _end(self, ending: Ending) -> None:
+        if self._is_over:
+            return
+        self._is_over = True
+        self._cancel_timer()
+        self._requests.clear()
+        self._tell_lost(ending.reason)
+        self._owner.ended(ending)
+
+    def _tell_lost(self, reason: str) -> None:
+        lost, self._lost = self._lost, {}
+        for refused in lost.values():
+            refused(
+                ClientError(
+                    "connection_lost",
+                    f"the connection ended before the answer: {reason}",
+                    retry=True,
+                )
+            )
+
+    def _cancel_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None

@@ -1,0 +1,353 @@
+"""What was published and is not acknowledged yet: bounded, in order, sent again when needed."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from longwire.client.errors import ClientError
+from longwire.client.events import Ack
+from longwire.client.payloads import Payload
+from longwire.client.producer import Pending, StreamProducer
+
+__all__ = ["Journal", "Kept", "KeptProducer", "Outbox", "OutboxLink"]
+
+IN_FLIGHT_MAX = 64
+"""The server keeps the results of as many for each producer and stream."""
+
+ENVELOPE_BYTES = 2_048
+"""Room for what stands around the payloads: the stream's name, keys, and the numbers."""
+
+Waiter = asyncio.Future[Ack]
+
+
+@dataclass(frozen=True, slots=True)
+class KeptProducer:
+    """What a journal keeps of a stream's numbers."""
+
+    stream: str
+    epoch: int
+    next_sequence: int
+    accepted: int
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What a journal held when it was opened."""
+
+    producer_id: str
+    producers: Sequence[KeptProducer]
+    pending: Sequence[Pending]
+    """In the order in which they were published."""
+
+
+class Journal(Protocol):
+    """Where an outbox is kept beyond the life of the process."""
+
+    async def open(self) -> Kept:
+        """Become the owner. Raises ``ClientError``, code ``outbox_in_use``."""
+
+    def add(self, pending: Pending, producer: KeptProducer, done: Callable[[], None]) -> None:
+        """Keep a publish; ``done`` is called when it is on the disk."""
+
+    def renumber(
+        self, changed: Sequence[Pending], producer: KeptProducer, done: Callable[[], None]
+    ) -> None:
+        """Keep other numbers; ``done`` is called when they are on the disk."""
+
+    def remove(self, pending: Pending, producer: KeptProducer) -> None:
+        """The outcome is known."""
+
+    async def close(self) -> None:
+        """Write what is left and let others own it."""
+
+
+class OutboxLink(Protocol):
+    """The way from the outbox to the server."""
+
+    @property
+    def is_usable(self) -> bool: ...
+    def limit(self, name: str) -> float:
+        """A limit that the server named, or infinity."""
+
+    def request(
+        self,
+        op: str,
+        members: Mapping[str, Any],
+        answered: Callable[[dict[str, Any]], None],
+        refused: Callable[[ClientError], None],
+        raw: bytes,
+    ) -> None: ...
+    def retry_delay_s(self, error: ClientError, failures: int) -> float: ...
+
+
+class Outbox:
+    """One for each client; it has one producer identifier, and a producer for each stream."""
+
+    def __init__(
+        self, link: OutboxLink, *, messages_max: int, bytes_max: int, journal: Journal | None
+    ) -> None:
+        self.producer_id = secrets.token_hex(16)
+        self._link = link
+        self._messages_max = messages_max
+        self._bytes_max = bytes_max
+        self._journal = journal
+        self._producers: dict[str, StreamProducer] = {}
+        self._waiters: dict[Pending, Waiter] = {}
+        self._messages = 0
+        self._bytes = 0
+        self._in_flight = 0
+        self._room = asyncio.Event()
+        self._empty = asyncio.Event()
+        self._empty.set()
+        self._room.set()
+        self._closed: ClientError | None = None
+        self._pauses: set[asyncio.TimerHandle] = set()
+        self._is_pumping = False
+
+    @property
+    def size(self) -> int:
+        """Publishes whose outcome is not known yet."""
+        return self._messages
+
+    # -- from the application -------------------------------------------------------------------
+
+    async def open(self) -> None:
+        """Take over what an earlier process left."""
+        if self._journal is None:
+            return
+        kept = await self._journal.open()
+        self.producer_id = kept.producer_id
+        for known in kept.producers:
+            self._producers[known.stream] = StreamProducer(
+                self,
+                known.stream,
+                epoch=known.epoch,
+                next_sequence=known.next_sequence,
+                accepted=known.accepted,
+            )
+        for pending in kept.pending:
+            self._count(pending)
+            self._producer(pending.stream).add(pending)
+
+    async def publish(
+        self,
+        stream: str,
+        batch: tuple[Payload, ...],
+        options: Mapping[str, Any],
+        *,
+        may_wait: bool,
+        is_left: bool = False,
+    ) -> Waiter:
+        """Take a publish when there is room for it; the future is its outcome.
+
+        ``may_wait`` waits for room instead of raising ``outbox_full``.
+        """
+        pending = Pending(stream, batch, options)
+        self._check_size(pending)
+        while not self._has_room(pending):
+            self._check_open()
+            if not may_wait:
+                raise self._full()
+            self._room.clear()
+            await self._room.wait()
+        self._check_open()
+        self._count(pending)
+        waiter: Waiter = asyncio.get_running_loop().create_future()
+        # Nobody may be waiting for it: whoever left it to the outbox hears of it by an event.
+        waiter.add_done_callback(_look_at)
+        self._waiters[pending] = waiter
+        producer = self._producer(stream)
+        pending.is_ready = self._journal is None
+        producer.add(pending)
+        if self._journal is not None:
+            self._journal.add(pending, _keep(producer), lambda: self._kept(pending))
+        else:
+            self._pump_soon()
+        return waiter
+
+    async def flush(self) -> None:
+        """Wait until the outcome of everything is known."""
+        await self._empty.wait()
+
+    async def close(self, error: ClientError) -> None:
+        """Send nothing more. What a journal keeps is sent by its next owner."""
+        self._closed = error
+        self._room.set()
+        for handle in self._pauses:
+            handle.cancel()
+        for pending, waiter in list(self._waiters.items()):
+            is_open = pending.is_in_flight or pending.is_uncertain
+            if not waiter.done():
+                waiter.set_exception(error.with_outcome("unknown" if is_open else "not_stored"))
+        self._waiters.clear()
+        self._empty.set()
+        if self._journal is not None:
+            await self._journal.close()
+
+    # -- from the client ------------------------------------------------------------------------
+
+    def connected(self) -> None:
+        """There is a connection: send everything again, in order."""
+        for producer in list(self._producers.values()):
+            producer.send()
+
+    def disconnected(self) -> None:
+        """The connection is gone."""
+        self._in_flight = 0
+        for producer in self._producers.values():
+            producer.disconnected()
+
+    # -- for the producers ----------------------------------------------------------------------
+
+    def may_send(self) -> bool:
+        return self._link.is_usable and self._in_flight < self._link.limit("in_flight")
+
+    def in_flight_max(self) -> int:
+        return int(min(IN_FLIGHT_MAX, self._link.limit("producer_in_flight")))
+
+    def send(self, producer: StreamProducer, pending: Pending) -> None:
+        self._in_flight += 1
+        members = {
+            "stream": producer.stream,
+            "producer": self.producer_id,
+            "epoch": producer.epoch,
+            "sequence": pending.sequence,
+            **pending.options,
+        }
+
+        def answered(answer: dict[str, Any]) -> None:
+            self._answered()
+            producer.accepted(pending, answer)
+
+        def refused(error: ClientError) -> None:
+            self._answered()
+            producer.refused(pending, error)
+
+        self._link.request("publish", members, answered, refused, _encode_batch(pending.batch))
+
+    def pause(self, producer: StreamProducer, error: ClientError, failures: int) -> None:
+        def go_on() -> None:
+            self._pauses.discard(handle)
+            producer.go_on()
+
+        delay_s = self._link.retry_delay_s(error, failures)
+        handle = asyncio.get_running_loop().call_later(delay_s, go_on)
+        self._pauses.add(handle)
+
+    def numbered(self, producer: StreamProducer, changed: list[Pending]) -> None:
+        if self._journal is None:
+            return
+        for pending in changed:
+            pending.is_ready = False
+
+        def done() -> None:
+            for pending in changed:
+                pending.is_ready = True
+            producer.send()
+
+        self._journal.renumber(changed, _keep(producer), done)
+
+    def settled(self, pending: Pending, outcome: Ack | ClientError) -> None:
+        self._messages -= 1
+        self._bytes -= pending.size
+        if self._journal is not None:
+            self._journal.remove(pending, _keep(self._producers[pending.stream]))
+        waiter = self._waiters.pop(pending, None)
+        if waiter is not None and not waiter.done():
+            if isinstance(outcome, ClientError):
+                waiter.set_exception(outcome)
+            else:
+                waiter.set_result(outcome)
+        self._room.set()
+        if self._messages == 0:
+            self._empty.set()
+
+    # -- inside ---------------------------------------------------------------------------------
+
+    def _producer(self, stream: str) -> StreamProducer:
+        producer = self._producers.get(stream)
+        if producer is None:
+            producer = self._producers[stream] = StreamProducer(self, stream)
+        return producer
+
+    def _kept(self, pending: Pending) -> None:
+        pending.is_ready = True
+        self._producer(pending.stream).send()
+
+    def _pump_soon(self) -> None:
+        """What one turn of the loop publishes leaves together."""
+        if not self._is_pumping:
+            self._is_pumping = True
+            asyncio.get_running_loop().call_soon(self._pump)
+
+    def _pump(self) -> None:
+        self._is_pumping = False
+        if self._closed is None:
+            self.connected()
+
+    def _answered(self) -> None:
+        was_full = not self.may_send()
+        self._in_flight -= 1
+        if was_full:
+            self._pump_soon()
+
+    def _count(self, pending: Pending) -> None:
+        self._messages += 1
+        self._bytes += pending.size
+        self._empty.clear()
+
+    def _has_room(self, pending: Pending) -> bool:
+        if self._messages == 0:
+            return True
+        return self._messages < self._messages_max and self._bytes + pending.size <= self._bytes_max
+
+    def _full(self) -> ClientError:
+        return ClientError(
+            "outbox_full",
+            f"{self._messages} publishes ({self._bytes} bytes) wait to be acknowledged, and at most"
+            f" {self._messages_max} ({self._bytes_max} bytes) may",
+            retry=True,
+            outcome="not_stored",
+            details={"messages_max": self._messages_max, "bytes_max": self._bytes_max},
+        )
+
+    def _check_open(self) -> None:
+        if self._closed is not None:
+            raise self._closed.with_outcome("not_stored")
+
+    def _check_size(self, pending: Pending) -> None:
+        limit = self._link.limit("message_bytes") - ENVELOPE_BYTES
+        size = len(_encode_batch(pending.batch))
+        entry_limit = self._link.limit("entry_bytes")
+        longest = max(len(payload.content) for payload in pending.batch)
+        if longest > entry_limit:
+            size, limit = longest, entry_limit
+        elif size <= limit:
+            return
+        raise ClientError(
+            "entry_too_large",
+            f"a publish to {pending.stream} has {size} bytes; the server takes at most {limit:g}",
+            outcome="not_stored",
+            details={"limit": limit},
+        )
+
+
+def _encode_batch(batch: tuple[Payload, ...]) -> bytes:
+    if len(batch) == 1:
+        return batch[0].member
+    return b'"batch":[' + b",".join([b"{" + payload.member + b"}" for payload in batch]) + b"]"
+
+
+def _keep(producer: StreamProducer) -> KeptProducer:
+    return KeptProducer(
+        producer.stream, producer.epoch, producer.next_sequence, producer.accepted_sequence
+    )
+
+
+def _look_at(waiter: Waiter) -> None:
+    if not waiter.cancelled():
+        waiter.exception()

@@ -1,0 +1,102 @@
+"""A way to the server that ends after so many bytes, and is whole from then on."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import struct
+from enum import Enum
+
+__all__ = ["CuttingProxy", "Direction"]
+
+
+class Direction(Enum):
+    """Whose bytes are counted."""
+
+    UP = "to the server"
+    DOWN = "to the client"
+
+
+class CuttingProxy:
+    """Forwards connections; the first one after ``cut_after`` is reset at exactly that byte."""
+
+    def __init__(self, server_port: int) -> None:
+        self._server_port = server_port
+        self._plan: tuple[Direction, int] | None = None
+        self.forwarded = {Direction.UP: 0, Direction.DOWN: 0}
+        """Bytes of the last connection."""
+        self.is_cut = False
+        self._server: asyncio.Server | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def __aenter__(self) -> CuttingProxy:
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        assert self._server is not None
+        self._server.close()
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    @property
+    def url(self) -> str:
+        assert self._server is not None
+        return f"ws://127.0.0.1:{self._server.sockets[0].getsockname()[1]}/ws"
+
+    def cut_after(self, direction: Direction, count: int) -> None:
+        """Let the next connection end when ``count`` bytes have gone in a direction."""
+        self._plan, self.is_cut = (direction, count), False
+
+    async def _serve(self, client: asyncio.StreamReader, to_client: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        plan, self._plan = self._plan, None
+        server, to_server = await asyncio.open_connection("127.0.0.1", self._server_port)
+        self.forwarded = dict.fromkeys(Direction, 0)
+        ways = [
+            asyncio.create_task(self._forward(Direction.UP, client, to_server, plan)),
+            asyncio.create_task(self._forward(Direction.DOWN, server, to_client, plan)),
+        ]
+        try:
+            await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for way in ways:
+                way.cancel()
+            for writer in (to_client, to_server):
+                reset(writer)
+
+    async def _forward(
+        self,
+        direction: Direction,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        plan: tuple[Direction, int] | None,
+    ) -> None:
+        left = plan[1] if plan is not None and plan[0] is direction else None
+        with contextlib.suppress(OSError):
+            while left != 0 and (data := await reader.read(65536)):
+                data = data if left is None else data[:left]
+                writer.write(data)
+                await writer.drain()
+                self.forwarded[direction] += len(data)
+                if left is not None:
+                    left -= len(data)
+            if left == 0:
+                self.is_cut = True
+                # What was let through is to arrive before the reset does.
+                await asyncio.sleep(0.002)
+
+
+def reset(writer: asyncio.StreamWriter) -> None:
+    """End a connection by RST."""
+    sock = writer.get_extra_info("socket")
+    if sock is not None:
+        with contextlib.suppress(OSError):
+            linger = struct.pack("ii", 1, 0)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+    writer.transport.abort()
