@@ -118,6 +118,8 @@ class World:
         self.is_connected = False
 
     def connect(self):
+        if self.is_connected:
+            return
         self.is_connected = True
         self.is_paused = False
         self.producer.send()
