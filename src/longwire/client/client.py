@@ -244,7 +244,11 @@ class Client:
         wait_for_room: bool = True,
         **options: Any,
     ) -> asyncio.Future[Ack]:
-        """Put a publish into the outbox; the future that is returned is its outcome."""
+        """Put a publish into the outbox; the future that is returned is its outcome.
+
+        With ``outbox_path`` it is on the disk when this returns, and will be sent by the next
+        client with this outbox if this one does not come to it.
+        """
         self._check_started()
         check_stream_name(stream)
         payloads = tuple([encode_payload(data, key) for data in batch])

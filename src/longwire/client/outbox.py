@@ -140,11 +140,11 @@ class Outbox:
         options: Mapping[str, Any],
         *,
         may_wait: bool,
-        is_left: bool = False,
     ) -> Waiter:
         """Take a publish when there is room for it; the future is its outcome.
 
-        ``may_wait`` waits for room instead of raising ``outbox_full``.
+        With a journal it is on the disk when this returns. ``may_wait`` waits for room instead of
+        raising ``outbox_full``. Cancelled, it may have been taken.
         """
         pending = Pending(stream, batch, options)
         self._check_size(pending)
@@ -163,10 +163,18 @@ class Outbox:
         producer = self._producer(stream)
         pending.is_ready = self._journal is None
         producer.add(pending)
-        if self._journal is not None:
-            self._journal.add(pending, _keep(producer), lambda: self._kept(pending))
-        else:
+        if self._journal is None:
             self._pump_soon()
+            return waiter
+        kept = asyncio.Event()
+
+        def done() -> None:
+            kept.set()
+            pending.is_ready = True
+            producer.send()
+
+        self._journal.add(pending, _keep(producer), done)
+        await kept.wait()
         return waiter
 
     async def flush(self) -> None:
@@ -273,10 +281,6 @@ class Outbox:
         if producer is None:
             producer = self._producers[stream] = StreamProducer(self, stream)
         return producer
-
-    def _kept(self, pending: Pending) -> None:
-        pending.is_ready = True
-        self._producer(pending.stream).send()
 
     def _pump_soon(self) -> None:
         """What one turn of the loop publishes leaves together."""
