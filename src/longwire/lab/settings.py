@@ -1,0 +1,32 @@
+"""What a run is asked to do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from longwire.lab.plan import CutKind
+
+__all__ = ["RunSettings"]
+
+
+@dataclass(frozen=True, slots=True)
+class RunSettings:
+    """One run against one target. Times are in seconds."""
+
+    target: str = "longwire"
+    store: str = "memory"  # memory, sqlite, redis (one is started), or a URL
+    clients: int = 100
+    per_s: float = 1.0  # messages of each client to its own stream, which it reads
+    shared_per_s: float = 10.0  # messages of one more client to a stream that all read
+    duration_s: float = 60.0
+    settle_s: float = 30.0  # at most, after the last publish
+    seed: int = 1
+    cut_every_s: float = 15.0
+    cut_for_s: float = 2.0
+    cut_kinds: tuple[CutKind, ...] = tuple(CutKind)
+    servers: int = 1
+    kill_every_s: float = 0.0
+    processes: int = 2  # that the clients are spread over
+    server_arguments: tuple[str, ...] = ()
+    node_modules: Path | None = None

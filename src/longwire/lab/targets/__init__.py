@@ -1,0 +1,1 @@
+"""What the lab can put to the test: longwire, and others for comparison."""
