@@ -4,10 +4,10 @@
 code  meaning
 ====  =========================================================================
 0     done; for ``serve``: asked to stop, drained, stopped
-1     something that should not happen; the traceback says what
+1     something that should not happen; the traceback says what. For ``bench``: the verdict is bad
 2     the command line is wrong
-69    cannot listen (the address is in use, not ours or not allowed), or the store cannot be
-      reached (EX_UNAVAILABLE)
+69    cannot listen (the address is in use, not ours or not allowed), the store cannot be reached,
+      or something that is needed is missing (EX_UNAVAILABLE)
 78    the configuration is wrong: a setting, a certificate, the application (EX_CONFIG)
 129+  128 plus the number of the second signal, which cut a drain short
 ====  =========================================================================
@@ -15,8 +15,9 @@ code  meaning
 
 from __future__ import annotations
 
-__all__ = ["CONFIG", "UNAVAILABLE", "USAGE", "CommandError"]
+__all__ = ["CONFIG", "FAILED", "UNAVAILABLE", "USAGE", "CommandError"]
 
+FAILED = 1
 USAGE = 2
 UNAVAILABLE = 69
 CONFIG = 78

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import click
 
 from longwire.base.version import __version__
+from longwire.cli.bench import bench_group
 from longwire.cli.config import config_group
 from longwire.cli.doctor import doctor_command
 from longwire.cli.exit_codes import USAGE, CommandError
@@ -44,6 +45,7 @@ def longwire_group() -> None:
 longwire_group.add_command(serve_command)
 longwire_group.add_command(config_group)
 longwire_group.add_command(doctor_command)
+longwire_group.add_command(bench_group)
 longwire_group.add_command(store_group)
 
 

@@ -1,8 +1,8 @@
 """A process with many clients: ``python -m longwire.lab.fleet TARGET``.
 
 It is led by lines of JSON on standard input: first its settings (:class:`FleetSettings`), then
-``{"do":"go"}`` to publish, ``{"do":"stop"}`` to publish no more and ``{"do":"end"}``; the end of the
-input ends it too. It answers with lines of JSON: ``{"event":"ready"}`` once every client is
+``{"do":"go"}`` to publish, ``{"do":"stop"}`` to publish no more and ``{"do":"end"}``; the end of
+the input ends it too. It answers with lines of JSON: ``{"event":"ready"}`` once every client is
 subscribed, ``{"event":"status",…}`` every half second and ``{"event":"ended"}``. The Node.js fleet
 speaks the same.
 """
@@ -158,27 +158,29 @@ async def serve_fleet(make_member: MakeMember) -> None:
     loop = asyncio.get_running_loop()
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
     fleet = Fleet(msgspec.json.decode(await reader.readline(), type=FleetSettings), make_member)
-    telling: list[asyncio.Task[None]] = []
+    starting = asyncio.create_task(_start_and_tell(fleet))
+    starting.add_done_callback(lambda task: reader.feed_eof())  # it goes on until it fails
+    flushing = asyncio.create_task(_flush(fleet))
     try:
-        await fleet.start()
-        _say({"event": "ready"})
-        telling = [asyncio.create_task(_tell(fleet)), asyncio.create_task(_flush(fleet))]
-        while line := await reader.readline():
-            order = msgspec.json.decode(line)["do"]
-            if order == "go":
-                fleet.go()
-            elif order == "stop":
-                fleet.stop()
-            else:
-                break
+        while (line := await reader.readline()) and (order := _order(line)) != "end":
+            {"go": fleet.go, "stop": fleet.stop}[order]()
+        if starting.done():
+            await starting
     finally:
-        for task in telling:
-            task.cancel()
+        starting.cancel()
+        flushing.cancel()
         await fleet.close()
     _say({"event": "ended"})
 
 
-async def _tell(fleet: Fleet) -> None:
+def _order(line: bytes) -> str:
+    order: str = msgspec.json.decode(line)["do"]
+    return order
+
+
+async def _start_and_tell(fleet: Fleet) -> None:
+    await fleet.start()
+    _say({"event": "ready"})
     while True:
         _say(fleet.status())
         await asyncio.sleep(STATUS_EVERY_S)

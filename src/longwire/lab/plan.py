@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 import itertools
 import random
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 __all__ = ["Cut", "CutKind", "Drop", "Kill", "Plan", "make_plan"]
@@ -23,12 +24,17 @@ class CutKind(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """At ``at_s`` the link ``link`` fails as ``kind`` says, for ``for_s``; then it is whole again."""
+    """At ``at_s`` the link ``link`` fails as ``kind`` says, for ``for_s``; then it is whole.
+
+    A reset or an end reaches the ends only ``blind_s`` later, and what they send until then is
+    lost: so it is with every path longer than a wire.
+    """
 
     at_s: float
     link: int
     kind: CutKind
     for_s: float
+    blind_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +75,8 @@ def make_plan(
     links: int,
     cut_every_s: float = 15.0,
     cut_for_s: float = 2.0,
-    kinds: tuple[CutKind, ...] = tuple(CutKind),
+    blind_s: float = 0.2,
+    kinds: Sequence[CutKind] = tuple(CutKind),
     servers: int = 1,
     kill_every_s: float = 0.0,
 ) -> Plan:
@@ -82,31 +89,25 @@ def make_plan(
     events: list[Cut | Kill | Drop] = []
     if cut_every_s > 0 and cut_for_s > 0:
         for link in range(links):
-            randomness = random.Random(f"{seed}/{link}")
-            events += _cuts_of_link(randomness, link, duration_s, cut_every_s, cut_for_s, kinds)
+            times = _times_of_cuts(random.Random(f"{seed}/{link}"), cut_every_s, cut_for_s, kinds)
+            for at_s, kind in times:
+                if at_s + cut_for_s > duration_s:
+                    break
+                events.append(Cut(at_s, link, kind, cut_for_s, blind_s))
     if kill_every_s > 0:
-        times = itertools.takewhile(
-            lambda at_s: at_s < duration_s, itertools.count(kill_every_s, kill_every_s)
-        )
-        events += [Kill(at_s, number % servers) for number, at_s in enumerate(times)]
+        kills = itertools.count(kill_every_s, kill_every_s)
+        in_time = itertools.takewhile(lambda at_s: at_s < duration_s, kills)
+        events += [Kill(at_s, number % servers) for number, at_s in enumerate(in_time)]
     return Plan(tuple(sorted(events, key=lambda event: event.at_s)))
 
 
-def _cuts_of_link(
-    randomness: random.Random,
-    link: int,
-    duration_s: float,
-    cut_every_s: float,
-    cut_for_s: float,
-    kinds: tuple[CutKind, ...],
-) -> list[Cut]:
-    cuts = []
+def _times_of_cuts(
+    randomness: random.Random, every_s: float, for_s: float, kinds: Sequence[CutKind]
+) -> Iterator[tuple[float, CutKind]]:
+    """Yield when one link is cut, and how, for ever."""
     order = list(kinds)
     randomness.shuffle(order)
-    at_s = randomness.uniform(0, cut_every_s)  # links do not begin in step either
+    at_s = randomness.uniform(0, every_s)  # links do not begin in step either
     for kind in itertools.cycle(order):
-        if at_s + cut_for_s > duration_s:
-            return cuts
-        cuts.append(Cut(at_s, link, kind, cut_for_s))
-        at_s += cut_for_s + cut_every_s * randomness.uniform(*SPREAD)
-    return cuts
+        yield at_s, kind
+        at_s += for_s + every_s * randomness.uniform(*SPREAD)

@@ -94,20 +94,30 @@ class FaultProxy:
         self._ends: dict[int, _End] = {}
         self._pipes: dict[int | None, set[_Pipe]] = {}
         self._cuts: dict[int, CutKind] = {}
-        self._heals: list[tuple[float, int]] = []
+        self._due: list[tuple[float, int, bool]] = []  # at what time which link heals, or breaks
         self.counts = {"accepted": 0, "refused": 0, "forwarded_bytes": 0} | {
             kind.value: 0 for kind in CutKind
         }
 
     # What goes wrong
 
-    def cut(self, link: int, kind: CutKind, for_s: float) -> None:
-        """Let the link fail for ``for_s`` seconds. A link that is cut already is left as it is."""
+    def cut(self, link: int, kind: CutKind, for_s: float, blind_s: float = 0.0) -> None:
+        """Let the link fail for ``for_s`` seconds. A link that is cut already is left as it is.
+
+        A reset or an end reaches the two ends ``blind_s`` after the cut; what they send until then
+        is lost, as is what a path takes in before it is noticed to be broken.
+        """
         if link in self._cuts:
             return
         self._cuts[link] = kind
         self.counts[kind.value] += 1
-        heapq.heappush(self._heals, (time.monotonic() + for_s, link))
+        now = time.monotonic()
+        heapq.heappush(self._due, (now + for_s, link, True))
+        if kind is not CutKind.SILENCE and blind_s > 0:
+            heapq.heappush(self._due, (now + min(blind_s, for_s), link, False))
+            for pipe in self._pipes_of(link):
+                self._swallow(pipe)
+            return
         for pipe in self._pipes_of(link):
             self._fail(pipe, kind)
 
@@ -137,12 +147,17 @@ class FaultProxy:
 
     def _finish(self, pipe: _Pipe) -> None:
         """Send FIN both ways and take in what still comes: closing over it would send RST."""
+        self._swallow(pipe)
+        for end in pipe.ends:
+            with contextlib.suppress(OSError):
+                end.sock.shutdown(socket.SHUT_WR)
+
+    def _swallow(self, pipe: _Pipe) -> None:
+        """Take in what the ends send and pass nothing on."""
         pipe.is_draining = True
         for end in pipe.ends:
             end.pending = b""
-            with contextlib.suppress(OSError):
-                end.sock.shutdown(socket.SHUT_WR)
-            self._watch(end)
+        self._watch_both(pipe)
 
     def _resume(self, pipe: _Pipe) -> None:
         if pipe.server is None:
@@ -158,7 +173,7 @@ class FaultProxy:
         self._epoll.register(control_fd, select.EPOLLIN)
         lines = b""
         while True:
-            for fd, events in self._epoll.poll(self._heal_due()):
+            for fd, events in self._epoll.poll(self._do_what_is_due()):
                 if fd == control_fd:
                     chunk = os.read(control_fd, _READ_BYTES)
                     if not chunk:
@@ -185,14 +200,19 @@ class FaultProxy:
             if order["do"] == "drop":
                 self.drop_all(kind)
             else:
-                self.cut(order["link"], kind, order["for_s"])
+                self.cut(order["link"], kind, order["for_s"], order["blind_s"])
 
-    def _heal_due(self) -> float:
-        """Heal what is due; return the seconds until the next, -1 if there is none."""
+    def _do_what_is_due(self) -> float:
+        """Heal and break what is due; return the seconds until the next, -1 if there is none."""
         now = time.monotonic()
-        while self._heals and self._heals[0][0] <= now:
-            self.heal(heapq.heappop(self._heals)[1])
-        return self._heals[0][0] - now if self._heals else -1
+        while self._due and self._due[0][0] <= now:
+            _, link, is_healed = heapq.heappop(self._due)
+            if is_healed:
+                self.heal(link)
+                continue
+            for pipe in self._pipes_of(link):
+                self._fail(pipe, self._cuts[link])
+        return self._due[0][0] - now if self._due else -1
 
     def _handle(self, end: _End, events: int) -> None:
         if end.is_connecting:

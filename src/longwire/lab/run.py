@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -61,21 +61,29 @@ class Outcome:
 
 
 Watch = Callable[[Progress], None]
+Measured = TypeVar("Measured")
 
 
 def run_plan(
-    settings: RunSettings, plan: Plan, *, folder: Path | None = None, watch: Watch | None = None
-) -> Outcome:
+    settings: RunSettings,
+    plan: Plan,
+    *,
+    folder: Path | None = None,
+    watch: Watch | None = None,
+    measure: Callable[[Outcome], list[Measured]] | None = None,
+) -> tuple[Outcome, list[Measured]]:
     """Carry out ``plan``; everything that is started is ended.
 
-    Logs and journals are in ``folder``, by default one that is removed. Raises :exc:`RunError` or
+    Logs and journals are in ``folder``, by default one that is removed; ``measure`` is called while
+    the journals are there, and what it returns is returned, too. Raises :exc:`RunError` or
     :exc:`TargetError` when the run cannot be carried through.
     """
     with ExitStack() as stack:
         if folder is None:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="longwire-lab-")))
         run = _Run(settings, plan, folder, stack, watch or (lambda progress: None))
-        return run.carry_out()
+        outcome = run.carry_out()
+        return outcome, measure(outcome) if measure is not None else []
 
 
 class _Run:
@@ -96,6 +104,8 @@ class _Run:
         self._selector = stack.enter_context(selectors.DefaultSelector())
         self._began = time.monotonic()
         self._phase = "starting"
+        # Of its own, so that a store that was there before has nothing of this run.
+        self._prefix = f"lab/{time.time_ns():x}"
 
     def carry_out(self) -> Outcome:
         self._start_servers()
@@ -187,8 +197,8 @@ class _Run:
             MemberSettings(
                 number=number,
                 url=f"http://{address_of_link(number)}:{port}",
-                reads=[f"lab/{number}", "lab/shared"],
-                publishes=f"lab/{number}",
+                reads=[self._own(number), self._shared],
+                publishes=self._own(number),
                 per_s=settings.per_s,
             )
             for number in range(settings.clients)
@@ -196,11 +206,18 @@ class _Run:
         speaker = MemberSettings(
             number=settings.clients,
             url=f"http://{_PASSAGE}:{port}",
-            publishes="lab/shared",
+            publishes=self._shared,
             per_s=settings.shared_per_s,
             readers=settings.clients,
         )
         return [*clients, speaker]
+
+    def _own(self, number: int) -> str:
+        return f"{self._prefix}/{number}"
+
+    @property
+    def _shared(self) -> str:
+        return f"{self._prefix}/shared"
 
     def _readers(self) -> dict[str, dict[int, Sequence[int]]]:
         clients = range(self._settings.clients)
@@ -213,8 +230,8 @@ class _Run:
         if self._settings.target != "longwire":
             return []
         path = self._folder / "read-back.journal"
-        streams = [f"lab/{number}" for number in range(self._settings.clients)]
-        read_back(f"http://{_PASSAGE}:{port}", [*streams, "lab/shared"], path)
+        streams = [self._own(number) for number in range(self._settings.clients)]
+        read_back(f"http://{_PASSAGE}:{port}", [*streams, self._shared], path)
         return [path]
 
     # While it runs
@@ -296,5 +313,5 @@ class _Run:
 def _order(event: Cut | Drop) -> bytes:
     if isinstance(event, Drop):
         return json.dumps({"do": "drop", "kind": event.kind.value}).encode()
-    order = {"do": "cut", "link": event.link, "kind": event.kind.value, "for_s": event.for_s}
-    return json.dumps(order).encode()
+    order = {"do": "cut", "link": event.link, "kind": event.kind.value}
+    return json.dumps(order | {"for_s": event.for_s, "blind_s": event.blind_s}).encode()

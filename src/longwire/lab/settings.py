@@ -24,6 +24,7 @@ class RunSettings:
     seed: int = 1
     cut_every_s: float = 15.0
     cut_for_s: float = 2.0
+    blind_s: float = 0.2  # from a reset or end until the two ends learn of it
     cut_kinds: tuple[CutKind, ...] = tuple(CutKind)
     servers: int = 1
     kill_every_s: float = 0.0

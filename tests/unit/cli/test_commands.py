@@ -193,3 +193,25 @@ def test_application_that_cannot_be_loaded_is_explained(
     assert error.startswith(f"longwire: {expected}")
     assert error.count("\n") == 1
     sys.modules.pop("mine", None)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (
+            ["bench", "jitter", "--target", "x"],
+            "longwire bench jitter: Invalid value for '--target'",
+        ),
+        (["bench", "jitter", "--cut", "x"], "longwire bench jitter: Invalid value for '--cut'"),
+        (["bench", "jitter", "--clients", "0"], "longwire bench jitter: Invalid value"),
+        (
+            ["bench", "avalanche", "--servers", "3", "--store", "sqlite"],
+            "longwire bench avalanche: --servers 3: several servers need one store that they share",
+        ),
+    ],
+)
+def test_bench_says_what_is_wrong_with_its_options(
+    arguments: list[str], expected: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments) == 2
+    assert capsys.readouterr().err.startswith(expected)
