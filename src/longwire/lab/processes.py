@@ -15,7 +15,7 @@ from typing import Any
 __all__ = ["Child", "LedChild", "RunError", "free_port", "start_redis"]
 
 START_TIMEOUT_S = 60.0
-_LOG_TAIL_BYTES = 2_000
+_LOG_TAIL_BYTES = 800
 _READ_BYTES = 65_536
 
 
@@ -131,21 +131,19 @@ class LedChild(Child):
             raise self.failure("has gone") from None
 
     def listen(self) -> list[dict[str, Any]]:
-        """Wait for some output; return the messages that are whole, none at its end."""
-        chunk = os.read(self.fileno(), _READ_BYTES)
-        *lines, self._unfinished = (self._unfinished + chunk).split(b"\n")
-        return [json.loads(line) for line in lines]
+        """Wait for at least one message; return those that are there, none when it has ended."""
+        while True:
+            chunk = os.read(self.fileno(), _READ_BYTES)
+            *lines, self._unfinished = (self._unfinished + chunk).split(b"\n")
+            if lines or not chunk:
+                return [json.loads(line) for line in lines]
 
     def listen_one(self) -> dict[str, Any]:
         """Wait for the next message, of a process that sends one at a time."""
-        while True:
-            messages = self.listen()
-            if messages:
-                return messages[0]
-            if not self._unfinished:
-                assert self.process is not None
-                self.process.wait()
-                raise self.failure("ended without an answer")
+        messages = self.listen()
+        if not messages:
+            raise self.failure("ended without an answer")
+        return messages[0]
 
     def finish(self) -> None:
         """Close its input, at which it ends."""

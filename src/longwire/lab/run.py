@@ -275,10 +275,10 @@ class _Run:
 
     def _listen(self, fleet: LedChild) -> None:
         messages = fleet.listen()
-        if not messages and fleet.name not in self._events["ended"]:
-            fleet.check()
         if not messages:
             self._selector.unregister(fleet)
+            if fleet.name not in self._events["ended"]:
+                raise fleet.failure("has ended by itself")
         for message in messages:
             if message["event"] != "status":
                 self._events[message["event"]].add(fleet.name)
