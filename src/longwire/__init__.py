@@ -25,6 +25,7 @@ from longwire.websocket.handshake import HandshakeError
 if TYPE_CHECKING:
     from longwire.client.client import Client
     from longwire.client.errors import ClientError
+    from longwire.client.sync import SyncClient
     from longwire.hub.errors import PublishRefused
     from longwire.server.app import App
     from longwire.server.errors import HttpError
@@ -61,6 +62,7 @@ __all__ = [
     "Server",
     "State",
     "StoreError",
+    "SyncClient",
     "Verdict",
     "__version__",
     "broadcast",
@@ -82,6 +84,7 @@ _LOADED_LATER = {
     "PublishRefused": "longwire.hub.errors",
     "Request": "longwire.server.request",
     "Response": "longwire.server.response",
+    "SyncClient": "longwire.client.sync",
 }
 
 

@@ -164,6 +164,11 @@ class Client:
             self._connection.close(1000, "")
         await self._finish(ClientError("closed", "the client was closed"))
 
+    def abandon(self) -> None:
+        """In a child after a fork: leave everything to the parent, without a word to the server."""
+        if self._is_started:
+            self._outbox.abandon()
+
     async def __aenter__(self) -> Client:
         await self.start()
         return self

@@ -230,10 +230,17 @@ class DiskJournal:
         await asyncio.get_running_loop().run_in_executor(self._thread, self._release)
         self._thread.shutdown()
 
+    def abandon(self) -> None:
+        # SQLite allows nothing to a connection that was carried over a fork, not even its closing.
+        self._let_go()
+
     def _release(self) -> None:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+        self._let_go()
+
+    def _let_go(self) -> None:
         if self._lock is not None:
             with contextlib.suppress(OSError):
                 os.close(self._lock)

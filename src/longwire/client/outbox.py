@@ -64,6 +64,9 @@ class Journal(Protocol):
     async def close(self) -> None:
         """Write what is left and let others own it."""
 
+    def abandon(self) -> None:
+        """In a child after a fork: it is the parent's."""
+
 
 class OutboxLink(Protocol):
     """The way from the outbox to the server."""
@@ -195,6 +198,11 @@ class Outbox:
         self._empty.set()
         if self._journal is not None:
             await self._journal.close()
+
+    def abandon(self) -> None:
+        """In a child after a fork: what is in it is the parent's to send."""
+        if self._journal is not None:
+            self._journal.abandon()
 
     # -- from the client ------------------------------------------------------------------------
 

@@ -1,0 +1,177 @@
+"""The client for programs without an event loop: threads, forks, and the end of the program."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+import traceback
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+import longwire
+from longwire.client.events import StateChange
+from tests.integration.server.running import RunningServer
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[RunningServer]:
+    with RunningServer(tmp_path, "--dev", "--store", "memory") as server:
+        yield server
+
+
+def payloads(url: str, stream: str) -> list[object]:
+    """What a stream holds, as another client sees it."""
+    with longwire.SyncClient(url) as client:
+        return [message.data for message in client.history(stream, limit=1000).messages]
+
+
+def in_child(work: Callable[[], None]) -> int:
+    """Fork; run ``work`` in the child; return its exit code."""
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            work()
+            code = 0
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            os._exit(code)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def test_one_line_publishes_and_returns_when_stored(server: RunningServer) -> None:
+    with longwire.SyncClient(server.url) as client:
+        ack = client.publish("orders", {"paid": True})
+        assert ack.position is not None and ack.position.offset == 1
+        batch = client.publish_batch("orders", [{"paid": 2}, {"paid": 3}])
+        assert batch.position is not None and batch.position.offset == 3
+        assert client.submit("orders", {"paid": 4}).result(30).durability == "memory"
+        client.flush()
+        assert client.pending == 0
+    assert payloads(server.url, "orders") == [{"paid": paid} for paid in (True, 2, 3, 4)]
+
+
+def test_threads_share_one_client(server: RunningServer) -> None:
+    changes: list[object] = []
+    with longwire.SyncClient(server.url) as client:
+        client.on_event(changes.append)
+
+        def publish(name: int) -> None:
+            for number in range(20):
+                client.publish("shared", [name, number])
+
+        threads = [threading.Thread(target=publish, args=(name,)) for name in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    seen = [data for data in payloads(server.url, "shared") if isinstance(data, list)]
+    for name in range(8):
+        assert [number for owner, number in seen if owner == name] == list(range(20))
+    opened = [change for change in changes if isinstance(change, StateChange)]
+    assert sum(change.state.value == "open" for change in opened) == 1
+
+
+def test_children_begin_connections_of_their_own(server: RunningServer) -> None:
+    client = longwire.SyncClient(server.url)
+    client.publish("forks", "parent")
+    for number in range(3):
+        assert in_child(lambda number=number: client.publish("forks", f"child {number}")) == 0  # type: ignore[misc]
+    client.publish("forks", "parent again")
+    client.close()
+    expected = ["parent", "child 0", "child 1", "child 2", "parent again"]
+    assert payloads(server.url, "forks") == expected
+
+
+def test_outbox_on_disk_stays_with_the_parent(server: RunningServer, tmp_path: Path) -> None:
+    path = tmp_path / "outbox.db"
+    client = longwire.SyncClient(server.url, outbox_path=path)
+    client.publish("owned", 1)
+
+    def use() -> None:
+        with pytest.raises(longwire.ClientError) as caught:
+            client.publish("owned", 2)
+        assert caught.value.code == "outbox_in_use"
+
+    assert in_child(use) == 0
+    client.publish("owned", 3)
+    # A child that lives on does not hold the file after its parent has let it go.
+    read_end, write_end = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(write_end)
+        os.read(read_end, 1)
+        os._exit(0)
+    client.close()
+    with longwire.SyncClient(server.url, outbox_path=path) as second:
+        second.publish("owned", 4)
+    os.close(write_end)
+    os.waitpid(child, 0)
+    assert payloads(server.url, "owned") == [1, 3, 4]
+
+
+PROGRAM = """
+import sys, longwire
+client = longwire.SyncClient(sys.argv[1], **({"outbox_path": sys.argv[2]} if sys.argv[2:] else {}))
+for number in range(50):
+    client.submit("exit", number)
+"""
+
+
+@pytest.mark.parametrize("is_on_disk", [False, True], ids=["memory", "disk"])
+def test_end_of_the_program_waits_for_acknowledgements(
+    server: RunningServer, tmp_path: Path, is_on_disk: bool
+) -> None:
+    arguments = [server.url] + ([str(tmp_path / "outbox.db")] if is_on_disk else [])
+    finished = subprocess.run(
+        [sys.executable, "-c", PROGRAM, *arguments],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (finished.returncode, finished.stderr) == (0, "")
+    assert payloads(server.url, "exit") == list(range(50))
+
+
+def test_messages_are_read_from_a_position(server: RunningServer) -> None:
+    with longwire.SyncClient(server.url) as client:
+        for number in range(5):
+            client.publish("read", number)
+        held = None
+        for message in client.messages("read", start="earliest"):
+            if message.data == 2:
+                held = message.position
+                break
+        rest = [message.data for message in client.messages("read", position=held, timeout_s=1)]
+        assert rest == [3, 4]
+
+
+def test_wait_that_is_over_leaves_the_publish_in_the_outbox(tmp_path: Path) -> None:
+    with RunningServer(tmp_path, "--dev", "--store", "memory") as server:
+        port = server.port
+    with longwire.SyncClient(f"ws://127.0.0.1:{port}", retry_max_s=0.5) as client:
+        with pytest.raises(longwire.ClientError) as caught:
+            client.publish("late", 1, timeout_s=0.2)
+        assert (caught.value.code, caught.value.outcome) == ("timeout", "unknown")
+        assert client.pending == 1
+        with RunningServer(tmp_path, "--dev", "--store", "memory", "--port", str(port)) as again:
+            client.flush()
+            assert payloads(again.url, "late") == [1]
+
+
+def test_use_that_cannot_work_is_told() -> None:
+    with pytest.raises(longwire.ClientError, match="is no URL of a server"):
+        longwire.SyncClient("live.example.com")
+    client = longwire.SyncClient("ws://127.0.0.1:9")
+    client.close()
+    with pytest.raises(longwire.ClientError) as caught:
+        client.publish("s", 1)
+    assert caught.value.code == "closed"
