@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import os
 import socket
@@ -11,6 +12,7 @@ import stat
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from longwire.base.limits import KIB
 from longwire.net.asyncio_link import AsyncioLink
 from longwire.net.link import Link, LinkHandler
 from longwire.net.loop_state import LoopState, loop_state
@@ -20,6 +22,18 @@ __all__ = ["Listener"]
 
 BACKLOG = 1024
 """Connections that the kernel keeps ready while we are busy; it caps this at somaxconn."""
+
+
+UNSENT_BYTES_MAX = 128 * KIB
+"""What the kernel takes for a peer beyond what is on the way to it. Left to itself it takes
+megabytes for each one that reads slowly, and it is long before we learn that it does."""
+
+
+def _limit_unsent(listening: socket.socket) -> None:
+    """Bound it for all connections that are accepted: they inherit the option (Linux, tcp(7))."""
+    if listening.family in (socket.AF_INET, socket.AF_INET6):
+        with contextlib.suppress(OSError, AttributeError):
+            listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES_MAX)
 
 
 class Listener:
@@ -110,6 +124,8 @@ class Listener:
             )
         self._server = server
         self._sockets = tuple(server.sockets)
+        for listening in self._sockets:
+            _limit_unsent(listening)
 
     @property
     def sockets(self) -> tuple[socket.socket, ...]:

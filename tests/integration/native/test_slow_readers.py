@@ -1,0 +1,193 @@
+"""Subscribers that read a hundred times too slowly: no queue, no cost to others, no silent loss."""
+
+from __future__ import annotations
+
+import asyncio
+import statistics
+import sys
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from longwire.client.client import Client
+from longwire.client.events import Message
+from tests.integration.native.raw_reader import RawReader
+from tests.integration.server.running import RunningServer
+
+pytestmark = [pytest.mark.slow, pytest.mark.alone]
+
+NORMAL, SLOW = 500, 100
+ENTRY_BYTES, ENTRIES_PER_S = 1024, 100
+SLOW_BYTES_PER_S = 1024
+GROWTH_BYTES_MAX = 64 * 1024
+RETAINED_ENTRIES = 500
+
+
+def memory_bytes(server: RunningServer) -> int:
+    """What the server's process holds (its resident set without shared files)."""
+    status = Path(f"/proc/{server.process.pid}/status").read_text()
+    return int(status.partition("RssAnon:")[2].split()[0]) * 1024
+
+
+class Publisher:
+    """A hundred entries a second, each with the time of its sending."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self.stored = 0
+        self._task = asyncio.create_task(self._run())
+
+    async def _run(self) -> None:
+        padding = "x" * (ENTRY_BYTES - 40)
+        begun_s, count = time.monotonic(), 0
+        while True:
+            count += 1
+            await asyncio.sleep(max(0.0, begun_s + count / ENTRIES_PER_S - time.monotonic()))
+            waiter = await self._client.submit("busy", [[time.monotonic(), padding]])
+            waiter.add_done_callback(self._stored)
+
+    def _stored(self, done: object) -> None:
+        self.stored += 1
+
+    async def stop(self) -> None:
+        self._task.cancel()
+        await asyncio.wait([self._task])
+        await self._client.flush()
+
+
+class Latencies:
+    """How long entries took to the normal subscribers, by phase."""
+
+    def __init__(self) -> None:
+        self.seconds: list[float] = []
+
+    def handle(self, message: Message[list[float]]) -> None:
+        self.seconds.append(time.monotonic() - message.data[0])
+
+    async def median_over(self, seconds: float) -> float:
+        self.seconds.clear()
+        await asyncio.sleep(seconds)
+        return statistics.median(self.seconds)
+
+
+@asynccontextmanager
+async def normal_clients(url: str, latencies: Latencies) -> AsyncIterator[list[Client]]:
+    clients = [Client(url) for _ in range(NORMAL)]
+    try:
+        for client in clients:
+            await client.start()
+            await client.subscribe("busy", latencies.handle).ready()
+        yield clients
+    finally:
+        await asyncio.gather(*(client.close() for client in clients))
+
+
+class SlowReaders:
+    """All of them in one thread, each of which takes its share every second."""
+
+    def __init__(self, port: int) -> None:
+        self.readers = [RawReader(port, "busy") for _ in range(SLOW)]
+
+    async def crawl(self, seconds: float) -> None:
+        """Read at 1 KiB/s each."""
+        begun_s = time.monotonic()
+        step = 0
+        while step < seconds * SLOW:
+            reader = self.readers[step % SLOW]
+            await asyncio.to_thread(reader.read, SLOW_BYTES_PER_S)
+            step += 1
+            await asyncio.sleep(max(0.0, begun_s + step / SLOW - time.monotonic()))
+
+    def catch_up(self, offset: int) -> None:
+        """Read as fast as possible up to an offset."""
+        for reader in self.readers:
+            while int(reader.held[:16]) < offset:
+                assert reader.read(1 << 16), "the server hung up"
+
+    def close(self) -> None:
+        for reader in self.readers:
+            reader.socket.close()
+
+
+async def run(tmp_path: Path, seconds: float) -> dict[str, float]:
+    retention = ("--set", f"retention.entries_max={RETAINED_ENTRIES}")
+    latencies = Latencies()
+    with RunningServer(tmp_path, "--dev", "--store", "memory", *retention) as server:
+        async with Client(server.url) as client, normal_clients(server.url, latencies):
+            publisher = Publisher(client)
+            # The log is as long as it gets, and what the process needs at all is there.
+            while publisher.stored < RETAINED_ENTRIES * 1.2:
+                await asyncio.sleep(0.1)
+            before_s = await latencies.median_over(seconds / 2)
+            slow = await asyncio.to_thread(SlowReaders, server.port)
+            memory = [memory_bytes(server)]
+            crawling = asyncio.create_task(slow.crawl(seconds))
+            with_slow_s = await latencies.median_over(seconds / 2)
+            memory.append(memory_bytes(server))
+            await crawling
+            memory.append(memory_bytes(server))
+            await publisher.stop()
+            history = await client.history("busy", limit=1)
+            await asyncio.to_thread(slow.catch_up, history.tail.offset)
+            check_intervals(slow, history.tail.offset)
+            slow.close()
+            publisher = Publisher(client)
+            await asyncio.sleep(1.0)
+            after_s = await latencies.median_over(seconds / 2)
+            await publisher.stop()
+    return {
+        "growth": (max(memory[1:]) - memory[0]) / SLOW,
+        "growth_later": (memory[2] - memory[1]) / SLOW,
+        "latency": with_slow_s / statistics.mean([before_s, after_s]),
+        "median_ms": with_slow_s * 1000,
+    }
+
+
+def check_intervals(slow: SlowReaders, tail: int) -> None:
+    """Each has everything from the beginning of its subscription, or the interval that is lost."""
+    for reader in slow.readers:
+        assert len(reader.gaps) >= 1, "it read everything: it was not slow"
+        covered = reader.offsets[0] - 1
+        gaps = {after: upto for after, upto, _ in reader.gaps}
+        for offset in reader.offsets:
+            while covered in gaps:
+                covered = gaps[covered]
+            assert offset == covered + 1
+            covered = offset
+        assert covered == tail
+        assert {reason for _, _, reason in reader.gaps} == {"trimmed"}
+        # All that is retained: the last gap ends where the log begins.
+        assert reader.offsets[-RETAINED_ENTRIES:] == list(
+            range(tail - RETAINED_ENTRIES + 1, tail + 1)
+        )
+
+
+@pytest.mark.timeout(240)
+async def test_slow_readers_cost_little_and_are_told_exactly_what_they_missed(
+    tmp_path: Path,
+) -> None:
+    figures = await run(tmp_path, 16)
+    assert figures["growth"] <= GROWTH_BYTES_MAX
+    assert figures["growth_later"] <= GROWTH_BYTES_MAX / 4
+    assert figures["latency"] < 1.5  # the machine may be busy; the long test asks for 1.1
+
+
+@pytest.mark.long
+@pytest.mark.timeout(600)
+async def test_slow_readers_for_a_minute(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    figures = await run(tmp_path, 60)
+    with capsys.disabled():  # for docs/evidence
+        growth, later = figures["growth"] / 1024, figures["growth_later"] / 1024
+        sys.stdout.write(
+            f"\n{SLOW} slow readers beside {NORMAL}: {growth:.1f} KiB each, then {later:.1f} KiB "
+            f"more; median latency {figures['median_ms']:.2f} ms, {figures['latency']:.3f} times "
+            "that without them\n"
+        )
+    assert figures["growth"] <= GROWTH_BYTES_MAX
+    assert figures["growth_later"] <= GROWTH_BYTES_MAX / 16
+    assert figures["latency"] <= 1.1
