@@ -20,14 +20,7 @@ from longwire.streams.errors import (
 from longwire.streams.position import START, Position, next_link
 from longwire.streams.store import Fork
 from longwire.streams.verdict import Last, Reason, StartAt
-from tests.contracts.stores import STORES
 from tests.contracts.test_store import ALL, append, payloads, price, settings
-
-
-@pytest.fixture(params=["memory", "sqlite"])
-async def made(request):
-    async with STORES[request.param]() as made:
-        yield made
 
 
 async def names(store):

@@ -23,6 +23,7 @@ from longwire.hub.readers import Readers
 from longwire.hub.sinks import Sink
 from longwire.hub.subscription import Attachment, Subscription
 from longwire.streams.errors import StoreUnavailableError, StreamError
+from longwire.streams.position import Position
 from longwire.streams.store import Appended, Store, StreamInfo, StreamSettings
 from longwire.streams.verdict import Start
 
@@ -158,6 +159,17 @@ class Hub:
         if is_deleted and not self.store.is_shared:
             self._follower.deleted(stream)
         return is_deleted
+
+    async def erase(self, stream: str, position: Position) -> bool:
+        """Remove the payload of one entry for good; its place stays. ``False`` when it was gone.
+
+        Raises ``StreamMissingError``, ``PositionRefusedError``. Who has received it already keeps
+        what he has.
+        """
+        is_erased = await self.store.erase(stream, position)
+        if is_erased and not self.store.is_shared:
+            self._follower.doubt(stream)  # what is in memory of it is not to be shown any more
+        return is_erased
 
     def _stored(self, stream: str, appended: Appended) -> None:
         # A shared store tells of everything in the order of the log, which its answers to this

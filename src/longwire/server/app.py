@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from longwire.server.asgi import AsgiRunner
     from longwire.server.asgi_exchange import AsgiReceive, AsgiSend, Scope
     from longwire.server.service import Service
+    from longwire.streams.position import Position
     from longwire.streams.store import Appended
 
 __all__ = [
@@ -216,6 +217,14 @@ class App:
         when the application is not being served. Cancelled, it may or may not have been stored.
         """
         return await self.service.publish(stream, data, content_type)
+
+    async def erase(self, stream: str, position: Position) -> bool:
+        """Remove the payload of the entry at a position for good; its place in the stream stays, so
+        that nobody who reads it sees a gap. ``False`` when it was gone before.
+
+        For what the law, or a user, wants forgotten. Raises ``longwire.streams.errors``.
+        """
+        return await self.service.hub.erase(stream, position)
 
     async def __call__(self, scope: Scope, receive: AsgiReceive, send: AsgiSend) -> None:
         """ASGI 3. Cancelled, the request is given up."""

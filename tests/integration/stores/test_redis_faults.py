@@ -252,8 +252,8 @@ async def test_store_says_why_it_cannot_start(redis: RedisServer) -> None:
     port = free_port()
     with pytest.raises(StoreError, match=f"Redis at 127.0.0.1:{port}: Error 111"):
         await RedisStore(f"redis://127.0.0.1:{port}").start()
-    redis.ask("SET", "longwire:layout", "2")
-    with pytest.raises(StoreError, match="layout 2 and this longwire writes 1"):
+    redis.ask("SET", "longwire:layout", "3")
+    with pytest.raises(StoreError, match="layout 3 and this longwire writes 2"):
         await RedisStore(redis.url).start()
     redis.ask("DEL", "longwire:layout")
     redis.ask("CONFIG", "SET", "requirepass", "secret")

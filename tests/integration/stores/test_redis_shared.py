@@ -7,11 +7,13 @@ import asyncio
 import pytest
 
 from longwire.base.limits import RedisStoreLimits, RetentionLimits
+from longwire.stores.redis.store import RedisStore
 from longwire.streams.entry import NewEntry
 from longwire.streams.errors import ProducerFencedError, SequenceGapError
 from longwire.streams.position import START
-from longwire.streams.store import Append, StreamSettings
+from longwire.streams.store import Append, Fork, StreamSettings
 from longwire.streams.verdict import StartAt
+from tests.contracts.stores import Clock
 from tests.integration.stores.nodes import QUICK, nodes, until
 from tests.redis_servers import RedisServer
 from tests.unit.hub.collectors import EntrySink, subscribe
@@ -191,3 +193,35 @@ async def test_long_keys_and_content_types_come_back_whole(redis: RedisServer) -
         await until(lambda: record.payloads == [b"1"], "told")
         (entry,) = (await second.store.read("s", START, entries_max=9, bytes_max=99)).entries
         assert (entry.key, entry.content_type, entry.payload) == (key, content_type, b"1")
+
+
+async def test_reference_to_a_fork_that_was_never_made_is_forgotten(redis: RedisServer) -> None:
+    clock = Clock()
+    store = RedisStore(redis.url, clock_ms=clock)
+    await store.start()
+    await store.append(Append("s", [NewEntry(b"1")], create=StreamSettings()))
+    # Who makes a fork refers to it first, and may die before it is there.
+    assert await store._refer("s", b"+", "never made")
+    await store.delete("s")
+    info = await store.info("s")
+    assert info is not None and info.is_deleted
+    await store.expire()
+    assert await store.info("s") is not None, "it may still be made"
+    clock.advance(61)
+    redis.ask("DEL", "longwire:expiry")
+    await store.expire()
+    assert await store.info("s") is None
+    await store.close()
+
+
+async def test_fork_is_copied_in_pieces_and_seen_when_it_is_whole(redis: RedisServer) -> None:
+    store = RedisStore(redis.url)
+    await store.start()
+    batch = [NewEntry(b"%d" % number) for number in range(1000)]
+    for _ in range(3):
+        await store.append(Append("s", batch, create=StreamSettings()))
+    info, is_new = await store.create("f", StreamSettings(), fork=Fork("s"))
+    assert is_new and info.tail.offset == 3000
+    page = await store.read("f", START, entries_max=10_000, bytes_max=1 << 30)
+    assert [entry.payload for entry in page.entries] == [entry.payload for entry in batch * 3]
+    await store.close()

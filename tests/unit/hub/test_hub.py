@@ -426,3 +426,20 @@ async def test_hub_finishes_publishing_before_it_closes():
     await closing
     assert len(done) == 1
     assert sink.of().payloads == [b"1"]
+
+
+async def test_erased_payload_is_shown_to_nobody_who_comes_later():
+    hub = make_hub()
+    first = (await hub.publish(publish(b"secret", b"2"))).first
+    early, late = EntrySink(), EntrySink()
+    await subscribe(hub, early, EARLIEST)
+    await settle()
+    assert await hub.erase("s", first)
+    assert not await hub.erase("s", first)
+    await subscribe(hub, late, EARLIEST)
+    await settle()
+    await hub.publish(publish(b"3"))
+    await settle()
+    assert early.of().payloads == [b"secret", b"2", b"3"]
+    assert late.of().payloads == [b"", b"2", b"3"]
+    await hub.close()

@@ -47,6 +47,8 @@ class EventEncoder:
     __slots__ = ()
 
     def encode_entry(self, stream: str, entry: Entry) -> bytes:
+        if entry.is_erased:
+            return encode_event("erased", entry.position, {"position": str(entry.position)})
         payload = entry.payload
         if payload_encoding(entry.content_type) == "base64":
             data = base64.b64encode(payload)

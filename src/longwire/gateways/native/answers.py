@@ -83,6 +83,8 @@ def _entry_members(entry: Entry) -> tuple[bytes, ...]:
         str(entry.position).encode(),
         entry.time_ms,
     )
+    if entry.is_erased:
+        return head, b'"erased":true'
     if _is_json(entry.content_type):
         return head, b'"data":', entry.payload
     return head, b'"base64":"', base64.b64encode(entry.payload), b'"'

@@ -69,6 +69,7 @@ class NativeSession:
         "_gateway",
         "_has_received",
         "_has_task_begun",
+        "_held_at_beat",
         "_is_output_full",
         "_is_reading_paused",
         "_operations",
@@ -103,6 +104,7 @@ class NativeSession:
         self._has_task_begun = False
         self._is_reading_paused = False
         self._is_output_full = False
+        self._held_at_beat = 0
         self._has_received = False
         self._beats_silent = 0
         self._bad_messages = 0
@@ -305,6 +307,10 @@ class NativeSession:
         """Was anything sent since the last look, did anything come?"""
         has_heard = self.wire.take_heard() or self._has_received
         self._has_received = False
+        held = self.wire.held_bytes
+        if held < self._held_at_beat:
+            has_heard = True  # slow, but it takes what we send
+        self._held_at_beat = held
         if self._is_reading_paused and not self._is_output_full:
             has_heard = True  # it is we who do not listen
         self._beats_silent = 0 if has_heard else self._beats_silent + 1

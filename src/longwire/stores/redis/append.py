@@ -7,21 +7,26 @@ from collections.abc import Sequence
 from typing import Any
 
 from longwire.base.errors import StoreError
+from longwire.stores.appending import chain
 from longwire.stores.redis.keys import producer_member, ring_key, stream_keys
 from longwire.stores.redis.layout import creation_spec, place
 from longwire.streams.entry import Durability, Entry
 from longwire.streams.errors import (
+    ApplicationSequenceError,
     ContentTypeError,
     EpochStartError,
     ProducerFencedError,
     ProducerUnknownError,
     SequenceGapError,
+    StoreUnavailableError,
     StreamClosedError,
     StreamError,
+    StreamGoneError,
     StreamMissingError,
     TailMovedError,
 )
-from longwire.streams.position import Position, next_link
+from longwire.streams.lineage import Lineage
+from longwire.streams.position import Position
 from longwire.streams.store import Append, Appended
 
 __all__ = ["append_arguments", "append_keys", "creation_arguments", "parse_appended"]
@@ -42,8 +47,8 @@ def append_keys(prefix: bytes, requests: Sequence[Append]) -> list[bytes]:
 
 
 def append_arguments(request: Append) -> list[bytes]:
-    """One append among the arguments of the script: eight, and two for each entry."""
-    stamp, tail = request.producer, request.if_tail
+    """One append among the arguments of the script: nine, and two for each entry."""
+    stamp, tail, sequence = request.producer, request.if_tail, request.application_sequence
     arguments = [
         b"c" if request.closes else b"",
         b"" if request.create is None else creation_spec(request.create),
@@ -52,6 +57,7 @@ def append_arguments(request: Append) -> list[bytes]:
         b"",
         b"0",
         b"0",
+        b"" if sequence is None else b"s" + sequence.encode(),
         b"%d" % len(request.batch),
     ]
     if stamp is not None:
@@ -63,23 +69,27 @@ def append_arguments(request: Append) -> list[bytes]:
     return arguments
 
 
-def creation_arguments(request: Append) -> list[bytes]:
-    """The same for creating a stream and nothing more."""
+def creation_arguments(request: Append, *, finishes_fork: bool = False) -> list[bytes]:
+    """The same for creating a stream with its first entries, or for making a fork seen."""
     arguments = append_arguments(request)
-    arguments[0] = b"n" + arguments[0]
+    arguments[0] += b"f" if finishes_fork else b"n"
     return arguments
 
 
 def parse_appended(
-    request: Append, epoch: str, content_type: str, answer: list[Any], durability: Durability
+    request: Append, lineage: Lineage, content_type: str, answer: list[Any], durability: Durability
 ) -> Appended | StreamError:
     """What became of ``request``."""
-    tail = place(answer[-3], epoch, answer[-2])
+    epoch = lineage.epoch
+    tail = place(answer[-3], lineage.epoch_at(answer[-3]), answer[-2])
     is_closed = answer[-1] == 1
     kind = answer[0]
     if kind == _ACCEPTED:
         first, before, last, last_link, time_ms = answer[1:6]
-        entries = _chain(request, epoch, content_type, (first, before), time_ms)
+        entries: tuple[Entry, ...] = ()
+        if first:
+            previous = place(first - 1, lineage.epoch_at(first - 1), before)
+            entries = tuple(chain(request.batch, previous, epoch, time_ms, content_type))
         if entries and entries[-1].position != Position(last, epoch, last_link):
             raise StoreError(f"Redis linked {request.stream!r} otherwise", retryable=False)
         return Appended(
@@ -105,26 +115,17 @@ def parse_appended(
     return _refusal(request, answer[1].decode(), answer[2:-3], tail)
 
 
-def _chain(
-    request: Append, epoch: str, content_type: str, start: tuple[int, bytes], time_ms: int
-) -> tuple[Entry, ...]:
-    """The entries as they were stored: the links follow from the one before the first."""
-    offset, link = start
-    previous = place(offset - 1, epoch, link) if offset else place(0, epoch, link)
-    entries = []
-    for payload, key in request.batch:
-        link = next_link(link, payload)
-        position = Position(previous.offset + 1, epoch, link)
-        entries.append(Entry(position, previous, payload, time_ms, content_type, key))
-        previous = position
-    return tuple(entries)
-
-
 def _refusal(request: Append, code: str, values: list[Any], tail: Position) -> StreamError:
     stamp = request.producer
     match code:
         case "stream_missing":
             return StreamMissingError(request.stream)
+        case "stream_gone":
+            return StreamGoneError(request.stream)
+        case "fork_lost":
+            return StoreUnavailableError("somebody else forked a stream under this name meanwhile")
+        case "sequence_regression":
+            return ApplicationSequenceError(str(request.application_sequence), values[0].decode())
         case "stream_closed":
             return StreamClosedError(request.stream, tail)
         case "wrong_content_type":

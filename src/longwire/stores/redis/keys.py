@@ -4,9 +4,9 @@ from __future__ import annotations
 
 __all__ = ["STREAM_KEYS", "meta_key", "name_of", "producer_member", "ring_key", "stream_keys"]
 
-STREAM_KEYS = ("m", "l", "k", "o", "x", "h", "u", "f")
+STREAM_KEYS = ("m", "l", "k", "o", "x", "h", "u", "f", "e", "b")
 """Ends of the names, in the order in which the scripts want the keys (``lua/shared.lua``): meta,
-log, latest, order, links, heads, used, forgotten."""
+log, latest, order, links, heads, used, forgotten, erased, forks."""
 
 
 def _tag(name: str) -> bytes:

@@ -1,7 +1,8 @@
 """How entries, live messages and settings are written in Redis. The scripts know the same layout.
 
 An entry, big-endian: offset (8 bytes), time in milliseconds (8), previous link (8), link (8),
-length of the key (4), key, payload. A live message: name of the server that appended (8), flags
+length of the key (4; its highest bit says that the payload was erased), key, payload. A live
+message: name of the server that appended (8), flags
 (1), epoch (8), tail offset (8), tail link (8), content type after its length (2), then the entries,
 each after its length (4).
 """
@@ -16,26 +17,33 @@ import msgspec
 
 from longwire.base.errors import StoreError
 from longwire.streams.entry import Entry, is_json
+from longwire.streams.lineage import Lineage
 from longwire.streams.position import START, Position
-from longwire.streams.store import StreamSettings
+from longwire.streams.store import Fork, StreamSettings
 
 __all__ = [
     "LAYOUT_VERSION",
     "LiveFlag",
     "LiveMessage",
     "creation_spec",
+    "pack_fork",
+    "pack_inherited",
     "parse_entry",
+    "parse_fork",
+    "parse_lineage",
     "parse_live_message",
     "parse_settings",
     "place",
 ]
 
-LAYOUT_VERSION = 1
+LAYOUT_VERSION = 2
 """Of all that is written in Redis. Servers that share a Redis must write the same."""
 
 _HEADER = struct.Struct(">QQ8s8sI")
 _LIVE = struct.Struct(">8sB8sQ8sH")
 _LENGTH = struct.Struct(">I")
+_PART = struct.Struct(">Q8s")
+_ERASED_BIT = 1 << 31
 
 
 class LiveFlag(IntFlag):
@@ -64,11 +72,12 @@ class LiveMessage:
     def entries(self) -> list[Entry]:
         """Unpack the entries."""
         found = []
+        lineage = Lineage(self.epoch)
         at, end, packed = 0, len(self.packed), self.packed
         while at < end:
             (size,) = _LENGTH.unpack_from(packed, at)
             at += _LENGTH.size
-            found.append(parse_entry(packed[at : at + size], self.epoch, self.content_type))
+            found.append(parse_entry(packed[at : at + size], lineage, self.content_type))
             at += size
         return found
 
@@ -78,17 +87,19 @@ def place(offset: int, epoch: str, link: bytes) -> Position:
     return Position(offset, epoch, link) if offset else START
 
 
-def parse_entry(packed: bytes, epoch: str, content_type: str) -> Entry:
+def parse_entry(packed: bytes, lineage: Lineage, content_type: str) -> Entry:
     """Read an entry as it is kept in the log."""
     offset, time_ms, previous, link, key_bytes = _HEADER.unpack_from(packed)
-    payload_at = _HEADER.size + key_bytes
+    is_erased = key_bytes >= _ERASED_BIT
+    payload_at = _HEADER.size + (key_bytes & ~_ERASED_BIT)
     return Entry(
-        Position(offset, epoch, link),
-        place(offset - 1, epoch, previous),
+        Position(offset, lineage.epoch_at(offset), link),
+        place(offset - 1, lineage.epoch_at(offset - 1), previous),
         packed[payload_at:],
         time_ms,
         content_type,
         packed[_HEADER.size : payload_at].decode(),
+        is_erased,
     )
 
 
@@ -124,9 +135,37 @@ def creation_spec(settings: StreamSettings) -> bytes:
             "entries_max": _whole(retention.entries_max),
             "bytes_max": _whole(retention.bytes_max),
             "age_max_ms": _whole(retention.age_max_s, 1000),
+            "ttl_ms": _whole(settings.ttl_s, 1000),
+            "expires_ms": _whole(settings.expires_ms),
             "text": msgspec.json.encode(settings).decode(),
         }
     )
+
+
+def pack_inherited(lineage: Lineage) -> bytes:
+    """Which offsets of a fork have which epoch, as the scripts have it."""
+    return b"".join(_PART.pack(upto, epoch.encode()) for upto, epoch in lineage.inherited)
+
+
+def parse_lineage(epoch: str, inherited: bytes) -> Lineage:
+    """The epochs of a log."""
+    parts = _PART.iter_unpack(inherited)
+    return Lineage(epoch, tuple((upto, name.decode()) for upto, name in parts))
+
+
+def pack_fork(fork: Fork) -> bytes:
+    """What a stream was forked from, as JSON."""
+    at = fork.after or START
+    return msgspec.json.encode((fork.source, at.offset, at.epoch, at.link.hex(), fork.sub_offset))
+
+
+def parse_fork(text: bytes) -> Fork | None:
+    """Read that again; nothing was nothing."""
+    if not text:
+        return None
+    parts = msgspec.json.decode(text, type=tuple[str, int, str, str, int])
+    source, offset, epoch, link, sub_offset = parts
+    return Fork(source, place(offset, epoch, bytes.fromhex(link)), sub_offset)
 
 
 def parse_settings(text: bytes) -> StreamSettings:

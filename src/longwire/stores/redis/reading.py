@@ -5,10 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from longwire.stores.redis.layout import parse_entry, parse_settings, place
+from longwire.stores.pages import judge_backwards
+from longwire.stores.redis.layout import (
+    parse_entry,
+    parse_fork,
+    parse_lineage,
+    parse_settings,
+    place,
+)
 from longwire.streams.entry import Entry
+from longwire.streams.lineage import Lineage
 from longwire.streams.position import Position
-from longwire.streams.store import Page, StreamInfo
+from longwire.streams.store import Fork, Page, StreamInfo, StreamSettings
 from longwire.streams.verdict import Verdict, judge
 
 __all__ = ["LogView", "page_after", "page_before", "parse_view"]
@@ -18,7 +26,7 @@ __all__ = ["LogView", "page_after", "page_before", "parse_view"]
 class LogView:
     """A log at one moment, as much of it as was asked for: the ``LogFacts`` of a verdict."""
 
-    epoch: str
+    lineage: Lineage
     floor: Position
     tail: Position
     is_closed: bool
@@ -29,11 +37,24 @@ class LogView:
     """Of the offset that was asked about; ``None`` when it is not known."""
     entries: tuple[Entry, ...]
     """In the order in which the script found them."""
+    packed: tuple[bytes, ...]
+    """The same as they are kept."""
     has_more: bool
     """Whether there are more of them in the direction of reading."""
+    fork: Fork | None
+    is_deleted: bool
+    newest_ms: int
 
     def epoch_at(self, offset: int) -> str:
-        return self.epoch
+        return self.lineage.epoch_at(offset)
+
+    def place(self, offset: int, link: bytes) -> Position:
+        """The position of the entry with this offset and link."""
+        return place(offset, self.lineage.epoch_at(offset), link)
+
+    @property
+    def settings(self) -> StreamSettings:
+        return parse_settings(self.settings_text)
 
     def link_at(self, offset: int) -> bytes | None:
         if offset == self.place_offset:
@@ -47,31 +68,39 @@ class LogView:
     def info(self, name: str) -> StreamInfo:
         return StreamInfo(
             name=name,
-            epoch=self.epoch,
-            settings=parse_settings(self.settings_text),
+            epoch=self.lineage.epoch,
+            settings=self.settings,
             floor=self.floor,
             tail=self.tail,
             is_closed=self.is_closed,
             created_ms=self.created_ms,
+            fork=self.fork,
+            is_deleted=self.is_deleted,
         )
 
 
-def parse_view(reply: list[Any]) -> LogView:
-    """Read the reply of the read script."""
+def parse_view(reply: list[Any], *, has_entries: bool = True) -> LogView:
+    """Read the reply of the read script. Without ``has_entries`` what is packed are no entries."""
     epoch_bytes, type_bytes, floor, floor_link, tail, tail_link, closed, created_ms = reply[:8]
-    settings_text, place_offset, place_link, has_more, packed = reply[8:]
-    epoch, content_type = epoch_bytes.decode(), type_bytes.decode()
+    settings_text, place_offset, place_link, has_more, packed = reply[8:13]
+    inherited, fork, is_deleted, newest_ms = reply[13:]
+    lineage, content_type = parse_lineage(epoch_bytes.decode(), inherited), type_bytes.decode()
+    entries = [parse_entry(entry, lineage, content_type) for entry in packed if has_entries]
     return LogView(
-        epoch,
-        place(floor, epoch, floor_link),
-        place(tail, epoch, tail_link),
+        lineage,
+        place(floor, lineage.epoch_at(floor), floor_link),
+        place(tail, lineage.epoch_at(tail), tail_link),
         closed == 1,
         created_ms,
         settings_text,
         place_offset,
         place_link or None,
-        tuple([parse_entry(entry, epoch, content_type) for entry in packed]),
+        tuple(entries),
+        tuple(packed),
         has_more == 1,
+        parse_fork(fork),
+        is_deleted == 1,
+        newest_ms,
     )
 
 
@@ -90,8 +119,8 @@ def page_after(view: LogView, after: Position) -> Page:
 
 def page_before(view: LogView, before: Position | None) -> Page:
     """What lies before ``before``. The view's entries are the newest first."""
-    if before is not None and not _is_below(before, view):
-        verdict = judge(before, view)
+    if before is not None:
+        verdict = judge_backwards(before, view)
         if verdict.reason is not None:
             return Page((), verdict.resume, verdict.resume, view.tail, verdict.reason)
     upto = view.tail if before is None else before
@@ -105,8 +134,3 @@ def page_before(view: LogView, before: Position | None) -> Page:
         has_more=view.has_more and bool(entries),
         is_closed=view.is_closed,
     )
-
-
-def _is_below(before: Position, view: LogView) -> bool:
-    """Whether all that lies before a position is dropped: no reason to refuse it backwards."""
-    return before.is_start or (before.epoch == view.epoch and before.offset < view.floor.offset)

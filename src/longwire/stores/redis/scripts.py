@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import dataclass
 from importlib import resources
 
-__all__ = ["APPEND", "DELETE", "READ", "SCRIPTS", "Script"]
+__all__ = ["APPEND", "DELETE", "ERASE", "FORK", "READ", "REFER", "SCRIPTS", "Script"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,4 +28,7 @@ def _load(name: str) -> Script:
 APPEND = _load("append")
 READ = _load("read")
 DELETE = _load("delete")
-SCRIPTS = (APPEND, READ, DELETE)
+ERASE = _load("erase")
+FORK = _load("fork")
+REFER = _load("refer")
+SCRIPTS = (APPEND, READ, DELETE, ERASE, FORK, REFER)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from redis.exceptions import ResponseError
@@ -16,6 +17,7 @@ from redis.exceptions import ResponseError
 from longwire.base.entropy import Entropy
 from longwire.base.limits import RedisStoreLimits
 from longwire.stores.appending import check_same
+from longwire.stores.forking import check_fork, find_branch, judge_fork
 from longwire.stores.redis.append import (
     append_arguments,
     append_keys,
@@ -23,30 +25,49 @@ from longwire.stores.redis.append import (
     parse_appended,
 )
 from longwire.stores.redis.connections import Connections
+from longwire.stores.redis.fork_copy import ForkCopy
 from longwire.stores.redis.keys import name_of, stream_keys
-from longwire.stores.redis.layout import LiveFlag, LiveMessage, place
+from longwire.stores.redis.layout import LiveFlag, LiveMessage, parse_fork, parse_lineage
 from longwire.stores.redis.reading import LogView, page_after, page_before, parse_view
-from longwire.stores.redis.scripts import APPEND, DELETE, READ
+from longwire.stores.redis.scripts import APPEND, DELETE, ERASE, FORK, READ, REFER
 from longwire.stores.redis.wire import RedisAddress
-from longwire.streams.entry import NewEntry
+from longwire.streams.entry import Entry, NewEntry, is_json
 from longwire.streams.errors import (
-    ForkError,
+    PositionRefusedError,
     StoreFullError,
     StoreUnavailableError,
     StreamClosedError,
     StreamError,
+    StreamGoneError,
     StreamMissingError,
 )
 from longwire.streams.listener import Listener
 from longwire.streams.position import START, Position, draw_epoch
 from longwire.streams.store import Append, Appended, Fork, Page, StreamInfo, StreamSettings
-from longwire.streams.verdict import Last, Start, StartAt, Verdict, judge, judge_missing
+from longwire.streams.verdict import (
+    Last,
+    Reason,
+    Start,
+    StartAt,
+    Verdict,
+    judge,
+    judge_missing,
+)
 
 __all__ = ["RedisStore"]
 
 _CALL_BYTES_MAX = 1 << 20
 """Payloads that go into one call of the script; one larger append goes alone. Redis does nothing
 else while a script runs."""
+
+_COPIED_ENTRIES = 1_000
+"""Entries that are copied into a fork in one call."""
+
+_CANARIES = "$canary/"
+"""What the names of the streams begin with that the store has for itself."""
+
+_FORK_MADE_MS = 60_000
+"""Within which a fork is made. A reference to one that is not there after that is of none."""
 
 _APPEND_OVERHEAD_BYTES = 4096
 """What an append counts for beside its payload: checks and the producer's state take as long as
@@ -81,7 +102,7 @@ class RedisStore:
             RedisAddress(url),
             self._prefix,
             self._limits,
-            canary_stream=f"$canary/{self._origin.hex()}",
+            canary_stream=_CANARIES + self._origin.hex(),
             append=self.append,
             on_message=self._hear,
             on_doubt=self._doubt,
@@ -143,17 +164,135 @@ class RedisStore:
         closes: bool = False,
     ) -> tuple[StreamInfo, bool]:
         if fork is not None:
-            raise ForkError("streams in Redis cannot be forked yet")
+            return await self._create_fork(stream, settings, fork, batch, closes)
         request = Append(stream, batch, create=settings, closes=closes)
         call = self._call_append([request], creation_arguments(request))
-        epoch, _, is_new, _ = await _finish(call)
+        epoch, _, is_new, _, _ = await _finish(call)
+        return await self._created(stream, settings, None, closes, epoch if is_new else None)
+
+    async def _created(
+        self,
+        stream: str,
+        settings: StreamSettings,
+        fork: Fork | None,
+        closes: bool,
+        epoch: bytes | None,
+    ) -> tuple[StreamInfo, bool]:
+        """What there is now; ``epoch`` is that of the stream that was created, if one was."""
         info = await self.info(stream)
         if info is None:
             raise StoreUnavailableError(f"the stream {stream!r} was removed meanwhile")
-        is_new = is_new == 1 and info.epoch == epoch.decode()
+        is_new = epoch is not None and info.epoch == epoch.decode()
         if not is_new:
             check_same(info, settings, fork, closes)
         return info, is_new
+
+    async def _create_fork(
+        self,
+        stream: str,
+        settings: StreamSettings,
+        fork: Fork,
+        batch: Sequence[NewEntry],
+        closes: bool,
+    ) -> tuple[StreamInfo, bool]:
+        existing = await self.info(stream)
+        if existing is not None:
+            check_same(existing, settings, fork, closes)
+            return existing, False
+        source = await self._view(fork.source, b"info", 0)
+        if source is None:
+            raise StreamMissingError(fork.source)
+        if source.is_deleted:
+            raise StreamGoneError(fork.source)
+        check_fork(fork, stream, source.settings, settings)
+        copy = await self._plan_copy(fork, draw_epoch(self._entropy))
+        # The reference comes first: without it the source might go before the fork is there.
+        if not await self._refer(fork.source, b"+", stream):
+            raise StreamGoneError(fork.source)
+        try:
+            if not await self._copy(stream, settings, copy):
+                return await self._created(stream, settings, fork, closes, None)
+            batch = [*copy.rest, *batch]
+            request = Append(stream, batch, create=settings, closes=closes)
+            arguments = creation_arguments(request, finishes_fork=True)
+            epoch = copy.lineage.epoch
+            call = self._call_append([request], arguments, epoch=epoch)
+            for outcome in await self._read_outcomes([request], call):
+                if isinstance(outcome, StreamError):
+                    raise outcome
+        except BaseException:
+            if await self.info(stream) is None:
+                await self._release(fork.source, stream)
+            raise
+        return await self._created(stream, settings, fork, closes, epoch.encode())
+
+    async def _plan_copy(self, fork: Fork, epoch: str) -> ForkCopy:
+        """Find where a fork branches off. Raises ``PositionRefusedError``, ``ForkError``."""
+        offset = 0 if fork.after is None else fork.after.offset
+        view = await self._view(fork.source, b"after", offset)
+        if view is None:
+            raise StreamMissingError(fork.source)
+        start = judge_fork(fork, view)
+        following: list[Entry] = []
+        position, left = start, fork.sub_offset
+        while left > 0:
+            page = await self.read(
+                fork.source, position, entries_max=_COPIED_ENTRIES, bytes_max=_CALL_BYTES_MAX
+            )
+            following += page.entries
+            position = page.upto
+            counts_entries = is_json(view.settings.content_type)
+            left -= sum(1 if counts_entries else len(entry.payload) for entry in page.entries)
+            if not page.has_more:
+                break
+        branch = find_branch(start, fork.sub_offset, following, view.settings.content_type)
+        rest = () if branch.rest is None else (branch.rest,)
+        lineage = view.lineage.branch(branch.upto.offset, epoch)
+        return ForkCopy(replace(fork, after=start), view, branch.upto, rest, lineage)
+
+    async def _copy(self, stream: str, settings: StreamSettings, copy: ForkCopy) -> bool:
+        """Copy what is inherited; ``False`` when somebody else created the stream meanwhile."""
+        links: Sequence[bytes] = ()
+        if settings.keeps_latest:
+            links = await self._links(copy.fork.source)
+        first = copy.first_arguments(settings)
+        position = copy.source.floor
+        keys = stream_keys(self._prefix, stream)
+        while True:
+            view = await self._view(
+                copy.fork.source, b"after", position.offset, _COPIED_ENTRIES, _CALL_BYTES_MAX
+            )
+            if view is None or judge(position, view).reason is not None:
+                raise StoreUnavailableError(f"{copy.fork.source!r} changed while it was copied")
+            packed = copy.wanted(view)
+            count = b"%d" % len(links)
+            head = [self._now(), copy.lineage.epoch.encode(), b"1" if first else b"0", *first]
+            call = self._connections.writes.call(FORK, keys, [*head, count, *links, *packed])
+            if not await _finish(call):
+                return False
+            first, links = [], ()
+            if len(packed) < len(view.packed) or not view.has_more:
+                return True
+            position = view.entries[-1].position
+
+    async def _links(self, stream: str) -> Sequence[bytes]:
+        keys = stream_keys(self._prefix, stream)
+        call = self._connections.reads.call(READ, keys, [self._now(), b"links", b"0", b"0", b"0"])
+        reply = await _finish(call)
+        return () if reply is None else parse_view(reply, has_entries=False).packed
+
+    async def _refer(self, source: str, sign: bytes, fork: str) -> Any:
+        keys = stream_keys(self._prefix, source)
+        arguments = [self._now(), sign, fork.encode()]
+        return await _finish(self._connections.writes.call(REFER, keys, arguments))
+
+    async def _release(self, source: str, fork: str) -> None:
+        """A fork is gone: it may be the last of a source that was deleted before, and so on."""
+        while True:
+            origin = parse_fork(await self._refer(source, b"-", fork))
+            if origin is None:
+                return
+            source, fork = origin.source, source
 
     async def append(self, request: Append) -> Appended:
         (outcome,) = await self.append_many([request])
@@ -173,7 +312,7 @@ class RedisStore:
         return [outcomes[index] for index in range(len(requests))]
 
     async def info(self, stream: str) -> StreamInfo | None:
-        view = await self._view(stream, b"after", 0)
+        view = await self._view(stream, b"info", 0)
         return None if view is None else view.info(stream)
 
     async def seek(self, stream: str, start: Start) -> Verdict:
@@ -186,7 +325,7 @@ class RedisStore:
                 return judge_missing(start)
             link = view.place_link
             assert link is not None
-            return view.verdict(place(view.place_offset, view.epoch, link))
+            return view.verdict(view.place(view.place_offset, link))
         view = await self._view(stream, b"after", 0)
         if view is None:
             return judge_missing(start)
@@ -222,13 +361,36 @@ class RedisStore:
 
     async def delete(self, stream: str) -> bool:
         keys = stream_keys(self._prefix, stream)
-        reply = await _finish(self._connections.writes.call(DELETE, keys, [self._origin]))
-        return bool(reply)
+        call = self._connections.writes.call(DELETE, keys, [self._now(), self._origin])
+        outcome, fork_text = await _finish(call)
+        if outcome == 2:
+            raise StreamGoneError(stream)
+        fork = parse_fork(fork_text)
+        if fork is not None:
+            await self._release(fork.source, stream)
+        return bool(outcome)
 
     async def erase(self, stream: str, position: Position) -> bool:
-        raise StoreUnavailableError("entries in Redis cannot be erased yet")
+        view = await self._view(stream, b"after", position.offset)
+        if view is None:
+            info = await self.info(stream)
+            raise StreamMissingError(stream) if info is None else StreamGoneError(stream)
+        verdict = judge(position, view)
+        if verdict.reason is Reason.TRIMMED:
+            return False
+        if verdict.reason is not None:
+            raise PositionRefusedError(verdict)
+        keys = stream_keys(self._prefix, stream)
+        arguments = [self._now(), self._origin, b"%d" % position.offset, position.link]
+        return bool(await _finish(self._connections.writes.call(ERASE, keys, arguments)))
 
     async def names(self) -> AsyncIterator[str]:
+        async for name in self._all_names():
+            info = await self.info(name)
+            if info is not None and not info.is_deleted and not name.startswith(_CANARIES):
+                yield name
+
+    async def _all_names(self) -> AsyncIterator[str]:
         cursor = b"0"
         pattern = self._prefix.replace(b"*", b"?") + b"{*}:m"
         while True:
@@ -245,8 +407,31 @@ class RedisStore:
         lease = (b"SET", self._prefix + b"expiry", self._origin, b"NX", b"PX", b"50000")
         if await self._command(*lease) is None:
             return
-        async for name in self.names():
-            await self._view(name, b"after", 0)
+        async for name in self._all_names():
+            await self._view(name, b"info", 0)
+            await self._mend_references(name)
+
+    async def _mend_references(self, source: str) -> None:
+        """Forget forks that are not there: a fork and its source change in two steps, and who does
+        that may die in between. A young reference may be of a fork that is being made."""
+        forks = await self._command(b"HGETALL", stream_keys(self._prefix, source)[-1])
+        if not forks:
+            return
+        now_ms = await self._now_ms()
+        for name, since_ms in zip(forks[::2], forks[1::2], strict=True):
+            fork = await self.info(name.decode())
+            if fork is None:
+                is_dangling = int(since_ms) + _FORK_MADE_MS < now_ms
+            else:
+                is_dangling = fork.fork is None or fork.fork.source != source
+            if is_dangling:
+                await self._release(source, name.decode())
+
+    async def _now_ms(self) -> int:
+        if self._clock_ms is not None:
+            return self._clock_ms()
+        seconds, microseconds = await self._command(b"TIME")
+        return int(seconds) * 1000 + int(microseconds) // 1000
 
     async def close(self) -> None:
         await self._connections.stop()
@@ -257,13 +442,13 @@ class RedisStore:
         return b"" if self._clock_ms is None else b"%d" % self._clock_ms()
 
     def _call_append(
-        self, requests: Sequence[Append], arguments: list[bytes]
+        self, requests: Sequence[Append], arguments: list[bytes], *, epoch: str | None = None
     ) -> Awaitable[list[Any]]:
         limits = self._limits
         fixed = [
             self._now(),
             self._origin,
-            draw_epoch(self._entropy).encode(),
+            (epoch or draw_epoch(self._entropy)).encode(),
             b"%d" % round(limits.producer_state_s * 1000),
             b"%d" % limits.producers_max,
             b"%d" % limits.producers_forgotten_max,
@@ -277,12 +462,13 @@ class RedisStore:
         self, requests: Sequence[Append], call: Awaitable[list[Any]]
     ) -> Sequence[Appended | StreamError]:
         try:
-            epoch, content_type, _, answers = await _finish(call)
+            epoch, content_type, _, answers, inherited = await _finish(call)
         except StreamError as error:
             return [error] * len(requests)
         durability = self._connections.durability
+        lineage = parse_lineage(epoch.decode(), inherited)
         return [
-            parse_appended(request, epoch.decode(), content_type.decode(), answer, durability)
+            parse_appended(request, lineage, content_type.decode(), answer, durability)
             for request, answer in zip(requests, answers, strict=True)
         ]
 

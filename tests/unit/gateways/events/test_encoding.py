@@ -87,3 +87,13 @@ def test_heartbeat_is_no_event():
     assert read_events(HEARTBEAT + encode_event("x", POSITION, {}) + HEARTBEAT) == [
         ("x", "{}", str(POSITION))
     ]
+
+
+def test_erased_entry_has_its_place_and_no_payload():
+    erased = entry(b"")._replace(is_erased=True)
+    (event,) = read_events(EVENTS.encode_entry("s", erased))
+    assert event == (
+        "erased",
+        json.dumps({"position": str(POSITION)}, separators=(",", ":")),
+        str(POSITION),
+    )

@@ -13,6 +13,7 @@ from longwire.stores.redis.layout import (
     parse_live_message,
     parse_settings,
 )
+from longwire.streams.lineage import Lineage
 from longwire.streams.position import START, Position
 from longwire.streams.store import StreamSettings
 
@@ -25,11 +26,11 @@ def packed_entry(offset: int, key: bytes = b"", payload: bytes = b"x") -> bytes:
 
 
 def test_entry_is_read() -> None:
-    entry = parse_entry(packed_entry(7, "é".encode(), b"payload"), EPOCH, "text/plain")
+    entry = parse_entry(packed_entry(7, "é".encode(), b"payload"), Lineage(EPOCH), "text/plain")
     assert entry.position == Position(7, EPOCH, b"thislink")
     assert entry.previous == Position(6, EPOCH, b"previous")
     assert (entry.key, entry.payload, entry.time_ms) == ("é", b"payload", 1234)
-    assert parse_entry(packed_entry(1), EPOCH, "text/plain").previous == START
+    assert parse_entry(packed_entry(1), Lineage(EPOCH), "text/plain").previous == START
 
 
 def test_live_message_is_read() -> None:

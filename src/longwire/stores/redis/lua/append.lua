@@ -1,6 +1,6 @@
 -- Check, append and notify: several appends to one stream, each all or nothing, in order.
 --
--- KEYS from 9 on: the ring of results of each append's producer, in the order of the appends that
+-- KEYS from 11 on: the ring of results of each append's producer, in the order of the appends that
 -- have one. ARGV: now, name of this server, a new epoch, limits, then the appends (append.py).
 -- Returns the epoch, the content type, whether the stream was created, and what became of each.
 
@@ -13,7 +13,7 @@ local RESULTS_MAX, RESULT_BYTES = 64, 32
 
 local ACCEPTED, DUPLICATE, REFUSED = 0, 1, 2
 
-local state = load_state()
+local state = load_state(now_ms)
 local is_new = false
 local live, live_bytes = {}, 0
 local producers_touched = false
@@ -23,7 +23,8 @@ local function begin_stream(spec)
   return {
     epoch = NEW_EPOCH, type = settings.type, json = settings.json, latest = settings.latest,
     entries_max = settings.entries_max, bytes_max = settings.bytes_max,
-    age_max_ms = settings.age_max_ms,
+    age_max_ms = settings.age_max_ms, ttl_ms = settings.ttl_ms, expires_ms = settings.expires_ms,
+    used_ms = now_ms, erased = 0, deleted = 0, forming = 0, inherited = '',
     floor = 0, floor_link = FIRST_LINK, tail = 0, tail_link = FIRST_LINK, closed = 0,
     newest_ms = now_ms, oldest_ms = now_ms, count = 0, bytes = 0,
     text = settings.text,
@@ -32,10 +33,11 @@ end
 
 local function write_new_stream(fresh)
   -- Parts of an earlier stream may be there still, if Redis evicted its meta.
-  call('UNLINK', LOG, LATEST, ORDER, LINKS, HEADS, USED, FORGOTTEN)
+  call('UNLINK', META, LOG, LATEST, ORDER, LINKS, HEADS, USED, FORGOTTEN, ERASED)
   call('HSET', META, 'epoch', fresh.epoch, 'type', fresh.type, 'json', fresh.json,
     'latest', fresh.latest, 'entries_max', whole(fresh.entries_max),
     'bytes_max', whole(fresh.bytes_max), 'age_max_ms', whole(fresh.age_max_ms),
+    'ttl_ms', whole(fresh.ttl_ms), 'expires_ms', whole(fresh.expires_ms),
     'created_ms', whole(now_ms), 'settings', fresh.text)
 end
 
@@ -151,9 +153,16 @@ local function check(append)
   if not is_acceptable(append.content_type) then
     return { REFUSED, 'wrong_content_type', state.type }
   end
+  if append.application_sequence ~= '' and not (is_new and not state.is_written) then
+    local last = call('HGET', META, 'application_sequence')
+    if last and append.application_sequence <= last then
+      return { REFUSED, 'sequence_regression', string.sub(last, 2) }
+    end
+  end
   if append.if_tail ~= '' then
     local offset, epoch, link = struct.unpack('>I8c8c8', append.if_tail)
-    if offset ~= state.tail or (offset > 0 and (epoch ~= state.epoch or link ~= state.tail_link)) then
+    local is_here = epoch == epoch_at(state, state.tail) and link == state.tail_link
+    if offset ~= state.tail or (offset > 0 and not is_here) then
       return { REFUSED, 'tail_moved' }
     end
   end
@@ -215,6 +224,10 @@ local function store(append)
   if append.closes then
     state.closed = 1
   end
+  if append.application_sequence ~= '' then
+    call('HSET', META, 'application_sequence', append.application_sequence)
+  end
+  touch(state, now_ms, 0)
   if append.producer ~= '' then
     record_producer(append, first, first_link, last, last_link)
   end
@@ -224,6 +237,19 @@ local function store(append)
 end
 
 local function handle(append)
+  if append.finishes_fork then
+    -- What was copied so far becomes a stream, with what this append brings.
+    state = load_any()
+    if not state or state.forming == 0 or state.epoch ~= NEW_EPOCH then
+      return { REFUSED, 'fork_lost' }
+    end
+    state.forming, is_new = 0, true
+    state.is_written = true
+    return store(append)
+  end
+  if state and state.deleted == 1 then
+    return { REFUSED, 'stream_gone' }
+  end
   if not state then
     if append.create == '' then
       return { REFUSED, 'stream_missing' }
@@ -240,6 +266,9 @@ local function handle(append)
       answer = judge_producer(append)
     end
     if answer then
+      if answer[1] == DUPLICATE then
+        touch(state, now_ms, 0)
+      end
       return answer
     end
   end
@@ -259,17 +288,19 @@ local function handle(append)
   return store(append)
 end
 
-local at, ring = 9, 9
+local at, ring = 9, 11
 local function next_append()
   local flags = ARGV[at]
   local append = {
     closes = string.find(flags, 'c', 1, true) ~= nil,
     only_creates = string.find(flags, 'n', 1, true) ~= nil,
+    finishes_fork = string.find(flags, 'f', 1, true) ~= nil,
     create = ARGV[at + 1], content_type = ARGV[at + 2], if_tail = ARGV[at + 3],
     producer = ARGV[at + 4], producer_epoch = tonumber(ARGV[at + 5]),
-    sequence = tonumber(ARGV[at + 6]), count = tonumber(ARGV[at + 7]), start = at + 8,
+    sequence = tonumber(ARGV[at + 6]), application_sequence = ARGV[at + 7],
+    count = tonumber(ARGV[at + 8]), start = at + 9,
   }
-  at = at + 8 + 2 * append.count
+  at = at + 9 + 2 * append.count
   if append.producer ~= '' then
     append.ring = KEYS[ring]
     ring = ring + 1
@@ -278,6 +309,7 @@ local function next_append()
 end
 
 local closed_before = state and state.closed or 0
+local tail_before = state and state.tail or 0
 local answers = {}
 while at <= #ARGV do
   local answer = handle(next_append())
@@ -289,7 +321,7 @@ while at <= #ARGV do
 end
 
 if not state then
-  return { '', '', 0, answers }
+  return { '', '', 0, answers, '' }
 end
 if producers_touched then
   forget_silent()
@@ -301,10 +333,12 @@ if state.is_changed then
   save_state(state)
   if #live > 0 or state.closed ~= closed_before then
     local flags = state.closed
-    if live_bytes > LIVE_BYTES_MAX then
+    -- The first entry of a fork's own follows one of another epoch, which the message has not.
+    local follows_inherited = #state.inherited > 0 and tail_before <= inherited_upto(state)
+    if live_bytes > LIVE_BYTES_MAX or follows_inherited then
       live, flags = {}, flags + 2 -- readers ask the log
     end
     publish(state, ORIGIN, flags, table.concat(live))
   end
 end
-return { state.epoch, state.type, is_new and 1 or 0, answers }
+return { state.epoch, state.type, is_new and 1 or 0, answers, state.inherited }

@@ -1,13 +1,13 @@
--- Remove a stream with all that is known of it, and tell its readers. ARGV: name of this server.
+-- Remove a stream with all that is known of it, and tell its readers. ARGV: now, name of this server.
+-- Returns 0 when there was none, 1, or 2 when it was deleted before; then what it was forked from.
 
-local state = load_state()
+local state = load_state(read_clock(ARGV[1]))
 if not state then
-  return 0
+  return { 0, '' }
 end
-local prefix = string.sub(META, 1, -2) .. 'r:'
-for _, producer in ipairs(call('ZRANGE', USED, 0, -1)) do
-  call('UNLINK', prefix .. producer)
+if state.deleted == 1 then
+  return { 2, '' }
 end
-call('UNLINK', META, LOG, LATEST, ORDER, LINKS, HEADS, USED, FORGOTTEN)
-publish(state, ARGV[1], 4, '')
-return 1
+local fork = call('HGET', META, 'fork') or ''
+remove_stream(state, ARGV[2])
+return { 1, fork }

@@ -4,32 +4,38 @@
 --   after   entries with greater offsets than `offset`
 --   before  entries with lesser offsets, newest first (offset 0: from the end)
 --   last    no entries, but the place from which `offset` entries follow
+--   links   no entries, but the links that are kept of a stream that keeps the latest
+--   info    no entries; the stream is not used by that, and told of also when it is deleted
 -- Returns nothing when there is no stream, else
 --   {epoch, type, floor, floor link, tail, tail link, closed, created, settings,
---    place: offset and link ('' when not known), whether there are more, entries}
+--    place: offset and link ('' when not known), whether there are more, entries,
+--    inherited, fork, whether deleted, newest time}
 
 local now_ms = read_clock(ARGV[1])
 local mode, offset = ARGV[2], tonumber(ARGV[3])
 local entries_max, bytes_max = tonumber(ARGV[4]), tonumber(ARGV[5])
 
-local state = load_state()
-if not state then
+local state = load_state(now_ms)
+if not state or (state.deleted == 1 and mode ~= 'info') then
   return nil
 end
 trim(state, now_ms)
+if mode ~= 'info' then
+  touch(state, now_ms, math.min(1000, state.ttl_ms / 100))
+end
 
 -- Entries from one side, as many at a time as are likely to be wanted.
 local function fetch(from, count)
   local entries = {}
   if state.latest == 0 then
-    local items
-    if mode == 'before' then
-      items = call('XREVRANGE', LOG, from and '(' .. whole(from) .. '-0' or '+', '-', 'COUNT', count)
-    else
-      items = call('XRANGE', LOG, '(' .. whole(from) .. '-0', '+', 'COUNT', count)
+    if mode ~= 'before' then
+      from = math.max(from, state.floor)
+      return log_entries(state, from + 1, from + count)
     end
-    for i, item in ipairs(items) do
-      entries[i] = item[2][2]
+    local to = from and math.min(from - 1, state.tail) or state.tail
+    local found = log_entries(state, to - count + 1, to)
+    for i = #found, 1, -1 do
+      entries[#entries + 1] = found[i]
     end
     return entries
   end
@@ -98,6 +104,8 @@ end
 local entries, link = {}, nil
 if mode == 'last' then
   offset, link = find_last(offset)
+elseif mode == 'links' then
+  entries = call('LRANGE', LINKS, 0, -1)
 elseif entries_max > 0 then
   entries = collect()
   if not is_whole(entries) then
@@ -109,7 +117,7 @@ if state.is_changed then
   save_state(state)
 end
 local has_more = 0
-if #entries > 0 then
+if #entries > 0 and mode ~= 'links' then
   local ends_at = struct.unpack('>I8', entries[#entries])
   if mode == 'before' then
     local oldest = oldest_entries(state, 1)[1]
@@ -118,8 +126,9 @@ if #entries > 0 then
     has_more = ends_at < state.tail and 1 or 0
   end
 end
-local fixed = call('HMGET', META, 'created_ms', 'settings')
+local fixed = call('HMGET', META, 'created_ms', 'settings', 'fork')
 return {
   state.epoch, state.type, state.floor, state.floor_link, state.tail, state.tail_link,
   state.closed, tonumber(fixed[1]), fixed[2], offset, link or link_at(state, offset) or '', has_more, entries,
+  state.inherited, fixed[3] or '', state.deleted, state.newest_ms,
 }
