@@ -1,14 +1,17 @@
 /**
- * When to try again: full jitter, a delay anywhere between zero and a bound that doubles with
- * each failure, so that clients which lost the server at one moment do not return at one moment.
+ * When to try again: full jitter, each delay drawn evenly between zero and a bound, so that clients
+ * which lost the server at one moment do not return at one moment. The bound is three quarters of
+ * the time since the connection was lost: whoever was away for two seconds is back one and a half
+ * later at the latest.
  */
 export declare class Backoff {
     #private;
     failures: number;
     constructor(firstMs: number, maxMs: number, random: () => number);
     /** Count one failure and return how long to wait after it, milliseconds. */
-    next(): number;
+    next(nowMs: number): number;
     /** A delay anywhere in a range that the server asked for, milliseconds. */
     within([fromMs, toMs]: readonly [number, number]): number;
-    reset(): void;
+    /** A connection that had lived was lost: the outage begins now. */
+    lived(nowMs: number): void;
 }

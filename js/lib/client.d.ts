@@ -7,7 +7,7 @@ export interface ConnectOptions {
     token?: string | (() => string | Promise<string>);
     /** The WebSocket to use where there is no global one (Node.js before 22). */
     WebSocket?: WebSocketConstructor;
-    /** Bound of the first delay before a retry; doubles with each failure. Default 1,000. */
+    /** Bound of the first delays before a retry; it grows with the outage. Default 500. */
     retryFirstMs?: number;
     /** The bound grows up to this. Default 30,000. */
     retryMaxMs?: number;

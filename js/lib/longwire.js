@@ -1,10 +1,12 @@
 // longwire.js 0.1.0, Apache-2.0
 
 // src/backoff.ts
+var OUTAGE_PART = 0.75;
 var Backoff = class {
   #firstMs;
   #maxMs;
   #random;
+  #lostMs;
   failures = 0;
   constructor(firstMs, maxMs, random) {
     this.#firstMs = firstMs;
@@ -12,16 +14,19 @@ var Backoff = class {
     this.#random = random;
   }
   /** Count one failure and return how long to wait after it, milliseconds. */
-  next() {
-    const boundMs = Math.min(this.#maxMs, this.#firstMs * 2 ** this.failures);
+  next(nowMs) {
+    this.#lostMs ??= nowMs;
     this.failures += 1;
-    return this.#random() * boundMs;
+    const outageMs = nowMs - this.#lostMs;
+    return this.#random() * Math.min(this.#maxMs, Math.max(this.#firstMs, OUTAGE_PART * outageMs));
   }
   /** A delay anywhere in a range that the server asked for, milliseconds. */
   within([fromMs, toMs]) {
     return fromMs + this.#random() * Math.max(0, toMs - fromMs);
   }
-  reset() {
+  /** A connection that had lived was lost: the outage begins now. */
+  lived(nowMs) {
+    this.#lostMs = nowMs;
     this.failures = 0;
   }
 };
@@ -966,7 +971,7 @@ function onWake(wake) {
 var LIVED_MS = 5e3;
 var UNAUTHORIZED = 4503;
 var DEFAULTS = {
-  retryFirstMs: 1e3,
+  retryFirstMs: 500,
   retryMaxMs: 3e4,
   connectTimeoutMs: 1e4,
   answerTimeoutMs: 1e4,
@@ -1126,10 +1131,10 @@ var Client = class {
       return;
     }
     const hadLived = ending.livedMs >= LIVED_MS;
-    if (hadLived) this.#backoff.reset();
+    if (hadLived) this.#backoff.lived(Date.now());
     let delayMs;
     if (ending.afterMs) delayMs = this.#backoff.within(ending.afterMs);
-    else delayMs = hadLived ? 0 : this.#backoff.next();
+    else delayMs = hadLived ? 0 : this.#backoff.next(Date.now());
     if (delayMs === 0) return void this.#attempt();
     this.#retry = setTimeout(() => void this.#attempt(), delayMs);
     this.#setState("waiting", delayMs);
@@ -1153,9 +1158,7 @@ var Client = class {
     const asked = Number(error.details.after_s) * 1e3;
     if (asked >= 0) return asked;
     const { retryFirstMs, retryMaxMs, random } = this.#options;
-    const backoff = new Backoff(retryFirstMs, retryMaxMs, random);
-    backoff.failures = failures;
-    return backoff.next();
+    return random() * Math.min(retryMaxMs, retryFirstMs * 2 ** failures);
   }
   #outboxLink() {
     const client = this;

@@ -1,11 +1,17 @@
+/** The bound of a wait, as a part of the time since the connection was lost. */
+const OUTAGE_PART = 0.75;
+
 /**
- * When to try again: full jitter, a delay anywhere between zero and a bound that doubles with
- * each failure, so that clients which lost the server at one moment do not return at one moment.
+ * When to try again: full jitter, each delay drawn evenly between zero and a bound, so that clients
+ * which lost the server at one moment do not return at one moment. The bound is three quarters of
+ * the time since the connection was lost: whoever was away for two seconds is back one and a half
+ * later at the latest.
  */
 export class Backoff {
   readonly #firstMs: number;
   readonly #maxMs: number;
   readonly #random: () => number;
+  #lostMs: number | undefined;
   failures = 0;
 
   constructor(firstMs: number, maxMs: number, random: () => number) {
@@ -15,10 +21,11 @@ export class Backoff {
   }
 
   /** Count one failure and return how long to wait after it, milliseconds. */
-  next(): number {
-    const boundMs = Math.min(this.#maxMs, this.#firstMs * 2 ** this.failures);
+  next(nowMs: number): number {
+    this.#lostMs ??= nowMs;
     this.failures += 1;
-    return this.#random() * boundMs;
+    const outageMs = nowMs - this.#lostMs;
+    return this.#random() * Math.min(this.#maxMs, Math.max(this.#firstMs, OUTAGE_PART * outageMs));
   }
 
   /** A delay anywhere in a range that the server asked for, milliseconds. */
@@ -26,7 +33,9 @@ export class Backoff {
     return fromMs + this.#random() * Math.max(0, toMs - fromMs);
   }
 
-  reset(): void {
+  /** A connection that had lived was lost: the outage begins now. */
+  lived(nowMs: number): void {
+    this.#lostMs = nowMs;
     this.failures = 0;
   }
 }

@@ -20,7 +20,7 @@ export interface ConnectOptions {
   token?: string | (() => string | Promise<string>);
   /** The WebSocket to use where there is no global one (Node.js before 22). */
   WebSocket?: WebSocketConstructor;
-  /** Bound of the first delay before a retry; doubles with each failure. Default 1,000. */
+  /** Bound of the first delays before a retry; it grows with the outage. Default 500. */
   retryFirstMs?: number;
   /** The bound grows up to this. Default 30,000. */
   retryMaxMs?: number;
@@ -70,7 +70,7 @@ const LIVED_MS = 5000;
 const UNAUTHORIZED = 4503;
 
 const DEFAULTS = {
-  retryFirstMs: 1_000,
+  retryFirstMs: 500,
   retryMaxMs: 30_000,
   connectTimeoutMs: 10_000,
   answerTimeoutMs: 10_000,
@@ -275,10 +275,10 @@ export class Client {
       return;
     }
     const hadLived = ending.livedMs >= LIVED_MS;
-    if (hadLived) this.#backoff.reset();
+    if (hadLived) this.#backoff.lived(Date.now());
     let delayMs: number;
     if (ending.afterMs) delayMs = this.#backoff.within(ending.afterMs);
-    else delayMs = hadLived ? 0 : this.#backoff.next();
+    else delayMs = hadLived ? 0 : this.#backoff.next(Date.now());
     if (delayMs === 0) return void this.#attempt();
     this.#retry = setTimeout(() => void this.#attempt(), delayMs);
     this.#setState("waiting", delayMs);
@@ -305,9 +305,7 @@ export class Client {
     const asked = Number(error.details.after_s) * 1000;
     if (asked >= 0) return asked;
     const { retryFirstMs, retryMaxMs, random } = this.#options;
-    const backoff = new Backoff(retryFirstMs, retryMaxMs, random);
-    backoff.failures = failures;
-    return backoff.next();
+    return random() * Math.min(retryMaxMs, retryFirstMs * 2 ** failures);
   }
 
   #outboxLink(): ConstructorParameters<typeof Outbox>[0] {

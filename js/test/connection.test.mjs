@@ -139,30 +139,39 @@ test("the first retry goes out at once when the connection had lived for 5 secon
   assert.equal(states[1].reason, "the connection was lost");
 });
 
-test("retries wait with full jitter under a bound that doubles up to 30 seconds", async () => {
+/** The waits of a client that always draws one half, when each attempt fails at once. */
+function waitsOfAnOutage(count) {
+  const waits = [];
+  for (let outageMs = 0; waits.length < count; outageMs += waits.at(-1)) {
+    waits.push(0.5 * Math.min(30_000, Math.max(500, 0.75 * outageMs)));
+  }
+  return waits;
+}
+
+test("retries wait with full jitter under a bound that grows with the outage to 30 s", async () => {
   const { states } = await start();
-  for (let attempt = 0; attempt < 8; attempt += 1) {
+  for (let attempt = 0; attempt < 20; attempt += 1) {
     Socket.last.breaks(1006);
     await pass(states.at(-1).retryInMs);
   }
   const waits = states.filter(({ state }) => state === "waiting");
-  assert.deepEqual(
-    waits.map(({ retryInMs }) => retryInMs),
-    [500, 1000, 2000, 4000, 8000, 15_000, 15_000, 15_000],
-  );
-  assert.deepEqual(waits.map(({ failures }) => failures), [1, 2, 3, 4, 5, 6, 7, 8]);
-  assert.equal(Socket.sockets.length, 9);
+  const seen = waits.map(({ retryInMs }) => Math.round(retryInMs));
+  assert.deepEqual(seen, waitsOfAnOutage(20).map(Math.round));
+  assert.equal(seen.at(-1), 15_000);
+  assert.deepEqual(waits.map(({ failures }) => failures), seen.map((_, index) => index + 1));
+  assert.equal(Socket.sockets.length, 21);
 });
 
 test("a connection that did not live does not begin the waits anew", async () => {
   const { states } = await start();
-  for (let attempt = 0; attempt < 3; attempt += 1) {
+  for (let attempt = 0; attempt < 6; attempt += 1) {
     Socket.last.welcome();
     Socket.last.breaks(1011);
     await pass(states.at(-1).retryInMs);
   }
   const waits = states.filter(({ state }) => state === "waiting");
-  assert.deepEqual(waits.map(({ retryInMs }) => retryInMs), [500, 1000, 2000]);
+  const seen = waits.map(({ retryInMs }) => Math.round(retryInMs));
+  assert.deepEqual(seen, waitsOfAnOutage(6).map(Math.round));
 });
 
 test("closing with after_s is obeyed, also by a connection that had lived", async () => {

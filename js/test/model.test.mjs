@@ -157,7 +157,8 @@ async function run(seed) {
     mock.timers.tick(Math.floor(random() * 3000));
     await settle();
   }
-  for (let round = 0; client.pending > 0 && round < 500; round += 1) {
+  const isUnsettled = () => client.pending > 0 || client.state !== "open";
+  for (let round = 0; isUnsettled() && round < 500; round += 1) {
     await carry(false);
     mock.timers.tick(1000);
     await settle();

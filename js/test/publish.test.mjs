@@ -279,7 +279,7 @@ test("a refusal for a while without a time is repeated with growing jitter", asy
   await start();
   Socket.last.welcome();
   publish("a");
-  for (const delayMs of [500, 1000, 2000]) {
+  for (const delayMs of [250, 500, 1000]) {
     assert.deepEqual(sent(), ["a:0:0"]);
     await refuse("a", "store_unavailable", { retry: true });
     await pass(delayMs - 1);

@@ -503,13 +503,14 @@ class Client:
         self._retry = self._loop.call_later(delay_s, self._begin_attempt)
 
     def _delay_s(self, ending: Ending) -> float:
+        now_s = self._loop.time()
         if ending.lived_s >= LIVED_S:
-            self._backoff.reset()
+            self._backoff.lived(now_s)
         if ending.after_s is not None:
             return self._backoff.within(*ending.after_s)
         if ending.lived_s >= LIVED_S:
             return 0.0
-        return self._backoff.next()
+        return self._backoff.next(now_s)
 
     def _change(
         self, state: State, ending: Ending | None = None, delay_s: float | None = None
