@@ -18,7 +18,14 @@ from longwire.cli.exit_codes import FAILED, UNAVAILABLE, CommandError
 from longwire.lab.plan import CutKind, Drop, Kill, Plan, make_plan
 from longwire.lab.processes import RunError
 from longwire.lab.proxy import LINKS_MAX
-from longwire.lab.report import describe_machine, outcome_to_json, returns_table, verdict_table
+from longwire.lab.report import (
+    describe_machine,
+    facts,
+    name_of,
+    outcome_to_json,
+    returns_table,
+    verdict_table,
+)
 from longwire.lab.returns import Returns, measure_returns
 from longwire.lab.run import Outcome, Progress, Watch, run_plan
 from longwire.lab.settings import RunSettings
@@ -72,6 +79,13 @@ def common_options(command: Command) -> Command:
         click.option("--seed", default=1, show_default=True, help="Of the faults."),
         click.option("--per-s", default=1.0, show_default=True, help="Messages of each client."),
         click.option("--shared-per-s", default=10.0, show_default=True, help="To the shared one."),
+        click.option(
+            "--writers",
+            default=1,
+            show_default=True,
+            type=click.IntRange(1, 1000),
+            help="Publishers of the shared stream, in equal parts.",
+        ),
         click.option(
             "--servers",
             default=1,
@@ -248,8 +262,10 @@ def bench(
         console.print(returns_table([(outcome, returns) for outcome, returns, _ in outcomes]))
     console.print(verdict_table([outcome for outcome, _, _ in outcomes]))
     for outcome, _, faults in outcomes:
+        for line in facts(outcome):
+            click.echo(line)
         for line in faults or ["all well"]:
-            click.echo(f"{outcome.settings.target} ({outcome.settings.store}): {line}")
+            click.echo(f"{name_of(outcome)}: {line}")
     if given["json_path"] is not None:
         plain = [outcome_to_json(outcome, faults, returns) for outcome, returns, faults in outcomes]
         given["json_path"].write_bytes(msgspec.json.format(msgspec.json.encode(plain)) + b"\n")

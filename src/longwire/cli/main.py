@@ -10,7 +10,6 @@ from collections.abc import Sequence
 import click
 
 from longwire.base.version import __version__
-from longwire.cli.bench import bench_group
 from longwire.cli.config import config_group
 from longwire.cli.doctor import doctor_command
 from longwire.cli.exit_codes import USAGE, CommandError
@@ -24,7 +23,22 @@ __all__ = ["main"]
 _NO_ARGUMENTS = getattr(click.exceptions, "NoArgsIsHelpError", ())
 
 
+class _Commands(click.Group):
+    """Loads the lab when it is asked for: a server has no use for it and should start fast."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted([*super().list_commands(ctx), "bench"])
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name != "bench":
+            return super().get_command(ctx, cmd_name)
+        from longwire.cli.bench import bench_group
+
+        return bench_group
+
+
 @click.group(
+    cls=_Commands,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     no_args_is_help=True,
 )
@@ -45,7 +59,6 @@ def longwire_group() -> None:
 longwire_group.add_command(serve_command)
 longwire_group.add_command(config_group)
 longwire_group.add_command(doctor_command)
-longwire_group.add_command(bench_group)
 longwire_group.add_command(store_group)
 
 

@@ -15,13 +15,21 @@ import msgspec
 from rich.table import Table
 
 from longwire.base.version import __version__
+from longwire.lab.plan import CutKind
 from longwire.lab.returns import Returns
 from longwire.lab.run import Outcome
 from longwire.lab.targets.registry import find_target
 from longwire.lab.verdict import Flow, Percentiles
 from longwire.server.store_urls import hide_password
 
-__all__ = ["describe_machine", "outcome_to_json", "returns_table", "verdict_table"]
+__all__ = [
+    "describe_machine",
+    "facts",
+    "name_of",
+    "outcome_to_json",
+    "returns_table",
+    "verdict_table",
+]
 
 
 def describe_machine() -> str:
@@ -85,6 +93,24 @@ def verdict_table(outcomes: Sequence[Outcome]) -> Table:
                 f"{outcome.verdict.reconnects:,}" if is_first else "",
             )
     return table
+
+
+def facts(outcome: Outcome) -> list[str]:
+    """Return lines on what was done in a run, and on what the log held in the end."""
+    verdict, plan, proxy = outcome.verdict, outcome.plan, outcome.proxy
+    kinds = ", ".join(f"{proxy[kind.value]:,} {kind.value}" for kind in CutKind)
+    lines = [f"{len(plan.cuts):,} cuts ({kinds}), {len(plan.kills):,} servers killed"]
+    if verdict.acknowledged:
+        lines.append(
+            f"{verdict.acknowledged:,} acknowledged publishes; read back from the log: "
+            f"{verdict.missing_in_store} missing, {verdict.stored_twice} twice, "
+            f"{verdict.stored_out_of_order} out of order"
+        )
+    if verdict.refused:
+        lines.append(f"{verdict.refused:,} publishes that the library did not take")
+    if verdict.gaps_told:
+        lines.append(f"{verdict.gaps_told:,} gaps told to readers")
+    return [f"{name_of(outcome)}: {line}" for line in lines]
 
 
 def returns_table(rows: Sequence[tuple[Outcome, Sequence[Returns]]]) -> Table:

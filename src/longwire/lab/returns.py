@@ -32,9 +32,9 @@ def measure_returns(
 ) -> list[Returns]:
     """Return what came of each avalanche, by the stream that all clients read.
 
-    Its publisher is the member ``clients``. A client has caught up once it has received the last
-    message that was published before it was back; whether it has all of them is the verdict's
-    matter.
+    The messages of its first publisher, the member ``clients``, are looked at. A client has caught
+    up once it has received the last of them from before it was back; whether it has all is the
+    verdict's matter.
     """
     connected: dict[int, list[float]] = defaultdict(list)
     received: dict[int, dict[int, float]] = defaultdict(dict)

@@ -191,7 +191,7 @@ class _Run:
             fleet.say(msgspec.json.encode(FleetSettings(journal, members[number::count])))
 
     def _members(self, port: int) -> list[MemberSettings]:
-        """The clients, and one more that publishes to the stream that all of them read."""
+        """The clients, and those that publish to the stream that all of them read."""
         settings = self._settings
         clients = [
             MemberSettings(
@@ -203,14 +203,22 @@ class _Run:
             )
             for number in range(settings.clients)
         ]
-        speaker = MemberSettings(
-            number=settings.clients,
-            url=f"http://{_PASSAGE}:{port}",
-            publishes=self._shared,
-            per_s=settings.shared_per_s,
-            readers=settings.clients,
-        )
-        return [*clients, speaker]
+        writers = [
+            MemberSettings(
+                number=number,
+                url=f"http://{_PASSAGE}:{port}",
+                publishes=self._shared,
+                per_s=settings.shared_per_s / settings.writers,
+                readers=settings.clients,
+            )
+            for number in self._writers
+        ]
+        return [*clients, *writers]
+
+    @property
+    def _writers(self) -> range:
+        first = self._settings.clients
+        return range(first, first + self._settings.writers)
 
     def _own(self, number: int) -> str:
         return f"{self._prefix}/{number}"
@@ -223,7 +231,7 @@ class _Run:
         clients = range(self._settings.clients)
         return {
             "own": {number: [number] for number in clients},
-            "shared": {self._settings.clients: clients},
+            "shared": dict.fromkeys(self._writers, clients),
         }
 
     def _read_back(self, port: int) -> list[Path]:

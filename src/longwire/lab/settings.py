@@ -18,7 +18,8 @@ class RunSettings:
     store: str = "memory"  # memory, sqlite, redis (one is started), or a URL
     clients: int = 100
     per_s: float = 1.0  # messages of each client to its own stream, which it reads
-    shared_per_s: float = 10.0  # messages of one more client to a stream that all read
+    shared_per_s: float = 10.0  # messages to one stream that all read, by others than them
+    writers: int = 1  # that publish those, in equal parts
     duration_s: float = 60.0
     settle_s: float = 30.0  # at most, after the last publish
     seed: int = 1

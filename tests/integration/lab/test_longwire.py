@@ -68,7 +68,7 @@ def test_all_arrives_though_the_server_is_killed(tmp_path: Path) -> None:
 
 def test_all_arrives_though_servers_on_one_redis_are_killed_and_links_cut(tmp_path: Path) -> None:
     require("redis-server")
-    outcome = bench(tmp_path, store="redis", servers=3, kill_every_s=3)
+    outcome = bench(tmp_path, store="redis", servers=3, kill_every_s=3, writers=4)
     assert {kill.server for kill in outcome.plan.kills} == {0, 1, 2}
     assert_nothing_is_missing(outcome)
 

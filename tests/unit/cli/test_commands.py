@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -215,3 +216,11 @@ def test_bench_says_what_is_wrong_with_its_options(
 ) -> None:
     assert main(arguments) == 2
     assert capsys.readouterr().err.startswith(expected)
+
+
+def test_a_server_does_not_load_the_lab() -> None:
+    program = (
+        "import sys, longwire.cli.main\n"
+        "assert not [name for name in sys.modules if name.startswith('longwire.lab')]"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=30)

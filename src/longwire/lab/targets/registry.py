@@ -80,6 +80,8 @@ def _python_fleet(name: str) -> list[str]:
 def _longwire_server(settings: ServerSettings) -> list[str]:
     flags = ["--dev", "--host", "127.0.0.1", "--port", str(settings.port)]
     flags += ["--store", settings.store, "--log-level", "warning"]
+    for name in ("entries_max", "bytes_max"):  # the streams are read as a whole in the end
+        flags += ["--set", f"retention.{name}=none"]
     return _module("longwire", "serve", *flags, *settings.arguments)
 
 
