@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 import logging
 import random
-import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeAlias, TypeVar, overload
 
 from longwire.client.backoff import Backoff
-from longwire.client.connection import (
-    TOKEN_EXPIRED,
-    UNAUTHORIZED,
-    ClientConnection,
-    Ending,
-    Timing,
+from longwire.client.connection import Timing
+from longwire.client.consumer import (
+    Consumer,
+    Consumers,
+    ConsumerState,
+    Delivery,
+    parse_consumer_state,
 )
+from longwire.client.delivery import Handler
 from longwire.client.disk_outbox import DiskJournal
 from longwire.client.errors import ClientError, error_from_answer
 from longwire.client.events import (
@@ -33,9 +33,13 @@ from longwire.client.events import (
     State,
     StateChange,
 )
+from longwire.client.link import ServerLink, Token
 from longwire.client.outbox import Journal, Outbox
-from longwire.client.payloads import decode_entry, encode_payload
-from longwire.client.subscription import Handler, Subscription
+from longwire.client.pattern import PatternSubscription
+from longwire.client.payloads import convert_data, encode_payload, make_message
+from longwire.client.presence import Member, Presence, PresenceHandler, Watch, parse_members
+from longwire.client.reading import Reading
+from longwire.client.subscription import Subscription
 from longwire.streams.name import check_stream_name
 from longwire.streams.position import Position, parse_position
 
@@ -45,18 +49,12 @@ logger = logging.getLogger("longwire.client")
 
 T = TypeVar("T")
 
-Token: TypeAlias = str | Callable[[], str | Awaitable[str]]
-"""Who this is: a token, or a function that returns one, asked before each attempt."""
-
 Event: TypeAlias = StateChange | Recovered | Gap | End | ClientError
 """What happens by itself. Gaps and errors that no listener takes are logged."""
 
-LIVED_S = 5.0
-"""A connection that was open for so long had lived: its loss is answered by a retry at once."""
-
 RETRY_FIRST_S, RETRY_MAX_S = 0.5, 30.0
-WAKE_CHECK_S = 5.0
-"""How often to look whether the machine slept."""
+CALL_S = 30.0
+"""For how long a call may take when neither it nor the server says so."""
 
 
 class Client:
@@ -100,26 +98,19 @@ class Client:
     ) -> None:
         self.url = _websocket_url(url)
         self.queue_messages_max = queue_messages_max
-        self.user: str | None = None
-        """Whom the server takes this client for; ``None``: anonymous, or not known yet."""
         self._token = token
         self._timing = timing or Timing()
         self._options = dict(websocket_options or {})
         self._backoff = Backoff(retry_first_s, retry_max_s, random)
         self._random = random
         self._outbox_settings = (outbox_messages_max, outbox_bytes_max, outbox_path)
+        self._link: ServerLink | None = None
         self._outbox: Outbox
-        self._subscriptions: dict[str, Subscription[Any]] = {}
+        self._reading = Reading(self)
+        self._consumers = Consumers(self)
+        self._presence = Presence(self)
         self._listeners: list[Callable[[Event], None]] = []
-        self._connection: ClientConnection | None = None
-        self._limits: Mapping[str, Any] = {}
-        self._state = State.CONNECTING
-        self._opened: asyncio.Future[None]
-        self._attempt: asyncio.Task[None] | None = None
-        self._retry: asyncio.TimerHandle | None = None
-        self._wake_timer: asyncio.TimerHandle | None = None
         self._closed: ClientError | None = None
-        self._is_started = False
 
     # -- life -----------------------------------------------------------------------------------
 
@@ -128,45 +119,60 @@ class Client:
 
         Raises ``ClientError`` when the outbox on disk cannot be used.
         """
-        if self._is_started:
+        if self._link is not None:
             raise ClientError("bad_use", "this client was started before")
-        self._is_started = True
-        self._loop = asyncio.get_running_loop()
-        self._opened = self._loop.create_future()
-        self._opened.add_done_callback(lambda done: done.cancelled() or done.exception())
         messages_max, bytes_max, path = self._outbox_settings
         self._outbox = Outbox(
             self, messages_max=messages_max, bytes_max=bytes_max, journal=_make_journal(path)
         )
         await self._outbox.open()
-        self._begin_attempt()
-        self._watch_sleep(time.time(), self._loop.time())
+        self._link = ServerLink(
+            self,
+            self.url,
+            token=self._token,
+            timing=self._timing,
+            options=self._options,
+            backoff=self._backoff,
+            random=self._random,
+        )
+        self._link.begin()
 
     async def connected(self, timeout: float | None = None) -> None:
         """Wait until the client is connected. Raises ``ClientError`` when it never will be, and
         ``TimeoutError``."""
         async with asyncio.timeout(timeout):
-            while self._state is not State.OPEN:
-                if self._closed is not None:
-                    raise self._closed
-                await asyncio.shield(self._opened)
+            await self._started().opened()
 
     async def close(self, *, flush_s: float = 0.0) -> None:
         """End for good, after at most ``flush_s`` for what is not acknowledged yet."""
-        if not self._is_started or self._closed is not None:
+        if self._link is None or self._closed is not None:
             return
         if flush_s > 0:
             try:
                 await asyncio.wait_for(self._outbox.flush(), flush_s)
             except TimeoutError:
                 pass
-        if self._connection is not None:
-            self._connection.close(1000, "")
         await self._finish(ClientError("closed", "the client was closed"))
+
+    async def failed(self, error: ClientError) -> None:
+        """The server does not want us back."""
+        await self._finish(error)
+
+    async def _finish(self, error: ClientError) -> None:
+        if self._closed is not None:
+            return
+        self._closed = error
+        # Readers first: what has been dealt with is acknowledged while there is a connection.
+        await self._reading.stop(error)
+        await self._consumers.stop(error)
+        self._presence.stop(error)
+        assert self._link is not None
+        await self._link.close(error)
+        await self._outbox.close(error)
 
     def abandon(self) -> None:
         """In a child after a fork: leave everything to the parent, without a word to the server."""
-        if self._is_started:
+        if self._link is not None:
             self._outbox.abandon()
 
     async def __aenter__(self) -> Client:
@@ -184,12 +190,19 @@ class Client:
     @property
     def state(self) -> State:
         """Where the client stands."""
-        return self._state
+        if self._closed is not None:
+            return State.CLOSED
+        return State.CONNECTING if self._link is None else self._link.state
+
+    @property
+    def user(self) -> str | None:
+        """Whom the server takes this client for; ``None``: anonymous, or not known yet."""
+        return None if self._link is None else self._link.user
 
     @property
     def pending(self) -> int:
         """Publishes whose outcome is not known yet."""
-        return self._outbox.size
+        return 0 if self._link is None else self._outbox.size
 
     def on_event(self, listener: Callable[[Event], None]) -> Callable[[], None]:
         """Call ``listener`` with everything that happens by itself; returns what stops that."""
@@ -198,10 +211,17 @@ class Client:
 
     def wake(self) -> None:
         """Have doubts now: ask for a sign of life, or end the wait for a retry."""
-        if self._state is State.OPEN and self._connection is not None:
-            self._connection.probe()
-        elif self._state is State.WAITING:
-            self._begin_attempt()
+        if self._link is not None:
+            self._link.wake()
+
+    async def authenticate(self, token: Token | None = None) -> None:
+        """Use another token, without another connection.
+
+        Without an argument, the token function is asked anew; this happens by itself when three
+        quarters of a token's life have passed. Raises :exc:`ClientError` (``unauthorized``,
+        ``foreign_token``): the connection goes on with the token that it had.
+        """
+        await self._started().authenticate(token)
 
     # -- publishing -----------------------------------------------------------------------------
 
@@ -254,7 +274,7 @@ class Client:
         With ``outbox_path`` it is on the disk when this returns, and will be sent by the next
         client with this outbox if this one does not come to it.
         """
-        self._check_started()
+        self._started()
         check_stream_name(stream)
         payloads = tuple([encode_payload(data, key) for data in batch])
         if not payloads:
@@ -272,7 +292,7 @@ class Client:
 
     async def flush(self) -> None:
         """Wait until the outcome of everything published so far is known."""
-        self._check_started()
+        self._started()
         await self._outbox.flush()
 
     # -- reading --------------------------------------------------------------------------------
@@ -281,7 +301,7 @@ class Client:
     def subscribe(
         self,
         stream: str,
-        handler: Handler[Any] | None = None,
+        handler: Handler[Message[Any]] | None = None,
         *,
         start: Start = "tail",
         position: Position | str | None = None,
@@ -290,7 +310,7 @@ class Client:
     def subscribe(
         self,
         stream: str,
-        handler: Handler[T] | None = None,
+        handler: Handler[Message[T]] | None = None,
         *,
         start: Start = "tail",
         position: Position | str | None = None,
@@ -299,7 +319,7 @@ class Client:
     def subscribe(
         self,
         stream: str,
-        handler: Handler[Any] | None = None,
+        handler: Handler[Message[Any]] | None = None,
         *,
         start: Start = "tail",
         position: Position | str | None = None,
@@ -315,19 +335,64 @@ class Client:
 
         Raises :exc:`ClientError` (``already_subscribed``) and the errors of names and positions.
         """
-        self._check_started()
+        self._started()
         check_stream_name(stream, is_reserved_allowed=True)
-        if stream in self._subscriptions:
-            raise ClientError(
-                "already_subscribed",
-                f"this client reads {stream} already; use that subscription, or a second client",
-            )
-        held = parse_position(position) if isinstance(position, str) else position
         subscription: Subscription[Any] = Subscription(
-            self, stream, start=start, position=held, data_type=type, handler=handler
+            self,
+            stream,
+            start=start,
+            position=_position(position),
+            data_type=type,
+            handler=handler,
         )
-        self._subscriptions[stream] = subscription
-        subscription.connected()
+        self._reading.add(subscription)
+        return subscription
+
+    def subscribe_pattern(
+        self,
+        pattern: str,
+        handler: Handler[Message[Any]] | None = None,
+        *,
+        start: Start = "tail",
+        positions: Mapping[str, Position | str] | None = None,
+        type: Any = None,
+    ) -> PatternSubscription[Any]:
+        """Read every stream whose name matches, also those that are created later.
+
+        ``*`` stands for one segment or a piece of one, ``**`` for one or more segments.
+        ``positions`` of an earlier subscription go on where it had come to; ``start`` is for
+        streams that are not among them. Otherwise as :meth:`subscribe`.
+        """
+        self._started()
+        held = {stream: _position(position) for stream, position in (positions or {}).items()}
+        subscription: PatternSubscription[Any] = PatternSubscription(
+            self,
+            pattern,
+            start=start,
+            positions={stream: one for stream, one in held.items() if one is not None},
+            data_type=type,
+            handler=handler,
+        )
+        self._reading.add_pattern(subscription)
+        return subscription
+
+    def inbox(
+        self,
+        handler: Handler[Message[Any]] | None = None,
+        *,
+        position: Position | str | None = None,
+        type: Any = None,
+    ) -> Subscription[Any]:
+        """Read what is sent to this user, wherever he is connected.
+
+        The name of the stream is known once the server has answered. Without inboxes on the server
+        it ends with ``no_inbox``. Otherwise as :meth:`subscribe`.
+        """
+        self._started()
+        subscription: Subscription[Any] = Subscription(
+            self, "", position=_position(position), data_type=type, handler=handler
+        )
+        self._reading.add_inbox(subscription)
         return subscription
 
     async def history(
@@ -347,20 +412,106 @@ class Client:
         if limit is not None:
             members["limit"] = limit
         answer = await self.ask("history", members)
-        messages = []
-        for entry in answer["entries"]:
-            data, is_erased = decode_entry(entry)
-            messages.append(
-                Message(
-                    stream,
-                    data,
-                    parse_position(entry["position"]),
-                    int(entry.get("time", 0)),
-                    entry.get("key", ""),
-                    is_erased,
-                )
-            )
+        messages = [
+            make_message(stream, entry, parse_position(entry["position"]), None)
+            for entry in answer["entries"]
+        ]
         return History(messages, bool(answer["more"]), parse_position(answer["tail"]))
+
+    # -- working for a consumer -----------------------------------------------------------------
+
+    def consume(
+        self,
+        stream: str,
+        consumer: str,
+        handler: Handler[Delivery[Any]] | None = None,
+        *,
+        start: Start = "earliest",
+        window: int = 100,
+        ack_wait_s: float = 30.0,
+        retry_after_s: float = 1.0,
+        is_manual: bool = False,
+        type: Any = None,
+    ) -> Consumer[Any]:
+        """Work for a consumer: a position in a stream that the server keeps.
+
+        Deliveries go to ``handler``, or to the loop over what is returned, at most ``window`` of
+        them without an acknowledgement. One whose handler has returned is acknowledged; one whose
+        handler failed comes again after ``retry_after_s``, one that was not acknowledged within
+        ``ack_wait_s`` too, maybe to another worker. ``start`` is where a consumer begins that
+        does not exist yet. ``is_manual`` leaves acknowledging to the application.
+        """
+        self._started()
+        check_stream_name(stream, is_reserved_allowed=True)
+        worker: Consumer[Any] = Consumer(
+            self._consumers,
+            stream,
+            consumer,
+            start=start,
+            window=window,
+            ack_wait_s=ack_wait_s,
+            retry_after_s=retry_after_s,
+            is_manual=is_manual,
+            data_type=type,
+            handler=handler,
+        )
+        self._consumers.add(worker)
+        return worker
+
+    async def consumer_state(self, stream: str, consumer: str) -> ConsumerState:
+        """Where a consumer stands, its unread count among it, without working for it."""
+        answer = await self.ask("consumer", {"stream": stream, "consumer": consumer})
+        return parse_consumer_state(answer)
+
+    async def forget_consumer(self, stream: str, consumer: str) -> None:
+        """Remove a consumer with its position."""
+        await self.ask("release", {"stream": stream, "consumer": consumer, "forget": True})
+
+    # -- presence -------------------------------------------------------------------------------
+
+    async def enter(self, stream: str, data: Any = None) -> None:
+        """Be a member of a stream, or change the ``data`` (JSON) that is shown of this user.
+
+        Lasts over reconnects, until ``leave`` or the end of the client.
+        """
+        members = {"stream": stream} if data is None else {"stream": stream, "data": data}
+        await self._presence.enter(stream, members)
+
+    async def leave(self, stream: str) -> None:
+        """Be no member of a stream any more."""
+        await self._presence.leave(stream)
+
+    async def members(self, stream: str) -> list[Member]:
+        """Who is there now."""
+        return parse_members(await self.ask("members", {"stream": stream}))
+
+    def watch(self, stream: str, handler: PresenceHandler | None = None) -> Watch:
+        """Follow who is there: ``handler`` is called with each change, ``members`` of what is
+        returned is kept up to date."""
+        self._started()
+        return self._presence.watch(stream, handler)
+
+    # -- calls ----------------------------------------------------------------------------------
+
+    async def call(
+        self, method: str, data: Any = None, *, timeout_s: float | None = None, type: Any = None
+    ) -> Any:
+        """Call a function of the application behind the server; return its result.
+
+        ``type`` is what the result is converted to. Not repeated: raises :exc:`ClientError`
+        (``connection_lost``) when the connection ended before the answer, so that it may or may
+        not have taken effect; what must happen once is a publish, or carries a key of its own.
+        """
+        members: dict[str, Any] = {"method": method}
+        if data is not None:
+            members["data"] = data
+        if timeout_s is not None:
+            members["timeout_s"] = timeout_s
+        link = self._started()
+        limit_s = link.limit("call_timeout_s")
+        patience_s = timeout_s or (limit_s if limit_s < CALL_S else CALL_S)
+        answer = await link.ask("call", members, patience_s)
+        return convert_data(answer.get("data"), type, f"the result of {method}")
 
     async def ask(self, op: str, members: Mapping[str, Any]) -> dict[str, Any]:
         """Send a request that is not repeated; return its answer. Waits for a connection.
@@ -368,33 +519,18 @@ class Client:
         Raises :exc:`ClientError`: what the server answered, or ``connection_lost`` when the
         connection ended before the answer, so that it may or may not have taken effect.
         """
-        await self.connected()
-        connection = self._connection
-        assert connection is not None
-        answer: asyncio.Future[dict[str, Any]] = self._loop.create_future()
+        return await self._started().ask(op, members)
 
-        def answered(message: dict[str, Any]) -> None:
-            if not answer.done():
-                answer.set_result(message)
-
-        def refused(error: ClientError) -> None:
-            if not answer.done():
-                answer.set_exception(error)
-
-        connection.request(op, members, answered, refused, lost=refused)
-        return await answer
-
-    # -- for outbox and subscriptions -----------------------------------------------------------
+    # -- for what lives in it -------------------------------------------------------------------
 
     @property
     def is_usable(self) -> bool:
         """Whether requests may be sent."""
-        return self._connection is not None and self._connection.is_usable
+        return self._link is not None and self._link.is_usable
 
     def limit(self, name: str) -> float:
         """A limit that the server named, or infinity."""
-        value = self._limits.get(name)
-        return float("inf") if value is None else float(value)
+        return float("inf") if self._link is None else self._link.limit(name)
 
     def request(
         self,
@@ -405,21 +541,22 @@ class Client:
         raw: bytes = b"",
     ) -> None:
         """Send a request on the connection that there is."""
-        if self._connection is not None:
-            self._connection.request(op, members, answered, refused, raw)
+        assert self._link is not None
+        self._link.request(op, members, answered, refused, raw)
+
+    def tell(self, op: str, members: Mapping[str, Any]) -> None:
+        """Send what has no answer on the connection that there is."""
+        assert self._link is not None
+        self._link.tell(op, members)
 
     def retry_delay_s(self, error: ClientError, failures: int) -> float:
         """How long to wait before what was refused is tried again."""
-        after_s = error.details.get("after_s")
-        if isinstance(after_s, (int, float)):
-            return self._backoff.within(after_s, after_s * 1.5)
-        bound_s = min(10.0, 0.2 * 2.0**failures)
-        return bound_s / 2 + self._random() * bound_s / 2
+        assert self._link is not None
+        return self._link.retry_delay_s(error, failures)
 
-    def forget(self, subscription: Subscription[Any]) -> None:
-        """The subscription has ended."""
-        if self._subscriptions.get(subscription.stream) is subscription:
-            del self._subscriptions[subscription.stream]
+    def forget(self, reader: Subscription[Any] | PatternSubscription[Any]) -> None:
+        """A subscription has ended."""
+        self._reading.forget(reader)
 
     def announce(self, event: Event) -> None:
         """Tell the listeners."""
@@ -431,142 +568,50 @@ class Client:
             except Exception:
                 logger.exception("a listener failed on %r", event)
 
-    # -- one attempt after the other ------------------------------------------------------------
+    # -- from the link --------------------------------------------------------------------------
 
-    def _begin_attempt(self) -> None:
-        if self._retry is not None:
-            self._retry.cancel()
-            self._retry = None
-        if self._closed is None and (self._attempt is None or self._attempt.done()):
-            self._change(State.CONNECTING)
-            self._attempt = self._loop.create_task(self._try_once())
-
-    async def _try_once(self) -> None:
-        connection = ClientConnection(self, self._timing, self._options)
-        hello: dict[str, Any] = {}
-        try:
-            token = self._token() if callable(self._token) else self._token
-            if inspect.isawaitable(token):
-                token = await token
-        except Exception as error:
-            reason = f"the token function failed: {error!r}"
-            self.ended(Ending(0, reason, True))
-            return
-        if token is not None:
-            hello["token"] = token
-        self._connection = connection
-        await connection.open(self.url, hello)
+    def hello(self) -> dict[str, Any]:
+        """Further members of ``connect``."""
+        return self._reading.hello()
 
     def welcomed(self, hello: Mapping[str, Any]) -> None:
-        self._limits = hello.get("limits", {})
-        self.user = hello.get("user")
-        self._change(State.OPEN)
-        if not self._opened.done():
-            self._opened.set_result(None)
-        for subscription in list(self._subscriptions.values()):
-            subscription.connected()
+        """There is a connection: everything is asked and sent anew, in one go."""
+        self._reading.connected(hello)
+        self._consumers.connected()
+        self._presence.connected()
         self._outbox.connected()
 
+    def disconnected(self) -> None:
+        """The connection is gone."""
+        self._reading.disconnected()
+        self._consumers.disconnected()
+        self._presence.disconnected()
+        self._outbox.disconnected()
+
     def received(self, message: Mapping[str, Any]) -> None:
+        """The server sent something that is no answer."""
         op = message["op"]
         if op == "error":
             self.announce(error_from_answer(message))
-            return
-        subscription = self._subscriptions.get(str(message.get("stream")))
-        if subscription is None:
-            return
-        if op == "entry":
-            subscription.entry(dict(message))
-        elif op == "gap":
-            subscription.gap(message)
-        elif op == "closed":
-            subscription.closed(message)
-        elif op == "ended":
-            subscription.ended(message, error_from_answer(message))
+        elif "consumer" in message:
+            self._consumers.received(message)
+        elif op == "presence":
+            self._presence.received(message)
+        else:
+            self._reading.received(message)
 
-    def ended(self, ending: Ending) -> None:
-        self._connection = None
-        for subscription in list(self._subscriptions.values()):
-            subscription.disconnected()
-        self._outbox.disconnected()
-        if self._closed is not None:
-            return
-        # With a function there may be a better token; with a fixed one there is none.
-        has_other_token = callable(self._token) and ending.code in (UNAUTHORIZED, TOKEN_EXPIRED)
-        if not ending.can_reconnect and not has_other_token:
-            error = ending.error or ClientError("connection_closed", ending.reason)
-            self.announce(error)
-            self._loop.create_task(self._finish(error, ending))
-            return
-        delay_s = self._delay_s(ending)
-        self._change(State.WAITING, ending, delay_s)
-        self._retry = self._loop.call_later(delay_s, self._begin_attempt)
-
-    def _delay_s(self, ending: Ending) -> float:
-        now_s = self._loop.time()
-        if ending.lived_s >= LIVED_S:
-            self._backoff.lived(now_s)
-        if ending.after_s is not None:
-            return self._backoff.within(*ending.after_s)
-        if ending.lived_s >= LIVED_S:
-            return 0.0
-        return self._backoff.next(now_s)
-
-    def _change(
-        self, state: State, ending: Ending | None = None, delay_s: float | None = None
-    ) -> None:
-        if state is self._state and ending is None:
-            return
-        previous, self._state = self._state, state
-        if previous is State.OPEN and self._opened.done():
-            self._opened = self._loop.create_future()
-            self._opened.add_done_callback(lambda done: done.cancelled() or done.exception())
-        reason, code = ("", 0) if ending is None else (ending.reason, ending.code)
-        self.announce(StateChange(state, previous, reason, code, delay_s, self._backoff.failures))
-
-    async def _finish(self, error: ClientError, ending: Ending | None = None) -> None:
-        if self._closed is not None:
-            return
-        self._closed = error
-        self._connection = None
-        for timer in (self._retry, self._wake_timer):
-            if timer is not None:
-                timer.cancel()
-        attempt = self._attempt
-        if attempt is not None and not attempt.done() and attempt is not asyncio.current_task():
-            attempt.cancel()
-            await asyncio.wait([attempt])
-        self._change(State.CLOSED, ending)
-        if not self._opened.done():
-            self._opened.set_exception(error)
-        for subscription in list(self._subscriptions.values()):
-            if ending is not None:
-                subscription.end(error)
-            await subscription.stop()
-        await self._outbox.close(error)
-
-    # -- sleep ----------------------------------------------------------------------------------
-
-    def _watch_sleep(self, wall_s: float, loop_s: float) -> None:
-        """Doubt the connection when the machine slept: the wall clock went on, the loop's did not,
-        or the timer itself came much too late."""
-
-        def look() -> None:
-            now_s, loop_now_s = time.time(), self._loop.time()
-            slept_s = max((now_s - wall_s), (loop_now_s - loop_s)) - WAKE_CHECK_S
-            if slept_s > WAKE_CHECK_S:
-                self.wake()
-            self._watch_sleep(now_s, loop_now_s)
-
-        self._wake_timer = self._loop.call_later(WAKE_CHECK_S, look)
-
-    def _check_started(self) -> None:
+    def _started(self) -> ServerLink:
         if self._closed is not None:
             raise self._closed.with_outcome("not_stored")
-        if not self._is_started:
+        if self._link is None:
             raise ClientError(
                 "bad_use", "this client was not started: use `async with` or `await start()`"
             )
+        return self._link
+
+
+def _position(position: Position | str | None) -> Position | None:
+    return parse_position(position) if isinstance(position, str) else position
 
 
 def _make_journal(path: Path | str | None) -> Journal | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -49,7 +50,8 @@ class Timing:
     connect_s: float = 10.0
     """From the beginning of an attempt to the server's welcome."""
     answer_s: float = 10.0
-    """From a request to its answer; then the connection is probed and given up."""
+    """From a request to its answer; then the connection is probed, and given up after ``probe_s``
+    more even if it lives: what was asked is lost, and asked again on another one."""
     probe_s: float = 2.0
     """For a sign of life when there is doubt."""
 
@@ -105,6 +107,8 @@ class ClientConnection(Callbacks):
         self._heard_s = self._loop.time()
         self._connected_s: float | None = None
         self._probe_until_s: float | None = None
+        self._doubted_s: float | None = None
+        """Since when an answer is overdue."""
         self._closing: Mapping[str, Any] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._is_over = False
@@ -180,11 +184,13 @@ class ClientConnection(Callbacks):
         refused: Refused,
         raw: bytes = b"",
         lost: Refused | None = None,
+        patience_s: float = 0.0,
     ) -> None:
         """Send a request; one of the two is called, unless the connection ends before; then
         ``lost`` is, if there is one.
 
-        ``raw`` are further members, encoded already.
+        ``raw`` are further members, encoded already. The answer may take ``patience_s`` longer
+        than others.
         """
         if not self.is_usable:
             if lost is not None:
@@ -192,7 +198,7 @@ class ClientConnection(Callbacks):
             return
         if lost is not None:
             self._lost[self._next_id] = lost
-        self._ask(op, members, answered, refused, raw)
+        self._ask(op, members, answered, refused, raw, patience_s)
 
     def _ask(
         self,
@@ -201,10 +207,12 @@ class ClientConnection(Callbacks):
         answered: Answered,
         refused: Refused,
         raw: bytes = b"",
+        patience_s: float = 0.0,
     ) -> None:
         number = self._next_id
         self._next_id += 1
-        self._requests[number] = (answered, refused, self._loop.time())
+        due_s = self._loop.time() + self._timing.answer_s + patience_s
+        self._requests[number] = (answered, refused, due_s)
         text = _encode({"op": op, "id": number, **members})
         self._send(text[:-1] + b"," + raw + b"}" if raw else text)
 
@@ -272,6 +280,10 @@ class ClientConnection(Callbacks):
             ends.append(self._heard_s + 2 * self._heartbeat_s)
         if self._probe_until_s is not None:
             ends.append(self._probe_until_s)
+        if self._doubted_s is None:
+            ends.append(self._due_s())
+        else:
+            ends.append(self._doubted_s + self._timing.probe_s)
         self._set_timer(max(0.0, min(ends) - now))
 
     def _set_timer(self, delay_s: float) -> None:
@@ -291,18 +303,21 @@ class ClientConnection(Callbacks):
             self._lose(f"no sign of life within {self._timing.probe_s:g} s when asked for one")
         elif self._heartbeat_s and now - self._heard_s >= 2 * self._heartbeat_s:
             self._lose(f"nothing came for {2 * self._heartbeat_s:g} s")
-        elif self._is_answer_overdue(now, 2.0):
-            # It lives, but what was asked is lost: all is sent again on another one.
-            self._lose(f"a request was not answered within {2 * self._timing.answer_s:g} s")
+        elif now < self._due_s():
+            self._doubted_s = None
+            self._watch()
+        elif self._doubted_s is None:
+            self._doubted_s = now
+            self.probe()
+            self._watch()
+        elif now >= self._doubted_s + self._timing.probe_s:
+            self._lose(f"a request was not answered within {self._timing.answer_s:g} s")
         else:
-            if self._is_answer_overdue(now, 1.0):
-                self.probe()
             self._watch()
 
-    def _is_answer_overdue(self, now: float, times: float) -> bool:
-        for _, _, asked_s in self._requests.values():
-            return now - asked_s >= self._timing.answer_s * times
-        return False
+    def _due_s(self) -> float:
+        """When the first answer is overdue."""
+        return min((due_s for _, _, due_s in self._requests.values()), default=math.inf)
 
     # -- the end --------------------------------------------------------------------------------
 

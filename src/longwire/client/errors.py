@@ -44,6 +44,16 @@ class ClientError(LongwireError):
             self.code, self.message, retry=self.retry, outcome=outcome, details=self.details
         )
 
+    def with_details(self, **details: Any) -> ClientError:
+        """The same, with more of them."""
+        return ClientError(
+            self.code,
+            self.message,
+            retry=self.retry,
+            outcome=self.outcome,
+            details={**self.details, **details},
+        )
+
     def __str__(self) -> str:
         return f"{self.code}: {self.message}"
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import msgspec
 
 from longwire.client.errors import ClientError
+from longwire.client.events import Message
+from longwire.streams.position import Position
 
-__all__ = ["Payload", "decode_entry", "encode_payload"]
+__all__ = ["Payload", "convert_data", "decode_entry", "encode_payload", "make_message"]
 
 _encoder = msgspec.json.Encoder()
 
@@ -47,10 +50,37 @@ def encode_payload(data: Any, key: str = "") -> Payload:
         ) from None
 
 
-def decode_entry(entry: dict[str, Any]) -> tuple[Any, bool]:
+def decode_entry(entry: Mapping[str, Any]) -> tuple[Any, bool]:
     """The data of an entry, and whether it was erased."""
     if "base64" in entry:
         return base64.b64decode(entry["base64"]), False
     if entry.get("erased") is True:
         return None, True
     return entry.get("data"), False
+
+
+def convert_data(data: Any, data_type: Any, what: str) -> Any:
+    """``data`` as a ``data_type``; ``None`` leaves it as it is. Raises ``ClientError``, code
+    ``bad_data``, that begins with ``what``."""
+    if data_type is None:
+        return data
+    try:
+        return msgspec.convert(data, data_type)
+    except msgspec.ValidationError as error:
+        raise ClientError("bad_data", f"{what} is no {data_type}: {error}") from None
+
+
+def make_message(
+    stream: str, entry: Mapping[str, Any], position: Position, data_type: Any
+) -> Message[Any]:
+    """The message of an entry. Raises ``ClientError``, code ``bad_data``, when its data is no
+    ``data_type``."""
+    data, is_erased = decode_entry(entry)
+    if data_type is not None and not is_erased:
+        try:
+            data = convert_data(data, data_type, f"{stream}: the message at {position}")
+        except ClientError as error:
+            raise error.with_details(stream=stream, position=position) from None
+    return Message(
+        stream, data, position, int(entry.get("time", 0)), entry.get("key", ""), is_erased
+    )

@@ -9,35 +9,31 @@ again later, since the stream keeps what this process need not pile up.
 from __future__ import annotations
 
 import asyncio
-import inspect
-from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from enum import Enum, auto
-from typing import Any, Generic, Protocol, TypeAlias
+from typing import Any, Generic, Protocol
 
-import msgspec
-
-from longwire.client.errors import ClientError
+from longwire.client.delivery import Deliveries, Handler
+from longwire.client.errors import ClientError, error_from_answer
 from longwire.client.events import Data, End, Gap, Message, Recovered, Start
-from longwire.client.payloads import decode_entry
+from longwire.client.interval import Fit, examine, mismatch
+from longwire.client.payloads import make_message
 from longwire.streams.position import Position, parse_position
 
-__all__ = ["Handler", "Subscription", "SubscriptionHost", "start_members"]
-
-Handler: TypeAlias = Callable[[Message[Data]], Awaitable[None] | None]
-"""Called for each message, one after the other. The position advances when it has returned."""
+__all__ = ["ReaderHost", "Subscription", "WireState", "start_members"]
 
 MISMATCHES_MAX = 3
 """Intervals that do not fit, without a message in between, that are tried to be mended."""
 
 
-class SubscriptionHost(Protocol):
+class ReaderHost(Protocol):
     """What a subscription needs of its client."""
 
     @property
     def is_usable(self) -> bool: ...
     @property
     def queue_messages_max(self) -> int: ...
+    def limit(self, name: str) -> float: ...
     def request(
         self,
         op: str,
@@ -45,9 +41,9 @@ class SubscriptionHost(Protocol):
         answered: Callable[[dict[str, Any]], None],
         refused: Callable[[ClientError], None],
     ) -> None: ...
-    def announce(self, event: Recovered | Gap | End | ClientError) -> None: ...
+    def announce(self, event: Any) -> None: ...
     def retry_delay_s(self, error: ClientError, failures: int) -> float: ...
-    def forget(self, subscription: Subscription[Any]) -> None: ...
+    def forget(self, reader: Any) -> None: ...
 
 
 class WireState(Enum):
@@ -77,21 +73,21 @@ class Subscription(Generic[Data]):
 
     def __init__(
         self,
-        host: SubscriptionHost,
+        host: ReaderHost,
         stream: str,
         *,
-        start: Start,
-        position: Position | None,
-        data_type: Any,
-        handler: Handler[Data] | None,
+        start: Start = "tail",
+        position: Position | None = None,
+        data_type: Any = None,
+        handler: Handler[Message[Data]] | None = None,
     ) -> None:
         self.stream = stream
         self._host = host
         self._start = start
         self._type = data_type
-        self._handler = handler
-        self._queue: deque[Message[Data] | Recovered | Gap | End | Position] = deque()
-        self._queued_messages = 0
+        self._deliveries: Deliveries[Message[Data]] = Deliveries(
+            self, f"the subscription to {stream}", handler
+        )
         self._state = WireState.IDLE
         self._received = position
         self._handled = position
@@ -99,9 +95,6 @@ class Subscription(Generic[Data]):
         self._mismatches = 0
         self._failures = 0
         self._retry: asyncio.TimerHandle | None = None
-        self._worker: asyncio.Task[None] | None = None
-        self._has_more = asyncio.Event()
-        self._error: ClientError | None = None
         self._loop = asyncio.get_running_loop()
         self._ready: asyncio.Future[None] = self._loop.create_future()
         self._ready.add_done_callback(lambda done: done.cancelled() or done.exception())
@@ -114,9 +107,14 @@ class Subscription(Generic[Data]):
         return self._handled
 
     @property
+    def received(self) -> Position | None:
+        """How far the stream has been received."""
+        return self._received
+
+    @property
     def is_ended(self) -> bool:
         """Whether nothing more will come."""
-        return self._state is WireState.ENDED and not self._queue
+        return self._state is WireState.ENDED and self._deliveries.is_empty
 
     async def ready(self) -> None:
         """Wait for the server's first answer. Raises ``ClientError`` when it refused."""
@@ -126,43 +124,48 @@ class Subscription(Generic[Data]):
         """Stop. What was received and not dealt with is dropped; ``position`` says which."""
         if self._state in (WireState.ASKING, WireState.LIVE):
             self._tell_unsubscribe(lambda: None)
-        self._queue.clear()
+        self._deliveries.clear()
         self.end(None)
 
-    async def __aiter__(self) -> AsyncIterator[Message[Data]]:
-        if self._handler is not None:
-            raise ClientError(
-                "bad_use", f"the subscription to {self.stream} has a handler: it gets the messages"
-            )
-        try:
-            while True:
-                message = self._take()
-                if message is None:
-                    if self._state is WireState.ENDED:
-                        break
-                    self._has_more.clear()
-                    await self._has_more.wait()
-                    continue
-                yield message
-                self._handled = message.position
-        finally:
-            self.unsubscribe()
-        if self._error is not None:
-            raise self._error
+    def __aiter__(self) -> AsyncIterator[Message[Data]]:
+        return self._deliveries.iterate()
 
     # -- from the client ------------------------------------------------------------------------
 
     def connected(self) -> None:
         """There is a connection: ask for what comes after what was received."""
-        if self._state is WireState.IDLE:
-            self._ask()
-        else:
-            self._take_up_again()
+        members = self.begin_asking()
+        if members is not None:
+            self._host.request("subscribe", members, self.answer, self.refuse)
+
+    def begin_asking(self) -> dict[str, Any] | None:
+        """The members of ``subscribe``, when that is what is to be sent now; ``answer`` or
+        ``refuse`` follows."""
+        if self._state is WireState.PAUSED and self._has_room:
+            self._state = WireState.IDLE
+        if self._state is not WireState.IDLE or not self._host.is_usable:
+            return None
+        self._cancel_retry()
+        self._state = WireState.ASKING
+        held = self._received
+        place = start_members(self._start) if held is None else {"position": str(held)}
+        return {"stream": self.stream, **place}
+
+    def attach(self, answer: Mapping[str, Any]) -> None:
+        """The server has subscribed this connection by itself."""
+        if self._state is WireState.PAUSED and not self._has_room:
+            self._state = WireState.LIVE
+            self._leave()
+        elif self._state in (WireState.IDLE, WireState.PAUSED):
+            self._cancel_retry()
+            self._state = WireState.ASKING
+            self.answer(answer)
 
     def disconnected(self) -> None:
         """The connection is gone."""
         if self._state in (WireState.FINISHED, WireState.ENDED):
             return
+        self._cancel_retry()
         is_paused = self._state in (WireState.LEAVING, WireState.PAUSED)
         self._state = WireState.PAUSED if is_paused else WireState.IDLE
         self._was_interrupted = self._received is not None
@@ -172,64 +175,48 @@ class Subscription(Generic[Data]):
         if self._state is WireState.ENDED:
             return
         self._state = WireState.ENDED
-        self._error = error
-        if self._retry is not None:
-            self._retry.cancel()
+        self._cancel_retry()
         if not self._ready.done():
             self._ready.set_exception(error or ClientError("closed", "there was no answer yet"))
         self._host.forget(self)
-        self._has_more.set()
+        self._deliveries.finish(error)
 
-    async def stop(self) -> None:
+    async def stop(self, error: ClientError) -> None:
         """End, and wait for the handler that is running."""
-        self._queue.clear()
-        self.end(ClientError("closed", "the client was closed"))
-        worker = self._worker
-        if worker is not None and worker is not asyncio.current_task():
-            await asyncio.wait([worker])
+        self.end(error)
+        await self._deliveries.stop()
 
     # -- the server's side ----------------------------------------------------------------------
 
-    def _ask(self) -> None:
-        if self._retry is not None:
-            self._retry.cancel()
-            self._retry = None
-        if not self._host.is_usable:
-            return
-        self._state = WireState.ASKING
-        held = self._received
-        place = start_members(self._start) if held is None else {"position": str(held)}
-        self._host.request(
-            "subscribe",
-            {"stream": self.stream, **place},
-            lambda answer: self._subscribed(held, answer),
-            self._refused,
-        )
-
-    def _subscribed(self, held: Position | None, answer: dict[str, Any]) -> None:
+    def answer(self, answer: Mapping[str, Any]) -> None:
+        """``subscribed``, or its like inside ``resumed``: where deliveries go on."""
         if self._state is not WireState.ASKING:
+            return
+        if "code" in answer:
+            self.refuse(error_from_answer(answer))
             return
         self._state = WireState.LIVE
         self._failures = 0
-        position = parse_position(answer["position"])
+        held, position = self._received, parse_position(answer["position"])
         self._received = position
         if held is None:
             self._handled = position
         elif answer.get("recovered") is False:
-            self._put(Gap(self.stream, str(answer.get("reason")), held, position))
+            reason = str(answer.get("reason"))
+            self._deliveries.put_event(Gap(self.stream, reason, held, position))
         elif self._was_interrupted:
             missed = max(0, parse_position(answer["tail"]).offset - held.offset)
-            self._put(Recovered(self.stream, held, missed))
+            self._deliveries.put_event(Recovered(self.stream, held, missed))
         self._was_interrupted = False
         if not self._ready.done():
             self._ready.set_result(None)
 
-    def _refused(self, error: ClientError) -> None:
+    def refuse(self, error: ClientError) -> None:
+        """The server does not let it read this stream, or not now."""
         if self._state is not WireState.ASKING:
             return
         self._state = WireState.IDLE
-        details = {**error.details, "stream": self.stream}
-        named = ClientError(error.code, error.message, retry=error.retry, details=details)
+        named = error.with_details(stream=self.stream)
         self._host.announce(named)
         if not error.retry:
             self.end(named)
@@ -238,31 +225,21 @@ class Subscription(Generic[Data]):
         self._failures += 1
         self._retry = self._loop.call_later(delay_s, self.connected)
 
-    def entry(self, entry: dict[str, Any]) -> None:
+    def entry(self, entry: Mapping[str, Any]) -> None:
         """An entry of the stream, covering the interval from ``after`` to ``position``."""
         position = parse_position(entry["position"])
         if not self._follows(entry["after"], position):
             return
         self._received = position
-        data, is_erased = decode_entry(entry)
-        if self._type is not None and not is_erased:
-            try:
-                data = msgspec.convert(data, self._type)
-            except msgspec.ValidationError as error:
-                self._skip_misfit(position, error)
-                return
-        time_ms = int(entry.get("time", 0))
-        self._put(Message(self.stream, data, position, time_ms, entry.get("key", ""), is_erased))
-
-    def _skip_misfit(self, position: Position, error: msgspec.ValidationError) -> None:
-        self._host.announce(
-            ClientError(
-                "bad_data",
-                f"{self.stream}: the message at {position} is no {self._type}: {error}",
-                details={"stream": self.stream, "position": position},
-            )
-        )
-        self._put(position)
+        try:
+            message: Message[Data] = make_message(self.stream, entry, position, self._type)
+        except ClientError as error:
+            self._host.announce(error)
+            self._deliveries.put_event(position)
+            return
+        self._deliveries.put(message)
+        if self._deliveries.messages >= self._host.queue_messages_max:
+            self._leave()
 
     def gap(self, gap: Mapping[str, Any]) -> None:
         """The server's word that an interval will not come."""
@@ -273,44 +250,37 @@ class Subscription(Generic[Data]):
         assert held is not None
         self._received = upto
         is_lost = gap.get("lost") is not False
-        self._put(Gap(self.stream, str(gap.get("reason")), held, upto) if is_lost else upto)
+        event = Gap(self.stream, str(gap.get("reason")), held, upto) if is_lost else upto
+        self._deliveries.put_event(event)
 
     def closed(self, message: Mapping[str, Any]) -> None:
         """The server's word that the stream is closed and this was all of it."""
         if self._state is WireState.LIVE:
             self._state = WireState.FINISHED
-            self._put(End(self.stream, parse_position(message["position"])))
+            self._deliveries.put_event(End(self.stream, parse_position(message["position"])))
 
-    def ended(self, message: Mapping[str, Any], error: ClientError) -> None:
+    def ended(self, error: ClientError) -> None:
         """The server has ended this subscription."""
         if self._state in (WireState.LIVE, WireState.ASKING):
             self._state = WireState.ASKING
-            self._refused(error)
+            self.refuse(error)
 
-    def _follows(self, after_text: str, upto: Position) -> bool:
+    def _follows(self, after: str, upto: Position) -> bool:
         """Whether an interval goes on from what was received. What does not is never passed on."""
         held = self._received
         if self._state is not WireState.LIVE or held is None:
             return False
-        if after_text == str(held):
+        fit = examine(held, after, upto)
+        if fit is Fit.NEXT:
             self._mismatches = 0
             return True
-        if upto == held:
-            return False  # the same once more
-        self._mismatches += 1
-        details = {"stream": self.stream, "held": str(held), "after": after_text}
-        error = ClientError(
-            "interval_mismatch",
-            f"{self.stream}: the server delivered what follows {after_text}, but {held} is held; "
-            "it is asked to go on from there",
-            retry=True,
-            details=details,
-        )
-        self._host.announce(error)
-        if self._mismatches > MISMATCHES_MAX:
-            self.end(ClientError("interval_mismatch", f"{self.stream}: deliveries never fit"))
-        else:
-            self._leave()
+        if fit is Fit.MISFIT:
+            self._mismatches += 1
+            self._host.announce(mismatch(self.stream, held, after))
+            if self._mismatches > MISMATCHES_MAX:
+                self.end(ClientError("interval_mismatch", f"{self.stream}: deliveries never fit"))
+            else:
+                self._leave()
         return False
 
     def _tell_unsubscribe(self, done: Callable[[], None]) -> None:
@@ -321,75 +291,36 @@ class Subscription(Generic[Data]):
 
     def _leave(self) -> None:
         """Leave the stream, and come back when the answer is there and the queue has room."""
+        if self._state is not WireState.LIVE:
+            return
         self._state = WireState.LEAVING
 
         def left() -> None:
             if self._state is WireState.LEAVING:
                 self._state = WireState.PAUSED
-                self._take_up_again()
+                self.connected()
 
         self._tell_unsubscribe(left)
 
-    def _take_up_again(self) -> None:
-        if self._state is not WireState.PAUSED:
-            return
-        if self._queued_messages <= self._host.queue_messages_max // 2:
-            self._state = WireState.IDLE
-            self._ask()
+    def _cancel_retry(self) -> None:
+        if self._retry is not None:
+            self._retry.cancel()
+            self._retry = None
 
     # -- the queue ------------------------------------------------------------------------------
 
-    def _put(self, item: Message[Data] | Recovered | Gap | End | Position) -> None:
-        self._queue.append(item)
-        if isinstance(item, Message):
-            self._queued_messages += 1
-            is_full = self._queued_messages >= self._host.queue_messages_max
-            if is_full and self._state is WireState.LIVE:
-                self._leave()
-        if self._handler is None:
-            self._has_more.set()
-        elif self._worker is None:
-            self._work_off()
+    @property
+    def _has_room(self) -> bool:
+        return self._deliveries.messages <= self._host.queue_messages_max // 2
 
-    def _work_off(self) -> None:
-        """Call the handler as long as it returns at once; go on in a task when it waits."""
-        handler = self._handler
-        assert handler is not None
-        while (message := self._take()) is not None:
-            try:
-                waiting = handler(message)
-            except Exception as error:
-                self._handler_failed(message, error)
-                waiting = None
-            if inspect.isawaitable(waiting):
-                self._worker = self._loop.create_task(self._go_on(message, waiting))
-                return
-            self._handled = message.position
+    def taken(self) -> None:
+        if self._state is WireState.PAUSED:
+            self.connected()
 
-    async def _go_on(self, message: Message[Data], waiting: Awaitable[None]) -> None:
-        handler = self._handler
-        assert handler is not None
-        current: Message[Data] | None = message
-        result: Awaitable[None] | None = waiting
-        try:
-            while current is not None:
-                try:
-                    if result is not None:
-                        await result
-                except Exception as error:
-                    self._handler_failed(current, error)
-                self._handled = current.position
-                current = self._take()
-                if current is not None:
-                    try:
-                        result = handler(current)
-                    except Exception as error:
-                        self._handler_failed(current, error)
-                        result = None
-        finally:
-            self._worker = None
+    def dealt_with(self, message: Message[Data]) -> None:
+        self._handled = message.position
 
-    def _handler_failed(self, message: Message[Data], error: Exception) -> None:
+    def failed(self, message: Message[Data], error: Exception) -> None:
         named = ClientError(
             "handler_failed",
             f"the handler of {self.stream} failed at {message.position}: {error!r}",
@@ -397,21 +328,17 @@ class Subscription(Generic[Data]):
         )
         named.__cause__ = error
         self._host.announce(named)
+        self._handled = message.position
 
-    def _take(self) -> Message[Data] | None:
-        """The next message; what was queued between is announced on the way."""
-        while self._queue:
-            item = self._queue.popleft()
-            if isinstance(item, Message):
-                self._queued_messages -= 1
-                self._take_up_again()
-                return item
-            if isinstance(item, Position):
-                self._handled = item
-                continue
-            if isinstance(item, Gap):
-                self._handled = item.position
-            self._host.announce(item)
-            if isinstance(item, End):
-                self.end(None)
-        return None
+    def turn(self, event: Recovered | Gap | End | Position) -> None:
+        if isinstance(event, Position):
+            self._handled = event
+            return
+        if isinstance(event, Gap):
+            self._handled = event.position
+        self._host.announce(event)
+        if isinstance(event, End):
+            self.end(None)
+
+    def left(self) -> None:
+        self.unsubscribe()

@@ -1,0 +1,363 @@
+"""The way to the server, which comes back by itself: one connection after the other.
+
+When to try, with which token, and what is over for good; nothing of streams.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Protocol, TypeAlias
+
+from longwire.client.backoff import Backoff
+from longwire.client.connection import (
+    TOKEN_EXPIRED,
+    UNAUTHORIZED,
+    ClientConnection,
+    Ending,
+    Timing,
+)
+from longwire.client.errors import ClientError
+from longwire.client.events import State, StateChange
+
+__all__ = ["LinkOwner", "ServerLink", "Token"]
+
+Token: TypeAlias = str | Callable[[], str | Awaitable[str]]
+"""Who this is: a token, or a function that returns one, asked before each attempt."""
+
+LIVED_S = 5.0
+"""A connection that was open for so long had lived: its loss is answered by a retry at once."""
+
+WAKE_CHECK_S = 5.0
+"""How often to look whether the machine slept."""
+
+RENEW_AT, RENEW_AGAIN_AT = 0.75, 0.25
+"""When to renew a token: after this part of its life, and of what is left when that failed."""
+RENEW_AGAIN_MIN_S = 1.0
+
+
+class LinkOwner(Protocol):
+    """What the link tells."""
+
+    def hello(self) -> dict[str, Any]:
+        """Further members of ``connect``."""
+
+    def welcomed(self, hello: Mapping[str, Any]) -> None:
+        """The server has welcomed us: everything is asked and sent anew."""
+
+    def disconnected(self) -> None:
+        """The connection is gone; there will be another."""
+
+    def received(self, message: Mapping[str, Any]) -> None:
+        """The server sent something that is no answer and no heartbeat."""
+
+    def announce(self, event: Any) -> None:
+        """Tell the listeners."""
+
+    async def failed(self, error: ClientError) -> None:
+        """The server does not want us back."""
+
+
+class ServerLink:
+    """Begins with ``begin`` and goes on until ``close``, or until the server ends it for good."""
+
+    def __init__(
+        self,
+        owner: LinkOwner,
+        url: str,
+        *,
+        token: Token | None,
+        timing: Timing,
+        options: Mapping[str, Any],
+        backoff: Backoff,
+        random: Callable[[], float],
+    ) -> None:
+        self.user: str | None = None
+        """Whom the server takes us for."""
+        self.state = State.CONNECTING
+        self._owner = owner
+        self._url = url
+        self._token = token
+        self._timing = timing
+        self._options = options
+        self._backoff = backoff
+        self._random = random
+        self._connection: ClientConnection | None = None
+        self._limits: Mapping[str, Any] = {}
+        self._closed: ClientError | None = None
+        self._loop = asyncio.get_running_loop()
+        self._opened = self._new_opened()
+        self._attempt: asyncio.Task[None] | None = None
+        self._renewal: asyncio.Task[None] | None = None
+        self._failing: asyncio.Task[None] | None = None
+        self._retry: asyncio.TimerHandle | None = None
+        self._wake_timer: asyncio.TimerHandle | None = None
+        self._renew_timer: asyncio.TimerHandle | None = None
+        self._expires_s: float | None = None
+
+    def _new_opened(self) -> asyncio.Future[None]:
+        opened: asyncio.Future[None] = self._loop.create_future()
+        opened.add_done_callback(lambda done: done.cancelled() or done.exception())
+        return opened
+
+    # -- for the client -------------------------------------------------------------------------
+
+    def begin(self) -> None:
+        """Begin to connect."""
+        self._begin_attempt()
+        self._watch_sleep(time.time(), self._loop.time())
+
+    async def opened(self) -> None:
+        """Wait until there is a connection. Raises ``ClientError`` when there never will be."""
+        while self.state is not State.OPEN:
+            if self._closed is not None:
+                raise self._closed
+            await asyncio.shield(self._opened)
+
+    def wake(self) -> None:
+        """Have doubts now: ask for a sign of life, or end the wait for a retry."""
+        if self.state is State.OPEN and self._connection is not None:
+            self._connection.probe()
+        elif self.state is State.WAITING:
+            self._begin_attempt()
+
+    async def close(self, error: ClientError, ending: Ending | None = None) -> None:
+        """End for good; the error is what waiters are told."""
+        if self._closed is not None:
+            return
+        self._closed = error
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close(1000, "")
+        for timer in (self._retry, self._wake_timer, self._renew_timer):
+            if timer is not None:
+                timer.cancel()
+        tasks = [
+            task
+            for task in (self._attempt, self._renewal)
+            if task is not None and not task.done() and task is not asyncio.current_task()
+        ]
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+        self._change(State.CLOSED, ending)
+        if not self._opened.done():
+            self._opened.set_exception(error)
+
+    # -- requests -------------------------------------------------------------------------------
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether requests may be sent."""
+        return self._connection is not None and self._connection.is_usable
+
+    def limit(self, name: str) -> float:
+        """A limit that the server named, or infinity."""
+        value = self._limits.get(name)
+        return float("inf") if value is None else float(value)
+
+    def request(
+        self,
+        op: str,
+        members: Mapping[str, Any],
+        answered: Callable[[dict[str, Any]], None],
+        refused: Callable[[ClientError], None],
+        raw: bytes = b"",
+    ) -> None:
+        """Send a request on the connection that there is; when that ends before the answer,
+        neither is called."""
+        if self._connection is not None:
+            self._connection.request(op, members, answered, refused, raw)
+
+    def tell(self, op: str, members: Mapping[str, Any]) -> None:
+        """Send what has no answer on the connection that there is."""
+        if self._connection is not None:
+            self._connection.tell(op, members)
+
+    async def ask(
+        self, op: str, members: Mapping[str, Any], patience_s: float = 0.0
+    ) -> dict[str, Any]:
+        """Send a request that is not repeated; return its answer. Waits for a connection.
+
+        Raises :exc:`ClientError`: what the server answered, or ``connection_lost`` when the
+        connection ended before the answer, so that it may or may not have taken effect.
+        """
+        await self.opened()
+        connection = self._connection
+        assert connection is not None
+        answer: asyncio.Future[dict[str, Any]] = self._loop.create_future()
+
+        def answered(message: dict[str, Any]) -> None:
+            if not answer.done():
+                answer.set_result(message)
+
+        def refused(error: ClientError) -> None:
+            if not answer.done():
+                answer.set_exception(error)
+
+        connection.request(op, members, answered, refused, lost=refused, patience_s=patience_s)
+        return await answer
+
+    def retry_delay_s(self, error: ClientError, failures: int) -> float:
+        """How long to wait before what was refused is tried again."""
+        after_s = error.details.get("after_s")
+        if isinstance(after_s, (int, float)):
+            return self._backoff.within(after_s, after_s * 1.5)
+        bound_s = min(10.0, 0.2 * 2.0**failures)
+        return bound_s / 2 + self._random() * bound_s / 2
+
+    # -- tokens ---------------------------------------------------------------------------------
+
+    async def authenticate(self, token: Token | None) -> None:
+        """Show a new token on the connection that there is; without one, begin to use it now."""
+        previous = self._token
+        if token is not None:
+            self._token = token
+        if self.state is not State.OPEN:
+            self.wake()
+            return
+        try:
+            answer = await self.ask("authenticate", {"token": await self._current_token()})
+        except ClientError as error:
+            # The connection goes on with the token that it had.
+            if error.code != "connection_lost":
+                self._token = previous
+            raise
+        self._identified(answer)
+
+    async def _current_token(self) -> str | None:
+        token = self._token() if callable(self._token) else self._token
+        if inspect.isawaitable(token):
+            return await token
+        return token
+
+    def _identified(self, answer: Mapping[str, Any]) -> None:
+        """The server has said whom it takes us for, and for how long."""
+        self.user = answer.get("user")
+        expires_in_s = answer.get("expires_in_s")
+        self._expires_s = None if expires_in_s is None else self._loop.time() + expires_in_s
+        self._renew_later(RENEW_AT)
+
+    def _renew_later(self, part: float) -> None:
+        if self._renew_timer is not None:
+            self._renew_timer.cancel()
+            self._renew_timer = None
+        # A fixed token does not get better by being shown again.
+        if self._expires_s is not None and callable(self._token):
+            left_s = self._expires_s - self._loop.time()
+            delay_s = max(RENEW_AGAIN_MIN_S if part < RENEW_AT else 0.0, left_s * part)
+            self._renew_timer = self._loop.call_later(delay_s, self._begin_renewal)
+
+    def _begin_renewal(self) -> None:
+        if self.state is State.OPEN:
+            self._renewal = self._loop.create_task(self._renew())
+
+    async def _renew(self) -> None:
+        try:
+            await self.authenticate(None)
+        except Exception as error:
+            named = error if isinstance(error, ClientError) else _token_failed(error)
+            self._owner.announce(named)
+            if self.state is State.OPEN:
+                self._renew_later(RENEW_AGAIN_AT)
+
+    # -- one attempt after the other ------------------------------------------------------------
+
+    def _begin_attempt(self) -> None:
+        if self._retry is not None:
+            self._retry.cancel()
+            self._retry = None
+        if self._closed is None and (self._attempt is None or self._attempt.done()):
+            self._change(State.CONNECTING)
+            self._attempt = self._loop.create_task(self._try_once())
+
+    async def _try_once(self) -> None:
+        connection = ClientConnection(self, self._timing, self._options)
+        try:
+            async with asyncio.timeout(self._timing.connect_s):
+                token = await self._current_token()
+        except Exception as error:
+            self.ended(Ending(0, _token_failed(error).message, True))
+            return
+        hello = self._owner.hello()
+        if token is not None:
+            hello["token"] = token
+        self._connection = connection
+        await connection.open(self._url, hello)
+
+    def welcomed(self, hello: Mapping[str, Any]) -> None:
+        self._limits = hello.get("limits", {})
+        self._identified(hello)
+        self._change(State.OPEN)
+        if not self._opened.done():
+            self._opened.set_result(None)
+        self._owner.welcomed(hello)
+
+    def received(self, message: Mapping[str, Any]) -> None:
+        self._owner.received(message)
+
+    def ended(self, ending: Ending) -> None:
+        self._connection = None
+        if self._renew_timer is not None:
+            self._renew_timer.cancel()
+        self._owner.disconnected()
+        if self._closed is not None:
+            return
+        # With a function there may be a better token; with a fixed one there is none.
+        has_other_token = callable(self._token) and ending.code in (UNAUTHORIZED, TOKEN_EXPIRED)
+        if not ending.can_reconnect and not has_other_token:
+            error = ending.error or ClientError("connection_closed", ending.reason)
+            self._owner.announce(error)
+            self._failing = self._loop.create_task(self._fail(error, ending))
+            return
+        delay_s = self._delay_s(ending)
+        self._change(State.WAITING, ending, delay_s)
+        self._retry = self._loop.call_later(delay_s, self._begin_attempt)
+
+    async def _fail(self, error: ClientError, ending: Ending) -> None:
+        await self.close(error, ending)
+        await self._owner.failed(error)
+
+    def _delay_s(self, ending: Ending) -> float:
+        now_s = self._loop.time()
+        if ending.lived_s >= LIVED_S:
+            self._backoff.lived(now_s)
+        if ending.after_s is not None:
+            return self._backoff.within(*ending.after_s)
+        if ending.lived_s >= LIVED_S:
+            return 0.0
+        return self._backoff.next(now_s)
+
+    def _change(
+        self, state: State, ending: Ending | None = None, delay_s: float | None = None
+    ) -> None:
+        if state is self.state and ending is None:
+            return
+        previous, self.state = self.state, state
+        if previous is State.OPEN and self._opened.done():
+            self._opened = self._new_opened()
+        reason, code = ("", 0) if ending is None else (ending.reason, ending.code)
+        failures = self._backoff.failures
+        self._owner.announce(StateChange(state, previous, reason, code, delay_s, failures))
+
+    # -- sleep ----------------------------------------------------------------------------------
+
+    def _watch_sleep(self, wall_s: float, loop_s: float) -> None:
+        """Doubt the connection when the machine slept: the wall clock went on, the loop's did not,
+        or the timer itself came much too late."""
+
+        def look() -> None:
+            now_s, loop_now_s = time.time(), self._loop.time()
+            slept_s = max((now_s - wall_s), (loop_now_s - loop_s)) - WAKE_CHECK_S
+            if slept_s > WAKE_CHECK_S:
+                self.wake()
+            self._watch_sleep(now_s, loop_now_s)
+
+        self._wake_timer = self._loop.call_later(WAKE_CHECK_S, look)
+
+
+def _token_failed(error: Exception) -> ClientError:
+    return ClientError("token_failed", f"the token function failed: {error!r}", retry=True)

@@ -1,0 +1,197 @@
+"""A reader of every stream that matches a pattern."""
+
+import asyncio
+
+import pytest
+
+from longwire.client.errors import ClientError
+from longwire.client.events import End, Gap, Recovered
+from longwire.client.pattern import PatternSubscription
+from longwire.client.subscription import Subscription
+from tests.unit.client.host import Host, at, entry
+
+
+def subscribe(host, seen=None, **options):
+    def handle(message):
+        seen.append((message.stream, message.data))
+
+    pattern = PatternSubscription(
+        host, "chat/*", handler=None if seen is None else handle, **options
+    )
+    host.reading.add_pattern(pattern)
+    return pattern
+
+
+def matched(host, stream, position, tail=None, **members):
+    tail = str(tail or position)
+    message = {"op": "matched", "pattern": "chat/*", "stream": stream}
+    host.reading.received({**message, "position": str(position), "tail": tail, **members})
+
+
+def deliver(host, stream, *numbers):
+    for number in numbers:
+        host.reading.received(entry(number, stream))
+
+
+async def test_each_stream_is_read_as_by_a_subscription_of_its_own():
+    host, seen = Host(), []
+    pattern = subscribe(host, seen)
+    assert host.answer("subscribe", streams=2) == {"pattern": "chat/*", "start": "tail"}
+    matched(host, "chat/a", at(3))
+    matched(host, "chat/b", at(0))
+    deliver(host, "chat/a", 4)
+    deliver(host, "chat/b", 1)
+    deliver(host, "other", 1)
+    deliver(host, "chat/a", 5)
+    assert seen == [("chat/a", 4), ("chat/b", 1), ("chat/a", 5)]
+    assert pattern.positions == {"chat/a": at(5), "chat/b": at(1)}
+    await pattern.ready()
+
+
+async def test_reconnect_sends_positions_and_asks_for_what_was_created_meanwhile():
+    host, seen = Host(), []
+    pattern = subscribe(host, seen)
+    host.answer("subscribe", streams=1)
+    matched(host, "chat/a", at(0))
+    deliver(host, "chat/a", 1)
+    pattern.disconnected()
+    deliver(host, "chat/a", 2)
+    pattern.connected()
+    asked = host.answer("subscribe", streams=2)
+    assert asked["start"] == "earliest"
+    assert asked["positions"] == {"chat/a": str(at(1))}
+    matched(host, "chat/a", at(1), at(2), recovered=True)
+    matched(host, "chat/new", at(0), at(1))
+    deliver(host, "chat/a", 2)
+    deliver(host, "chat/new", 1)
+    assert seen == [("chat/a", 1), ("chat/a", 2), ("chat/new", 1)]
+    assert host.events == [Recovered("chat/a", at(1), 1)]
+
+
+async def test_start_is_kept_until_all_that_there_were_are_known():
+    host = Host()
+    pattern = subscribe(host, [])
+    host.answer("subscribe", streams=3)
+    matched(host, "chat/a", at(5))
+    pattern.disconnected()
+    pattern.connected()
+    assert host.answer("subscribe", streams=3)["start"] == "tail"
+    matched(host, "chat/a", at(5), recovered=True)
+    matched(host, "chat/b", at(2))
+    refusal = {"code": "too_many_subscriptions", "message": "", "retry": False, "limit": 2}
+    host.reading.received({"op": "ended", "stream": "chat/c", **refusal})
+    assert host.errors() == ["too_many_subscriptions"]
+    pattern.disconnected()
+    pattern.connected()
+    assert host.next("subscribe")["start"] == "earliest"
+
+
+async def test_positions_of_an_earlier_life_are_handed_in():
+    host, seen = Host(), []
+    pattern = subscribe(host, seen, positions={"chat/a": at(2)}, start="earliest")
+    assert host.answer("subscribe", streams=1)["positions"] == {"chat/a": str(at(2))}
+    members = {"recovered": False, "reason": "trimmed", "held": str(at(2))}
+    matched(host, "chat/a", at(4), **members)
+    deliver(host, "chat/a", 5)
+    assert host.events == [Gap("chat/a", "trimmed", at(2), at(4))]
+    assert (seen, pattern.positions) == ([("chat/a", 5)], {"chat/a": at(5)})
+
+
+async def test_interval_that_does_not_fit_is_asked_for_again():
+    host, seen = Host(), []
+    subscribe(host, seen)
+    host.answer("subscribe", streams=1)
+    matched(host, "chat/a", at(0))
+    deliver(host, "chat/a", 2)
+    assert host.errors() == ["interval_mismatch"]
+    host.answer("unsubscribe")
+    assert host.answer("subscribe", streams=1)["positions"] == {"chat/a": str(at(0))}
+    matched(host, "chat/a", at(0), recovered=True)
+    deliver(host, "chat/a", 1, 2)
+    assert seen == [("chat/a", 1), ("chat/a", 2)]
+
+
+async def test_full_queue_leaves_all_of_them_until_it_has_drained():
+    host = Host()
+    host.queue_messages_max = 2
+    pattern = subscribe(host, None)
+    host.answer("subscribe", streams=1)
+    matched(host, "chat/a", at(0))
+    deliver(host, "chat/a", 1, 2, 3)
+    host.answer("unsubscribe")
+    seen = []
+    async for message in pattern:
+        seen.append(message.data)
+        if host.requests and host.requests[0][0] == "subscribe":
+            assert host.answer("subscribe", streams=1)["positions"] == {"chat/a": str(at(2))}
+            matched(host, "chat/a", at(2), recovered=True)
+            deliver(host, "chat/a", 3)
+        if message.data == 3:
+            break
+    assert seen == [1, 2, 3]
+
+
+async def test_end_of_one_stream_leaves_the_others():
+    host, seen = Host(), []
+    pattern = subscribe(host, seen)
+    host.answer("subscribe", streams=3)
+    for stream in ("chat/a", "chat/b", "chat/c"):
+        matched(host, stream, at(0))
+    host.reading.received({"op": "closed", "stream": "chat/a", "position": str(at(0))})
+    gone = {"code": "permission_denied", "message": "", "retry": False}
+    host.reading.received({"op": "ended", "stream": "chat/b", **gone})
+    deliver(host, "chat/c", 1)
+    assert (seen, host.errors()) == ([("chat/c", 1)], ["permission_denied"])
+    assert End("chat/a", at(0)) in host.events
+    pattern.disconnected()
+    pattern.connected()
+    assert host.next("subscribe")["positions"] == {"chat/c": str(at(1))}
+
+
+async def test_stream_that_cannot_be_read_now_is_asked_for_again():
+    host, seen = Host(), []
+    subscribe(host, seen)
+    host.answer("subscribe", streams=1)
+    matched(host, "chat/a", at(0))
+    later = {"code": "store_unavailable", "message": "", "retry": True}
+    host.reading.received({"op": "ended", "stream": "chat/a", **later})
+    while not host.requests:
+        await asyncio.sleep(0)
+    host.answer("unsubscribe")
+    host.answer("subscribe", streams=1)
+    matched(host, "chat/a", at(0), recovered=True)
+    deliver(host, "chat/a", 1)
+    assert seen == [("chat/a", 1)]
+
+
+async def test_refused_pattern_ends():
+    host = Host()
+    pattern = subscribe(host, [])
+    host.refuse("subscribe", "bad_pattern")
+    with pytest.raises(ClientError) as caught:
+        await pattern.ready()
+    assert caught.value.details == {"pattern": "chat/*"}
+    assert pattern.is_ended
+
+
+async def test_stream_that_a_pattern_reads_takes_no_second_subscription():
+    host = Host()
+    subscribe(host, [])
+    host.answer("subscribe", streams=1)
+    matched(host, "chat/a", at(0))
+    with pytest.raises(ClientError) as caught:
+        host.reading.add(Subscription(host, "chat/a"))
+    assert caught.value.code == "already_subscribed"
+    with pytest.raises(ClientError):
+        subscribe(host, [])
+
+
+async def test_subscription_and_pattern_both_get_a_stream_that_came_later_to_the_pattern():
+    host, seen, own = Host(), [], []
+    host.reading.add(Subscription(host, "chat/a", handler=lambda message: own.append(message.data)))
+    host.answer("subscribe", position=str(at(0)), tail=str(at(0)))
+    subscribe(host, seen)
+    host.answer("subscribe", streams=1)
+    matched(host, "chat/a", at(0))
+    deliver(host, "chat/a", 1)
+    assert (own, seen) == ([1], [("chat/a", 1)])
