@@ -8,6 +8,7 @@ from longwire.base.limits import RetentionLimits
 from longwire.streams.entry import BYTES, JSON, Durability, NewEntry
 from longwire.streams.errors import (
     ContentTypeError,
+    DurabilityError,
     EpochStartError,
     ProducerFencedError,
     ProducerUnknownError,
@@ -497,6 +498,19 @@ async def test_conditional_append_follows_only_the_tail_it_names(store):
     with pytest.raises(TailMovedError):
         await store.append(append(b"3", if_tail=first))
     assert await payloads(store) == [b"1", b"2"]
+
+
+async def test_append_that_asks_for_more_durability_than_there_is_is_refused(store):
+    there_is = (await store.append(append(b"1"))).durability
+    for wanted in Durability:
+        request = append(b"2", durability=wanted)
+        if wanted.rank <= there_is.rank:
+            assert (await store.append(request)).durability is there_is
+        else:
+            with pytest.raises(DurabilityError) as caught:
+                await store.append(request)
+            assert caught.value.details["durability"] == there_is.value
+    assert len(await payloads(store)) == 2 + there_is.rank
 
 
 async def test_append_of_another_content_type_is_refused(store):

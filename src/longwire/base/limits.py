@@ -333,6 +333,9 @@ class NativeLimits:
     """Messages of one connection per second on average over ten seconds. By default only
     back-pressure limits a client that is allowed to publish."""
 
+    key_bytes_max: int = 256
+    """Length of the key of an entry, bytes."""
+
     token_bytes_max: int = 8 * KIB
     """Length of a token, bytes. Precedent: common limits of header fields."""
 

@@ -20,7 +20,7 @@ from longwire.hub.errors import ApplicationError, PublishRefused
 from longwire.hub.payloads import check_batch, check_payloads
 from longwire.hub.policy import Policy, PublishHook
 from longwire.identity.principal import ANONYMOUS, Principal
-from longwire.streams.entry import BYTES, JSON, NewEntry
+from longwire.streams.entry import BYTES, JSON, Durability, NewEntry
 from longwire.streams.errors import (
     PayloadError,
     StoreUnavailableError,
@@ -56,6 +56,8 @@ class Publish(NamedTuple):
     closes: bool = False
     is_checked: bool = False
     """The payloads are known to be of the content type: a decoder has seen them."""
+    durability: Durability = Durability.MEMORY
+    """How safely it is to be kept at least."""
     is_from_server: bool = False
     """The application itself publishes: no hook, and names with ``$`` are allowed."""
 
@@ -150,6 +152,7 @@ class Publisher:
                     None,
                     publish.if_tail,
                     closes=publish.closes,
+                    durability=publish.durability,
                 )
             )
         if not requests:

@@ -12,6 +12,8 @@ class Principal:
     """Someone who may be allowed things. ``name`` is empty for a client that did not say."""
 
     name: str = ""
+    expires_at_s: float | None = None
+    """Until when that is so, Unix time; ``None``: for ever."""
 
     @property
     def is_anonymous(self) -> bool:

@@ -7,7 +7,8 @@ from typing import Any
 from longwire.base.codes import CloseCode
 from longwire.base.headers import Headers, HeadersLike
 from longwire.gateways.events.gateway import EventsGateway
-from longwire.gateways.native.gateway import NativeGateway, choose_subprotocol
+from longwire.gateways.native.formats.choice import choose_subprotocol
+from longwire.gateways.native.gateway import NativeGateway
 from longwire.http.events import RequestReceived
 from longwire.http.negotiation import parse_accept
 from longwire.hub.hub import Hub
@@ -53,7 +54,7 @@ class StreamGateways:
             socket = await self._sockets.open(
                 request, exchange, select_subprotocol=choose_subprotocol
             )
-            await self._sockets.run(socket, self.native.serve(socket), request)
+            await self._sockets.run(socket, self.native.serve(socket, socket.subprotocol), request)
         else:
             self._sockets.open_callbacks(
                 request,

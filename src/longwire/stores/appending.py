@@ -9,6 +9,7 @@ from longwire.streams.entry import Durability, Entry, NewEntry, is_acceptable
 from longwire.streams.errors import (
     ApplicationSequenceError,
     ContentTypeError,
+    DurabilityError,
     StreamClosedError,
     StreamExistsError,
     TailMovedError,
@@ -24,7 +25,15 @@ from longwire.streams.producer import (
 )
 from longwire.streams.store import Append, Appended, Fork, StreamInfo, StreamSettings
 
-__all__ = ["Target", "appended", "chain", "check_append", "check_same", "find_duplicate"]
+__all__ = [
+    "Target",
+    "appended",
+    "chain",
+    "check_append",
+    "check_durability",
+    "check_same",
+    "find_duplicate",
+]
 
 
 class Target(Protocol):
@@ -68,8 +77,8 @@ def find_duplicate(
     )
 
 
-def check_append(request: Append, target: Target) -> None:
-    """Raise what speaks against an append that is new."""
+def check_append(request: Append, target: Target, durability: Durability) -> None:
+    """Raise what speaks against an append that is new. ``durability`` is what it would have."""
     if target.is_closed:
         raise StreamClosedError(target.name, target.tail)
     content_type = target.settings.content_type
@@ -80,6 +89,14 @@ def check_append(request: Append, target: Target) -> None:
         raise ApplicationSequenceError(given, last)
     if request.if_tail is not None and request.if_tail != target.tail:
         raise TailMovedError(target.tail)
+    check_durability(request, durability)
+
+
+def check_durability(request: Append, durability: Durability) -> None:
+    """Raise :exc:`DurabilityError` when less than was asked for is what there is."""
+    wanted = request.durability
+    if wanted is not Durability.MEMORY and wanted.rank > durability.rank:
+        raise DurabilityError(request.stream, request.durability, durability)
 
 
 def chain(

@@ -109,7 +109,7 @@ class MemoryStream:
         duplicate = find_duplicate(self._remembered(request), request, self, Durability.MEMORY)
         if duplicate is not None:
             return duplicate
-        check_append(request, self)
+        check_append(request, self, Durability.MEMORY)
         entries = self._store(request, now_ms)
         if request.closes:
             self.log.is_closed = True

@@ -32,6 +32,11 @@ class Durability(Enum):
     REPLICATED = "replicated"
     """The loss of one machine."""
 
+    @property
+    def rank(self) -> int:
+        """Greater is safer."""
+        return list(Durability).index(self)
+
 
 class NewEntry(NamedTuple):
     """One payload on its way into a stream.

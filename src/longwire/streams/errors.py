@@ -24,12 +24,14 @@ from typing import TYPE_CHECKING, ClassVar
 from longwire.base.errors import LongwireError
 
 if TYPE_CHECKING:
+    from longwire.streams.entry import Durability
     from longwire.streams.position import Position
     from longwire.streams.verdict import Verdict
 
 __all__ = [
     "ApplicationSequenceError",
     "ContentTypeError",
+    "DurabilityError",
     "EntryLimitError",
     "EpochStartError",
     "ForkError",
@@ -212,6 +214,18 @@ class TailMovedError(StreamError):
     def __init__(self, tail: Position) -> None:
         super().__init__(f"the tail has moved on to {tail}", tail=str(tail))
         self.tail = tail
+
+
+class DurabilityError(StreamError):
+    """The store does not keep this stream as safely as was asked for."""
+
+    code = "durability_unavailable"
+
+    def __init__(self, stream: str, wanted: Durability, there_is: Durability) -> None:
+        super().__init__(
+            f'the stream "{stream}" is kept as {there_is.value}, and {wanted.value} was asked for',
+            durability=there_is.value,
+        )
 
 
 class ProducerError(StreamError):

@@ -122,6 +122,8 @@ class Append(NamedTuple):
     by byte in UTF-8, whoever appends. The ``Stream-Seq`` of Durable Streams."""
     closes: bool = False
     """Close the stream with this append: it takes no more entries."""
+    durability: Durability = Durability.MEMORY
+    """Store it only if it will be at least so durable."""
 
 
 class Appended(NamedTuple):
@@ -238,7 +240,8 @@ class Store(Protocol):
         ``StreamGoneError``), the producer rule (``ProducerError``, or a duplicate, which succeeds
         on a closed stream too), closure (``StreamClosedError``), the content type
         (``ContentTypeError``), the application's sequence (``ApplicationSequenceError``), the
-        condition (``TailMovedError``), room (``StoreFullError``).
+        condition (``TailMovedError``), the durability (``DurabilityError``), room
+        (``StoreFullError``).
         """
 
     async def append_many(self, requests: Sequence[Append]) -> list[Appended | StreamError]:

@@ -13,7 +13,8 @@ import pytest
 from websockets.asyncio.client import ClientConnection, connect
 
 from longwire.base.limits import NativeLimits, RetentionLimits
-from longwire.gateways.native.gateway import NativeGateway, choose_subprotocol
+from longwire.gateways.native.formats.choice import choose_subprotocol
+from longwire.gateways.native.gateway import NativeGateway
 from longwire.hub.hub import Hub
 from longwire.hub.publishing import Publish
 from longwire.net.http_exchange import HttpExchange

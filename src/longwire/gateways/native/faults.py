@@ -7,6 +7,7 @@ from longwire.streams.errors import StreamError
 __all__ = [
     "AlreadyConnectedError",
     "BadVersionError",
+    "ForeignTokenError",
     "InFlightError",
     "InternalError",
     "NotConnectedError",
@@ -52,6 +53,18 @@ class UnauthorizedError(StreamError):
     def __init__(self, has_token: bool) -> None:
         super().__init__(
             "this token is not accepted here" if has_token else "this server asks for a token"
+        )
+
+
+class ForeignTokenError(StreamError):
+    """A new token that is another user's."""
+
+    code = "foreign_token"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "this token is of another user than the one that this connection began with; a new "
+            "user takes a new connection"
         )
 
 

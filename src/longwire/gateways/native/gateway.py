@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable
 
 from longwire.base.codes import CloseCode
 from longwire.base.limits import MemoryStoreLimits, NativeLimits
 from longwire.base.version import __version__
-from longwire.gateways.native.operations import Operations
+from longwire.gateways.native.formats.choice import find_format
+from longwire.gateways.native.formats.format import Format
+from longwire.gateways.native.operations import begin
+from longwire.gateways.native.requests import Request
 from longwire.gateways.native.session import NativeSession
 from longwire.gateways.native.wires import EndpointWire, MessageSocket, SocketWire
 from longwire.hub.hub import Hub
@@ -19,34 +22,13 @@ from longwire.net.closed import ConnectionClosed
 from longwire.net.endpoint import Endpoint
 from longwire.net.loop_state import loop_state
 from longwire.net.timers import TimerWheel, WheelEntry
-from longwire.websocket.handshake import HandshakeError
 
-__all__ = ["SUBPROTOCOLS", "NativeGateway", "choose_subprotocol"]
+__all__ = ["NativeGateway"]
 
 logger = logging.getLogger("longwire.native")
 
-SUBPROTOCOLS = ("longwire.v1.json",)
-
 DRAIN_AFTER_S = (0.0, 3.0)
 """Clients of a server that goes away come back within this time, spread evenly."""
-
-
-def choose_subprotocol(offered: Sequence[str]) -> str | None:
-    """Return the subprotocol to select; ``None`` for a client that offers none.
-
-    Raises :exc:`HandshakeError` with status 400 when none of those offered is spoken. Fits as
-    ``select_subprotocol`` of an upgrade.
-    """
-    for name in offered:
-        if name in SUBPROTOCOLS:
-            return name
-    if offered:
-        raise HandshakeError(
-            400,
-            f"the subprotocols offered are {', '.join(offered)}; this path speaks "
-            f"{', '.join(SUBPROTOCOLS)}",
-        )
-    return None
 
 
 class NativeGateway:
@@ -83,6 +65,7 @@ class NativeGateway:
             "producer_in_flight": self.limits.producer_in_flight_max,
             "history_entries": self.limits.history_entries_max,
             "producer_state_s": int(producer_state_s),
+            "key_bytes": self.limits.key_bytes_max,
         }
 
     @property
@@ -100,13 +83,14 @@ class NativeGateway:
         """Return what a new WebSocket of ``longwire.net`` is to call; ``on_close`` comes last."""
         return _EndpointCallbacks(self, on_close)
 
-    async def serve(self, socket: MessageSocket) -> None:
+    async def serve(self, socket: MessageSocket, subprotocol: str | None = None) -> None:
         """Serve one WebSocket that sends and receives whole messages, until it ends.
 
         Cancelled, it leaves the socket open; who cancels closes it.
         """
-        wire = SocketWire(socket, self.hub.limits.held_bytes_max)
-        session = self.begin(wire)
+        format_ = find_format(subprotocol)
+        wire = SocketWire(socket, format_, self.hub.limits.held_bytes_max)
+        session = self.begin(wire, format_)
         transmitting = asyncio.create_task(wire.transmit(session.drained))
         receiving = asyncio.create_task(wire.receive(lambda m: session.receive(m, self.now())))
         try:
@@ -122,10 +106,10 @@ class NativeGateway:
             if isinstance(outcome, Exception) and not isinstance(outcome, ConnectionClosed):
                 raise outcome
 
-    def begin(self, wire: EndpointWire | SocketWire) -> NativeSession:
+    def begin(self, wire: EndpointWire | SocketWire, format_: Format) -> NativeSession:
         """Begin a session on a connection that is open."""
         now = self.now()
-        session = NativeSession(self, wire, secrets.token_hex(8), now)
+        session = NativeSession(self, wire, format_, secrets.token_hex(8), now)
         timer = self._sessions[session] = _Timer(self, session)
         self.connections_total += 1
         self.set_deadline(timer)
@@ -137,9 +121,9 @@ class NativeGateway:
         if timer is not None:
             self._time()[0].discard(timer)
 
-    def operations(self, session: NativeSession) -> Operations:
-        """Return what the requests of a connection do. For the session."""
-        return Operations(self, session)
+    def begin_request(self, session: NativeSession, request: Request) -> Awaitable[None] | None:
+        """Begin with a request; return what is left to await. For the session."""
+        return begin(self, session, request)
 
     def count_error(self, code: str) -> None:
         """Count an error that was answered. For the session."""
@@ -212,7 +196,8 @@ class _EndpointCallbacks(Callbacks):
         # The hub waits for on_drain as soon as more than this is held.
         high = self._gateway.hub.limits.held_bytes_max
         connection.link.set_write_limits(high, high // 4)
-        self._session = self._gateway.begin(EndpointWire(connection))
+        format_ = find_format(connection.subprotocol)
+        self._session = self._gateway.begin(EndpointWire(connection, format_), format_)
 
     def on_message(self, connection: Endpoint, message: str | bytes) -> None:
         self._session.receive(message, self._gateway.now())

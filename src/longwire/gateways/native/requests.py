@@ -8,34 +8,41 @@ from __future__ import annotations
 
 import base64
 import binascii
-import json
-from typing import Annotated, Any, Literal, TypeAlias, TypeVar
+from collections.abc import Callable, Sequence
+from typing import Annotated, Literal, TypeAlias, TypeVar
 
-import msgspec
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
-from longwire.hub.payloads import check_json_depth
-from longwire.streams.entry import BYTES, JSON, NewEntry
+from longwire.hub.payloads import check_json, check_json_depth
+from longwire.streams.entry import BYTES, JSON, Durability, NewEntry
 from longwire.streams.errors import PayloadError, StreamError
 from longwire.streams.position import Position, parse_position
 from longwire.streams.producer import PRODUCER_NUMBER_MAX, ProducerStamp
 from longwire.streams.verdict import Last, Start, StartAt
 
 __all__ = [
-    "BadJsonError",
+    "CLIENT_BYTES_MAX",
+    "OPS",
+    "Authenticate",
     "BadMessageError",
+    "BinaryPublish",
+    "BinaryRequest",
     "Connect",
     "History",
+    "JsonPublish",
+    "JsonRequest",
     "Ping",
     "Pong",
     "PublishRequest",
     "Request",
+    "Resume",
+    "ResumedStream",
     "Subscribe",
     "Unsubscribe",
-    "decode_request",
     "read_batch",
+    "read_condition",
+    "read_durability",
     "read_history_place",
-    "read_id",
     "read_producer",
     "read_start",
 ]
@@ -51,16 +58,23 @@ Optional: TypeAlias = T | UnsetType
 """A member that may be left out; null is not the same."""
 
 
-class BadJsonError(StreamError):
-    """The message is not JSON."""
-
-    code = "bad_json"
-
-
 class BadMessageError(StreamError):
-    """The message is JSON, but none that the protocol knows."""
+    """The message can be read, but is none that the protocol knows."""
 
     code = "bad_message"
+
+
+OPS = (
+    "connect",
+    "authenticate",
+    "subscribe",
+    "unsubscribe",
+    "resume",
+    "publish",
+    "history",
+    "ping",
+    "pong",
+)
 
 
 class _Request(Struct, tag_field="op", forbid_unknown_fields=True, frozen=True):
@@ -74,15 +88,36 @@ class Connect(_Request, tag="connect", frozen=True):
     client: Optional[str] = UNSET
 
 
+class Authenticate(_Request, tag="authenticate", frozen=True):
+    id: Id
+    token: str
+
+
 class _LastEntries(Struct, forbid_unknown_fields=True, frozen=True):
     last: Annotated[int, Meta(ge=0, le=LAST_ENTRIES_MAX)]
+
+
+StartMember: TypeAlias = Literal["tail", "earliest"] | _LastEntries
 
 
 class Subscribe(_Request, tag="subscribe", frozen=True):
     id: Id
     stream: str
     position: Optional[str] = UNSET
-    start: Optional[Literal["tail", "earliest"] | _LastEntries] = UNSET
+    start: Optional[StartMember] = UNSET
+
+
+class ResumedStream(Struct, forbid_unknown_fields=True, frozen=True):
+    """One of the streams of ``resume``."""
+
+    stream: str
+    position: Optional[str] = UNSET
+    start: Optional[StartMember] = UNSET
+
+
+class Resume(_Request, tag="resume", frozen=True):
+    id: Id
+    streams: Annotated[list[ResumedStream], Meta(min_length=1)]
 
 
 class Unsubscribe(_Request, tag="unsubscribe", frozen=True):
@@ -90,20 +125,42 @@ class Unsubscribe(_Request, tag="unsubscribe", frozen=True):
     stream: str
 
 
-class _Item(Struct, forbid_unknown_fields=True, frozen=True):
+class _JsonItem(Struct, forbid_unknown_fields=True, frozen=True):
     data: Optional[Raw] = UNSET
     base64: Optional[str] = UNSET
+    key: Optional[str] = UNSET
 
 
-class PublishRequest(_Request, tag="publish", frozen=True):
+class _BinaryItem(Struct, forbid_unknown_fields=True, frozen=True, rename={"raw": "bytes"}):
+    data: Optional[bytes] = UNSET
+    raw: Optional[bytes] = UNSET
+    key: Optional[str] = UNSET
+
+
+class _Publish(_Request, frozen=True, kw_only=True):
     id: Id
     stream: str
-    data: Optional[Raw] = UNSET
-    base64: Optional[str] = UNSET
-    batch: Optional[list[_Item]] = UNSET
+    key: Optional[str] = UNSET
     producer: Optional[str] = UNSET
     epoch: Optional[Number] = UNSET
     sequence: Optional[Number] = UNSET
+    if_tail: Optional[str] = UNSET
+    durability: Optional[Literal["memory", "disk", "replicated"]] = UNSET
+
+
+class JsonPublish(_Publish, tag="publish", frozen=True, kw_only=True):
+    data: Optional[Raw] = UNSET
+    base64: Optional[str] = UNSET
+    batch: Optional[list[_JsonItem]] = UNSET
+
+
+class BinaryPublish(_Publish, tag="publish", frozen=True, kw_only=True, rename={"raw": "bytes"}):
+    data: Optional[bytes] = UNSET
+    raw: Optional[bytes] = UNSET
+    batch: Optional[list[_BinaryItem]] = UNSET
+
+
+PublishRequest: TypeAlias = JsonPublish | BinaryPublish
 
 
 class History(_Request, tag="history", frozen=True):
@@ -122,74 +179,20 @@ class Pong(_Request, tag="pong", frozen=True):
     id: Optional[Id] = UNSET
 
 
-Request: TypeAlias = Connect | Subscribe | Unsubscribe | PublishRequest | History | Ping | Pong
-
-_OPS = ("connect", "subscribe", "unsubscribe", "publish", "history", "ping", "pong")
-_decoder: msgspec.json.Decoder[Request] = msgspec.json.Decoder(Request)
-
-
-class _Envelope(Struct):
-    """As much of a faulty message as can be told."""
-
-    id: Any = None
-    op: Any = None
-
-
-_envelope_decoder = msgspec.json.Decoder(_Envelope)
-
-
-def decode_request(message: str | bytes) -> Request:
-    """Decode one message; raise :exc:`BadJsonError` or :exc:`BadMessageError`."""
-    if not isinstance(message, str):
-        raise BadMessageError("a binary message came; with longwire.v1.json every message is text")
-    try:
-        return _decoder.decode(message)
-    except msgspec.ValidationError as error:
-        raise BadMessageError(_explain(message, str(error))) from None
-    except msgspec.DecodeError as error:
-        raise BadJsonError(_explain_syntax(message, str(error))) from None
-    except RecursionError:
-        raise BadMessageError("the message nests too deeply") from None
-
-
-def read_id(message: str | bytes) -> int | None:
-    """Return the ``id`` of a faulty message, if it can be told."""
-    try:
-        value = _envelope_decoder.decode(message).id
-    except (msgspec.DecodeError, RecursionError):
-        return None
-    is_id = isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**53
-    return value if is_id else None
-
-
-def _explain(message: str, problem: str) -> str:
-    """Say of a message of the wrong shape what would be right."""
-    try:
-        op = _envelope_decoder.decode(message).op
-    except (msgspec.DecodeError, RecursionError):
-        return f"a message is a JSON object: {problem}"
-    if op not in _OPS:
-        what = "no op" if op is None else f"the unknown op {json.dumps(op)[:80]}"
-        return f"the message has {what}; known are {', '.join(_OPS)}"
-    return f"{op}: {problem}"
-
-
-def _explain_syntax(message: str, problem: str) -> str:
-    def refuse(constant: str) -> None:
-        raise ValueError
-
-    try:
-        json.loads(message, parse_constant=refuse)
-    except (ValueError, RecursionError):
-        return problem
-    # The one thing that is JSON to other parsers.
-    return "a string holds an escape of half a surrogate pair, which is no Unicode text"
+_Common: TypeAlias = (
+    Connect | Authenticate | Subscribe | Unsubscribe | Resume | History | Ping | Pong
+)
+JsonRequest: TypeAlias = _Common | JsonPublish
+"""What comes as JSON."""
+BinaryRequest: TypeAlias = _Common | BinaryPublish
+"""What comes in the binary formats: payloads are bytes there."""
+Request: TypeAlias = _Common | JsonPublish | BinaryPublish
 
 
 # -- what the members mean ----------------------------------------------------------------------
 
 
-def read_start(request: Subscribe) -> Start:
+def read_start(request: Subscribe | ResumedStream) -> Start:
     """Where a subscription shall begin."""
     if request.position is not UNSET:
         if request.start is not UNSET:
@@ -211,6 +214,16 @@ def read_history_place(request: History) -> tuple[Position | None, Position | No
     return after, before
 
 
+def read_condition(request: PublishRequest) -> Position | None:
+    """The tail that a publish is to follow, if it names one."""
+    return None if request.if_tail is UNSET else parse_position(request.if_tail)
+
+
+def read_durability(request: PublishRequest) -> Durability:
+    """How safely a publish wants to be kept at least."""
+    return Durability.MEMORY if request.durability is UNSET else Durability(request.durability)
+
+
 def read_producer(request: PublishRequest) -> ProducerStamp | None:
     """The producer triple: all three members or none."""
     producer, epoch, sequence = request.producer, request.epoch, request.sequence
@@ -226,40 +239,59 @@ def read_producer(request: PublishRequest) -> ProducerStamp | None:
     return ProducerStamp(producer, epoch, sequence)
 
 
-def read_batch(request: PublishRequest, depth_max: int) -> tuple[tuple[NewEntry, ...], str]:
+def read_batch(
+    request: PublishRequest, depth_max: int, key_bytes_max: int
+) -> tuple[tuple[NewEntry, ...], str]:
     """The entries of a publish and their content type."""
-    is_single = request.data is not UNSET or request.base64 is not UNSET
-    if request.batch is UNSET:
-        if not is_single:
-            raise BadMessageError("publish: data, base64 or batch is missing")
-        items = [_Item(request.data, request.base64)]
-    elif is_single:
-        raise BadMessageError("publish: data, base64 and batch exclude each other")
-    elif not request.batch:
-        raise BadMessageError("publish: batch is empty")
-    else:
-        items = request.batch
+    items = list(_items(request))
     entries: list[NewEntry] = []
     content_type = ""
     for index, item in enumerate(items):
         where = f"publish: batch[{index}]" if request.batch is not UNSET else "publish"
         payload, item_type = _read_item(item, where, depth_max)
         if content_type not in ("", item_type):
-            raise BadMessageError(f"{where}: a batch has data only or base64 only")
+            raise BadMessageError(f"{where}: a batch holds JSON only or bytes only")
         content_type = item_type
-        entries.append(NewEntry(payload))
+        key = "" if item.key is UNSET else item.key
+        size = len(key.encode())
+        if size > key_bytes_max:
+            raise BadMessageError(
+                f"{where}: key has {size} bytes, at most {key_bytes_max} are allowed"
+            )
+        entries.append(NewEntry(payload, key))
     return tuple(entries), content_type
 
 
-def _read_item(item: _Item, where: str, depth_max: int) -> tuple[bytes, str]:
+def _items(request: PublishRequest) -> Sequence[_JsonItem | _BinaryItem]:
+    single: _JsonItem | _BinaryItem
+    if isinstance(request, JsonPublish):
+        name, has_other = "base64", request.base64 is not UNSET
+        single = _JsonItem(request.data, request.base64, request.key)
+    else:
+        name, has_other = "bytes", request.raw is not UNSET
+        single = _BinaryItem(request.data, request.raw, request.key)
+    is_single = request.data is not UNSET or has_other
+    if request.batch is UNSET:
+        if not is_single:
+            raise BadMessageError(f"publish: data, {name} or batch is missing")
+        return [single]
+    if is_single:
+        raise BadMessageError(f"publish: data, {name} and batch exclude each other")
+    if request.key is not UNSET:
+        raise BadMessageError("publish: with batch, key stands in each of its objects")
+    if not request.batch:
+        raise BadMessageError("publish: batch is empty")
+    return request.batch
+
+
+def _read_item(item: _JsonItem | _BinaryItem, where: str, depth_max: int) -> tuple[bytes, str]:
+    if isinstance(item, _BinaryItem):
+        return _read_binary_item(item, where, depth_max)
     if item.data is not UNSET:
         if item.base64 is not UNSET:
             raise BadMessageError(f"{where}: data and base64 exclude each other")
         payload = bytes(item.data)
-        try:
-            check_json_depth(payload, depth_max)
-        except PayloadError as error:
-            raise BadMessageError(f"{where}: {error}") from None
+        _check(check_json_depth, payload, depth_max, where)
         return payload, JSON
     if item.base64 is UNSET:
         raise BadMessageError(f"{where}: data or base64 is missing")
@@ -269,3 +301,22 @@ def _read_item(item: _Item, where: str, depth_max: int) -> tuple[bytes, str]:
         raise BadMessageError(
             f"{where}: base64 is not padded base64 of RFC 4648 section 4: {error}"
         ) from None
+
+
+def _read_binary_item(item: _BinaryItem, where: str, depth_max: int) -> tuple[bytes, str]:
+    if item.data is not UNSET:
+        if item.raw is not UNSET:
+            raise BadMessageError(f"{where}: data and bytes exclude each other")
+        # Nobody has read it as JSON yet.
+        _check(check_json, item.data, depth_max, where)
+        return item.data, JSON
+    if item.raw is UNSET:
+        raise BadMessageError(f"{where}: data or bytes is missing")
+    return item.raw, BYTES
+
+
+def _check(check: Callable[[bytes, int], None], payload: bytes, depth_max: int, where: str) -> None:
+    try:
+        check(payload, depth_max)
+    except PayloadError as error:
+        raise BadMessageError(f"{where}: {error}") from None

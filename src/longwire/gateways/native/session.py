@@ -10,26 +10,22 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections import deque
 from collections.abc import Awaitable
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Any
 
-from longwire.gateways.native.answers import encode_answer, encode_error
 from longwire.gateways.native.codes import NativeCloseCode, may_reconnect
 from longwire.gateways.native.faults import InternalError, RateError
-from longwire.gateways.native.requests import (
-    BadJsonError,
-    BadMessageError,
-    decode_request,
-    read_id,
-)
+from longwire.gateways.native.formats.format import Format, error_members
+from longwire.gateways.native.requests import BadMessageError
 from longwire.identity.principal import ANONYMOUS, Principal
 from longwire.streams.errors import StreamError
 
 if TYPE_CHECKING:
     from longwire.gateways.native.gateway import NativeGateway
-    from longwire.gateways.native.operations import Operations
+    from longwire.gateways.native.publishing import Flights
     from longwire.gateways.native.wires import EndpointWire, SocketWire
 
 __all__ = ["NativeSession", "SessionState"]
@@ -45,7 +41,8 @@ BEATS_PER_HEARTBEAT = 2
 HEARTBEATS_SILENT_MAX = 3
 """Heartbeat intervals without a sign of the client, after which it is given up."""
 
-_PING = b'{"op":"ping"}'
+TOKEN_GRACE_S = 10.0
+"""How long a connection outlives its token (docs/protocol.md, 2.4)."""
 
 
 class SessionState(Enum):
@@ -66,13 +63,14 @@ class NativeSession:
         "__weakref__",
         "_bad_messages",
         "_beats_silent",
+        "_expires_s",
         "_gateway",
         "_has_received",
         "_has_task_begun",
         "_held_at_beat",
         "_is_output_full",
         "_is_reading_paused",
-        "_operations",
+        "_next_beat_s",
         "_queue",
         "_rate_left",
         "_rate_s",
@@ -80,6 +78,8 @@ class NativeSession:
         "attachment",
         "client",
         "deadline",
+        "flights",
+        "format",
         "name",
         "principal",
         "state",
@@ -87,9 +87,15 @@ class NativeSession:
     )
 
     def __init__(
-        self, gateway: NativeGateway, wire: EndpointWire | SocketWire, name: str, now: float
+        self,
+        gateway: NativeGateway,
+        wire: EndpointWire | SocketWire,
+        format_: Format,
+        name: str,
+        now: float,
     ) -> None:
         self.wire = wire
+        self.format = format_
         self.attachment = gateway.hub.attach(wire)
         self.name = name
         self.client = ""
@@ -98,7 +104,10 @@ class NativeSession:
         self.deadline: float | None = now + gateway.limits.connect_timeout_s
         """When ``handle_deadline`` wants to be called."""
         self._gateway = gateway
-        self._operations: Operations = gateway.operations(self)
+        self.flights: Flights | None = None
+        """Publishes without an answer; made with the first of them."""
+        self._expires_s: float | None = None
+        self._next_beat_s: float | None = None
         self._queue: deque[str | bytes] = _NOTHING_QUEUED
         self._task: asyncio.Task[None] | None = None
         self._has_task_begun = False
@@ -120,7 +129,7 @@ class NativeSession:
         if self.state in (SessionState.DRAINING, SessionState.ENDED):
             return
         if not self._is_within_rate(now):
-            self.refuse(read_id(message), self._rate_error())
+            self.refuse(self.format.read_id(message), self._rate_error())
             return
         if self._task is not None:
             if self._queue is _NOTHING_QUEUED:
@@ -152,15 +161,25 @@ class NativeSession:
         if self.state is SessionState.NEW:
             self.end(NativeCloseCode.CONNECT_TIMEOUT, "no connect message came in time")
         elif self.state is SessionState.OPEN:
-            self._beat(now)
+            if self._expires_s is not None and now >= self._expires_s:
+                self.end(NativeCloseCode.TOKEN_EXPIRED, "the token has expired")
+            elif self._next_beat_s is not None and now >= self._next_beat_s:
+                self._beat(now)
+            else:
+                self._set_deadline()
 
     # -- to the connection ------------------------------------------------------------------------
 
-    def answer(self, text: bytes) -> None:
+    def reply(self, op: str, request_id: int | None, **members: Any) -> None:
+        """Send an answer, or a message of the server's own."""
+        if self.state is not SessionState.ENDED:
+            self.answer(self.format.answer(op, request_id, members))
+
+    def answer(self, message: bytes) -> None:
         """Send an answer. Who does not read answers is not read from either."""
         if self.state is SessionState.ENDED:
             return
-        self.wire.send(text)
+        self.wire.send(message)
         if (
             not self._is_output_full
             and self.wire.held_bytes > self._gateway.hub.limits.held_bytes_max
@@ -171,14 +190,27 @@ class NativeSession:
     def refuse(self, request_id: int | None, error: StreamError) -> None:
         """Answer with an error."""
         self._gateway.count_error(error.code)
-        self.answer(encode_error(request_id, error))
+        self.reply("error", request_id, **error_members(error))
 
     def open(self, principal: Principal, client: str, now: float) -> None:
         """The client is who it says: heartbeats begin."""
         self.state = SessionState.OPEN
-        self.principal, self.client = principal, client
+        self.client = client
         self._schedule_beat(now)
+        self.renew(principal, now)
+
+    def renew(self, principal: Principal, now: float) -> None:
+        """The client has shown a token, the first or another one."""
+        self.principal = principal
+        self._expires_s = None
+        if principal.expires_at_s is not None:
+            self._expires_s = now + principal.expires_at_s - time.time() + TOKEN_GRACE_S
+        self._set_deadline()
         self._gateway.deadline_moved(self)
+
+    def _set_deadline(self) -> None:
+        ends = [when for when in (self._next_beat_s, self._expires_s) if when is not None]
+        self.deadline = min(ends, default=None)
 
     def is_new(self) -> bool:
         """Whether ``connect`` has not been accepted."""
@@ -200,7 +232,7 @@ class NativeSession:
         }
         if after_s is not None:
             members["after_s"] = after_s
-        self.wire.send(encode_answer("closing", None, **members))
+        self.wire.send(self.format.answer("closing", None, members))
         self._leave()
         self.wire.close(code, reason)
 
@@ -221,13 +253,13 @@ class NativeSession:
     def _take(self, message: str | bytes) -> Awaitable[None] | None:
         """Begin with a message; what it returns has to be awaited before the next one."""
         try:
-            request = decode_request(message)
-        except (BadJsonError, BadMessageError) as error:
-            self._count_bad(read_id(message), error)
+            request = self.format.decode(message)
+        except StreamError as error:
+            self._count_bad(self.format.read_id(message), error)
             return None
         request_id = getattr(request, "id", None)
         try:
-            waiting = self._operations.begin(request)
+            waiting = self._gateway.begin_request(self, request)
         except Exception as error:
             self._failed(request_id, error)
             return None
@@ -301,7 +333,8 @@ class NativeSession:
 
     def _schedule_beat(self, now: float) -> None:
         interval_s = self._gateway.limits.heartbeat_s
-        self.deadline = now + interval_s / BEATS_PER_HEARTBEAT if interval_s > 0 else None
+        self._next_beat_s = now + interval_s / BEATS_PER_HEARTBEAT if interval_s > 0 else None
+        self._set_deadline()
 
     def _beat(self, now: float) -> None:
         """Was anything sent since the last look, did anything come?"""
@@ -318,7 +351,7 @@ class NativeSession:
             self.end(NativeCloseCode.HEARTBEAT_TIMEOUT, "heartbeats were not answered")
             return
         if not self.wire.has_sent:
-            self.wire.send(_PING)
+            self.wire.send(self.format.answer("ping", None, {}))
         self.wire.has_sent = False
         self._schedule_beat(now)
 

@@ -12,19 +12,18 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from longwire.gateways.native.answers import (
-    FRAMES,
+from longwire.gateways.native.formats.format import (
+    Format,
     FrameEncoder,
-    encode_closed,
-    encode_entry,
-    encode_gap,
-    encode_text_frame,
+    closed_members,
+    gap_members,
 )
 from longwire.hub.sinks import Gap
 from longwire.net.closed import ConnectionClosed
 from longwire.net.endpoint import Endpoint
 from longwire.streams.entry import Entry
 from longwire.streams.position import Position
+from longwire.websocket.frames import TEXT
 
 __all__ = ["EndpointWire", "MessageSocket", "SocketWire", "Wire"]
 
@@ -44,8 +43,8 @@ class Wire(Protocol):
     def take_heard(self) -> bool:
         """Tell whether anything came since the last call, control frames included."""
 
-    def send(self, text: bytes) -> None:
-        """Send one message, UTF-8 text."""
+    def send(self, message: bytes) -> None:
+        """Send one message of the connection's format."""
 
     def close(self, code: int, reason: str) -> None:
         """Close after what was sent."""
@@ -59,11 +58,10 @@ class Wire(Protocol):
 class EndpointWire:
     """A ``net.Endpoint``: a bytes sink that takes shared frames."""
 
-    __slots__ = ("_bytes_heard", "_endpoint", "_link", "has_sent")
+    __slots__ = ("_bytes_heard", "_endpoint", "_link", "encoder", "has_sent")
 
-    encoder: FrameEncoder = FRAMES
-
-    def __init__(self, endpoint: Endpoint) -> None:
+    def __init__(self, endpoint: Endpoint, format_: Format) -> None:
+        self.encoder: FrameEncoder = format_.frames
         self._endpoint = endpoint
         self._link = endpoint.link
         self._bytes_heard = 0
@@ -79,8 +77,8 @@ class EndpointWire:
         self._bytes_heard = received
         return has_heard
 
-    def send(self, text: bytes) -> None:
-        self.send_bytes(encode_text_frame(text), 1)
+    def send(self, message: bytes) -> None:
+        self.send_bytes(self.encoder.encode_message(message), 1)
 
     def send_bytes(self, buffer: bytes, messages: int) -> int:
         self.has_sent = True
@@ -106,8 +104,8 @@ class MessageSocket(Protocol):
     async def recv(self) -> str | bytes:
         """Return the next message; raise ``ConnectionClosed`` when there will be none."""
 
-    async def send(self, message: str) -> None:
-        """Send a text message; return when the next one may be sent."""
+    async def send(self, message: str | bytes) -> None:
+        """Send a message; return when the next one may be sent."""
 
     async def close(self, code: int = 1000, reason: str = "") -> None:
         """Close the connection."""
@@ -123,6 +121,7 @@ class SocketWire:
     __slots__ = (
         "_close",
         "_drained_below",
+        "_format",
         "_is_over",
         "_may_read",
         "_queue",
@@ -132,8 +131,9 @@ class SocketWire:
         "held_bytes",
     )
 
-    def __init__(self, socket: MessageSocket, held_bytes_max: int) -> None:
+    def __init__(self, socket: MessageSocket, format_: Format, held_bytes_max: int) -> None:
         self._socket = socket
+        self._format = format_
         self._queue: deque[bytes] = deque()
         self._wake = asyncio.Event()
         self._may_read = asyncio.Event()
@@ -154,10 +154,10 @@ class SocketWire:
     def take_heard(self) -> bool:
         return False  # the messages are all that can be heard here
 
-    def send(self, text: bytes) -> None:
+    def send(self, message: bytes) -> None:
         if self._close is None:
-            self._queue.append(text)
-            self.held_bytes += len(text)
+            self._queue.append(message)
+            self.held_bytes += len(message)
             self._is_over = self._is_over or self.held_bytes > self._drained_below
             self.has_sent = True
             self._wake.set()
@@ -178,15 +178,15 @@ class SocketWire:
 
     def send_entries(self, stream: str, entries: Sequence[Entry]) -> int:
         for entry in entries:
-            self.send(encode_entry(stream, entry))
+            self.send(self._format.entry(stream, entry))
         return self.held_bytes
 
     def send_gap(self, stream: str, gap: Gap) -> int:
-        self.send(encode_gap(stream, gap))
+        self.send(self._format.answer("gap", None, gap_members(stream, gap)))
         return self.held_bytes
 
     def send_closed(self, stream: str, position: Position) -> int:
-        self.send(encode_closed(stream, position))
+        self.send(self._format.answer("closed", None, closed_members(stream, position)))
         return self.held_bytes
 
     # -- the tasks ------------------------------------------------------------------------------
@@ -208,9 +208,10 @@ class SocketWire:
                     self._wake.clear()
                     await self._wake.wait()
                     continue
-                text = self._queue.popleft()
-                await self._socket.send(text.decode())
-                self.held_bytes -= len(text)
+                message = self._queue.popleft()
+                is_text = self._format.opcode == TEXT
+                await self._socket.send(message.decode() if is_text else message)
+                self.held_bytes -= len(message)
                 if self._is_over and self.held_bytes <= self._drained_below:
                     self._is_over = False
                     on_drain()

@@ -16,7 +16,7 @@ from redis.exceptions import ResponseError
 
 from longwire.base.entropy import Entropy
 from longwire.base.limits import RedisStoreLimits
-from longwire.stores.appending import check_same
+from longwire.stores.appending import check_durability, check_same
 from longwire.stores.forking import check_fork, find_branch, judge_fork
 from longwire.stores.redis.append import (
     append_arguments,
@@ -31,7 +31,7 @@ from longwire.stores.redis.layout import LiveFlag, LiveMessage, parse_fork, pars
 from longwire.stores.redis.reading import LogView, page_after, page_before, parse_view
 from longwire.stores.redis.scripts import APPEND, DELETE, ERASE, FORK, READ, REFER
 from longwire.stores.redis.wire import RedisAddress
-from longwire.streams.entry import Entry, NewEntry, is_json
+from longwire.streams.entry import Durability, Entry, NewEntry, is_json
 from longwire.streams.errors import (
     PositionRefusedError,
     StoreFullError,
@@ -303,6 +303,8 @@ class RedisStore:
     async def append_many(self, requests: Sequence[Append]) -> list[Appended | StreamError]:
         outcomes: dict[int, Appended | StreamError] = {}
         calls = []
+        if any(request.durability is not Durability.MEMORY for request in requests):
+            return await self._append_safe_enough(requests)
         for group in _group(requests):
             chosen = [requests[index] for index in group]
             arguments = [part for request in chosen for part in append_arguments(request)]
@@ -310,6 +312,19 @@ class RedisStore:
         for group, chosen, call in calls:
             outcomes.update(zip(group, await self._read_outcomes(chosen, call), strict=True))
         return [outcomes[index] for index in range(len(requests))]
+
+    async def _append_safe_enough(self, requests: Sequence[Append]) -> list[Appended | StreamError]:
+        """Append those that do not ask for more than there is."""
+        outcomes: list[Appended | StreamError] = []
+        for request in requests:
+            try:
+                check_durability(request, self._connections.durability)
+            except StreamError as error:
+                outcomes.append(error)
+            else:
+                asked = request._replace(durability=Durability.MEMORY)
+                outcomes += await self.append_many([asked])
+        return outcomes
 
     async def info(self, stream: str) -> StreamInfo | None:
         view = await self._view(stream, b"info", 0)

@@ -275,7 +275,7 @@ class Writer:
         if duplicate is not None:
             self._touch(head)
             return duplicate
-        check_append(request, head)
+        check_append(request, head, Durability.DISK)
         if not head.id:
             lineage = Lineage(draw_epoch(self._entropy))
             head = self._begin(request.stream, head.settings, lineage, None)

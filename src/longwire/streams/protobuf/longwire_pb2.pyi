@@ -502,7 +502,7 @@ class Published(_message.Message):
     def __init__(self, id: _Optional[int] = ..., stream: _Optional[str] = ..., first: _Optional[str] = ..., last: _Optional[str] = ..., duplicate: bool = ..., durability: _Optional[str] = ...) -> None: ...
 
 class Entry(_message.Message):
-    __slots__ = ("stream", "after", "position", "time", "key", "data", "bytes")
+    __slots__ = ("stream", "after", "position", "time", "key", "data", "bytes", "erased")
     STREAM_FIELD_NUMBER: _ClassVar[int]
     AFTER_FIELD_NUMBER: _ClassVar[int]
     POSITION_FIELD_NUMBER: _ClassVar[int]
@@ -510,6 +510,7 @@ class Entry(_message.Message):
     KEY_FIELD_NUMBER: _ClassVar[int]
     DATA_FIELD_NUMBER: _ClassVar[int]
     BYTES_FIELD_NUMBER: _ClassVar[int]
+    ERASED_FIELD_NUMBER: _ClassVar[int]
     stream: str
     after: str
     position: str
@@ -517,7 +518,8 @@ class Entry(_message.Message):
     key: str
     data: bytes
     bytes: bytes
-    def __init__(self, stream: _Optional[str] = ..., after: _Optional[str] = ..., position: _Optional[str] = ..., time: _Optional[int] = ..., key: _Optional[str] = ..., data: _Optional[bytes] = ..., bytes: _Optional[bytes] = ...) -> None: ...
+    erased: bool
+    def __init__(self, stream: _Optional[str] = ..., after: _Optional[str] = ..., position: _Optional[str] = ..., time: _Optional[int] = ..., key: _Optional[str] = ..., data: _Optional[bytes] = ..., bytes: _Optional[bytes] = ..., erased: bool = ...) -> None: ...
 
 class HistoryAnswer(_message.Message):
     __slots__ = ("id", "stream", "entries", "more", "tail")
@@ -602,7 +604,7 @@ class ConsumerAnswer(_message.Message):
     def __init__(self, id: _Optional[int] = ..., stream: _Optional[str] = ..., consumer: _Optional[str] = ..., position: _Optional[str] = ..., tail: _Optional[str] = ..., unread: _Optional[int] = ..., pending: _Optional[int] = ..., exists: bool = ...) -> None: ...
 
 class Delivery(_message.Message):
-    __slots__ = ("consumer", "attempt", "stream", "after", "position", "time", "key", "data", "bytes")
+    __slots__ = ("consumer", "attempt", "stream", "after", "position", "time", "key", "data", "bytes", "erased")
     CONSUMER_FIELD_NUMBER: _ClassVar[int]
     ATTEMPT_FIELD_NUMBER: _ClassVar[int]
     STREAM_FIELD_NUMBER: _ClassVar[int]
@@ -612,6 +614,7 @@ class Delivery(_message.Message):
     KEY_FIELD_NUMBER: _ClassVar[int]
     DATA_FIELD_NUMBER: _ClassVar[int]
     BYTES_FIELD_NUMBER: _ClassVar[int]
+    ERASED_FIELD_NUMBER: _ClassVar[int]
     consumer: str
     attempt: int
     stream: str
@@ -621,7 +624,8 @@ class Delivery(_message.Message):
     key: str
     data: bytes
     bytes: bytes
-    def __init__(self, consumer: _Optional[str] = ..., attempt: _Optional[int] = ..., stream: _Optional[str] = ..., after: _Optional[str] = ..., position: _Optional[str] = ..., time: _Optional[int] = ..., key: _Optional[str] = ..., data: _Optional[bytes] = ..., bytes: _Optional[bytes] = ...) -> None: ...
+    erased: bool
+    def __init__(self, consumer: _Optional[str] = ..., attempt: _Optional[int] = ..., stream: _Optional[str] = ..., after: _Optional[str] = ..., position: _Optional[str] = ..., time: _Optional[int] = ..., key: _Optional[str] = ..., data: _Optional[bytes] = ..., bytes: _Optional[bytes] = ..., erased: bool = ...) -> None: ...
 
 class StreamAnswer(_message.Message):
     __slots__ = ("id", "stream")

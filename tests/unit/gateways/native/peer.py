@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from typing import Any
 
 from longwire.base.limits import NativeLimits
-from longwire.gateways.native.answers import FRAMES, encode_text_frame
+from longwire.gateways.native.formats.choice import find_format
+from longwire.gateways.native.formats.format import Format
 from longwire.gateways.native.gateway import NativeGateway
 from longwire.hub.hub import Hub
 from longwire.hub.policy import AllowAll
 from longwire.identity.principal import ANONYMOUS, Principal
 from longwire.stores.memory import MemoryStore
+from tests.unit.gateways.native.translating import TRANSLATIONS
 
 
 def read_frames(buffer: bytes) -> list[bytes]:
-    """Cut a buffer of unmasked, final text frames (RFC 6455 section 5.2)."""
+    """Cut a buffer of unmasked, final frames with a whole message each (RFC 6455 section 5.2)."""
     texts = []
     while buffer:
-        assert buffer[0] == 0x81
+        assert buffer[0] in (0x81, 0x82)
         length, head = buffer[1], 2
         if length == 126:
             length, head = int.from_bytes(buffer[2:4], "big"), 4
@@ -33,9 +34,8 @@ def read_frames(buffer: bytes) -> list[bytes]:
 class Wire:
     """A connection whose peer reads everything at once, or nothing."""
 
-    encoder = FRAMES
-
-    def __init__(self) -> None:
+    def __init__(self, format_: Format) -> None:
+        self.encoder = format_.frames
         self.texts: list[bytes] = []
         self.held_bytes = 0
         self.is_stuck = False
@@ -44,8 +44,8 @@ class Wire:
         self.closed_with: tuple[int, str] | None = None
         self.is_paused = False
 
-    def send(self, text: bytes) -> None:
-        self.send_bytes(encode_text_frame(text), 1)
+    def send(self, message: bytes) -> None:
+        self.send_bytes(self.encoder.encode_message(message), 1)
 
     def send_bytes(self, buffer: bytes, messages: int) -> int:
         assert self.closed_with is None
@@ -108,11 +108,16 @@ def make_gateway(store=None, application=None, hub_options=None, **limits) -> Na
 class Peer:
     """Sends messages to a session and takes its answers."""
 
+    spoken = "json"
+    """The format of new peers."""
+
     def __init__(self, gateway: NativeGateway) -> None:
-        self.wire = Wire()
+        self.translation = TRANSLATIONS[Peer.spoken]
+        format_ = find_format(self.translation.subprotocol)
+        self.wire = Wire(format_)
         self.gateway = gateway
         self.now_s = gateway.now()
-        self.session = gateway.begin(self.wire)
+        self.session = gateway.begin(self.wire, format_)
         self._taken = 0
         self._next_id = 0
 
@@ -126,10 +131,14 @@ class Peer:
     def send_text(self, text: str | bytes) -> None:
         self.session.receive(text, self.now_s)
 
+    def say(self, **message: Any) -> None:
+        """Send a message as it stands here."""
+        self.send_text(self.translation.write(message))
+
     def send(self, op: str, **members: Any) -> int:
         self._next_id += 1
         members = {"op": op, "id": self._next_id, **members}
-        self.send_text(json.dumps(members))
+        self.send_text(self.translation.write(members))
         return self._next_id
 
     async def ask(self, op: str, **members: Any) -> dict[str, Any]:
@@ -142,7 +151,7 @@ class Peer:
 
     @property
     def all(self) -> list[dict[str, Any]]:
-        return [json.loads(text) for text in self.wire.texts]
+        return [self.translation.read(text) for text in self.wire.texts]
 
     def take(self, op: str | None = None) -> list[dict[str, Any]]:
         """What came since the last call."""

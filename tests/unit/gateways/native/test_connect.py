@@ -2,12 +2,11 @@
 
 import asyncio
 import gc
-import json
 
 import pytest
 
 from longwire.gateways.native.codes import may_reconnect
-from longwire.gateways.native.gateway import choose_subprotocol
+from longwire.gateways.native.formats.choice import choose_subprotocol
 from longwire.gateways.native.session import SessionState
 from longwire.websocket.handshake import HandshakeError
 from tests.unit.gateways.native.peer import Application, Peer, make_gateway, settle
@@ -31,6 +30,7 @@ async def test_connect_announces_version_and_limits():
         "producer_in_flight": 64,
         "history_entries": 1000,
         "producer_state_s": 604800,
+        "key_bytes": 256,
     }
     assert peer.session.client == "test/1"
     assert gateway.connection_count == gateway.connections_total == 1
@@ -77,7 +77,7 @@ async def test_other_version_is_refused_and_closes():
 )
 async def test_anything_before_connect_is_refused_and_closes(message):
     peer = Peer(make_gateway())
-    peer.send_text(json.dumps(message))
+    peer.say(**message)
     await settle()
     (error,) = peer.of("error")
     assert (error["code"], error["id"]) == ("not_connected", 1)
@@ -131,6 +131,7 @@ async def test_client_that_does_not_connect_in_time_is_closed():
 # -- malformed messages -----------------------------------------------------------------------
 
 
+@pytest.mark.formats("json")
 @pytest.mark.parametrize(
     ("text", "code", "request_id", "pieces"),
     [
@@ -174,10 +175,10 @@ async def test_client_that_does_not_connect_in_time_is_closed():
             ["batch[1]", "only"],
         ),
         (
-            '{"op":"publish","id":1,"stream":"s","batch":[{"data":1,"key":"k"}]}',
+            '{"op":"publish","id":1,"stream":"s","batch":[{"data":1,"name":"k"}]}',
             "bad_message",
             1,
-            ["`key`", "batch"],
+            ["`name`", "batch"],
         ),
         ('{"op":"publish","id":1,"stream":"s","base64":"AA"}', "bad_message", 1, ["base64"]),
         ('{"op":"publish","id":1,"stream":"s","base64":"A A="}', "bad_message", 1, ["base64"]),
@@ -232,6 +233,7 @@ async def test_deeply_nested_message_is_answered():
     assert peer.of("error")[0]["code"] in ("bad_message", "bad_json")
 
 
+@pytest.mark.formats("json")
 async def test_binary_message_is_refused():
     peer = await Peer.connected(make_gateway())
     peer.send_text(b'{"op":"ping","id":4}')
@@ -276,7 +278,7 @@ def beat(peer, seconds):
 async def test_silent_server_sends_heartbeats_within_the_interval():
     peer = await Peer.connected(make_gateway(heartbeat_s=20))
     beat(peer, 20.5)
-    peer.send_text('{"op":"pong"}')
+    peer.say(op="pong")
     assert peer.take("ping") == [{"op": "ping"}]
     beat(peer, 20)
     assert len(peer.take("ping")) == 2
@@ -311,7 +313,7 @@ async def test_any_sign_of_life_keeps_a_connection(sign):
     for _ in range(20):
         beat(peer, 29)
         if sign == "message":
-            peer.send_text('{"op":"pong"}')
+            peer.say(op="pong")
         else:
             peer.wire.heard = True
     assert peer.wire.closed_with is None
@@ -326,7 +328,7 @@ async def test_heartbeats_can_be_turned_off():
 async def test_ping_is_answered_with_its_id():
     peer = await Peer.connected(make_gateway())
     assert await peer.ask("ping") == {"op": "pong", "id": 2}
-    peer.send_text('{"op":"ping"}')
+    peer.say(op="ping")
     assert peer.all[-1] == {"op": "pong"}
 
 

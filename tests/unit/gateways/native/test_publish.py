@@ -38,6 +38,7 @@ async def test_publish_is_acknowledged_with_its_position():
     assert int(position[:16]) == 1
 
 
+@pytest.mark.formats("json")
 async def test_payload_bytes_are_stored_as_they_stand_in_the_message():
     peer = await Peer.connected(make_gateway())
     texts = ["1.50", '{ "a" :\t[1,  2] }', '"\\u00e9\\n"', '"é"', "null", "1e400", "-0.0"]
@@ -226,7 +227,7 @@ async def test_client_that_does_not_read_its_answers_is_not_read_from():
     while not peer.wire.is_paused:
         await peer.ask("ping")
         sent += 1
-        assert sent < 100
+        assert sent < 400
     assert peer.wire.held_bytes < 1100
     peer.wire.is_stuck, peer.wire.held_bytes = False, 0
     peer.session.drained()
@@ -255,6 +256,7 @@ async def test_stuck_client_is_given_up_in_the_end():
     peer.wire.is_stuck = True
     while not peer.wire.is_paused:
         await peer.ask("ping")
-    for n in range(1, 8):
-        peer.session.handle_deadline(peer.now_s + 10 * n)
+    while peer.session.deadline is not None:
+        assert peer.session.deadline < peer.now_s + 100
+        peer.session.handle_deadline(peer.session.deadline)
     assert peer.wire.closed_with[0] == 4001

@@ -180,6 +180,7 @@ async def test_store_that_fails_is_named():
 # -- entries ----------------------------------------------------------------------------------
 
 
+@pytest.mark.formats("json")
 @pytest.mark.parametrize(
     ("stream", "payload"),
     [

@@ -1,0 +1,168 @@
+"""``longwire.v1.json``: each message is one JSON object, in a text message."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import Any
+
+import msgspec
+
+from longwire.gateways.native.formats.format import FrameEncoder, JsonText
+from longwire.gateways.native.requests import OPS, BadMessageError, JsonRequest, Request
+from longwire.streams.entry import Entry, is_json
+from longwire.streams.errors import StreamError
+from longwire.streams.position import Position
+from longwire.websocket.frames import TEXT
+
+__all__ = ["JSON_FORMAT", "BadJsonError", "JsonFormat"]
+
+
+class BadJsonError(StreamError):
+    """The message is not JSON."""
+
+    code = "bad_json"
+
+
+class _Envelope(msgspec.Struct):
+    """As much of a faulty message as can be told."""
+
+    id: Any = None
+    op: Any = None
+
+
+def _encode_special(value: object) -> object:
+    if isinstance(value, JsonText):
+        return msgspec.Raw(value.text)
+    raise TypeError(f"{type(value).__name__} is not written as JSON")
+
+
+_decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(JsonRequest)
+_envelope_decoder = msgspec.json.Decoder(_Envelope)
+_encode = msgspec.json.Encoder(enc_hook=_encode_special).encode
+
+
+@lru_cache(maxsize=4096)
+def _quote(text: str) -> bytes:
+    """Text as a JSON string. Names of busy streams are few."""
+    return json.dumps(text, ensure_ascii=False).encode()
+
+
+@lru_cache(maxsize=256)
+def _is_json(content_type: str) -> bool:
+    return is_json(content_type)
+
+
+class JsonFormat:
+    """See :class:`~longwire.gateways.native.formats.format.Format`."""
+
+    subprotocol = "longwire.v1.json"
+    opcode = TEXT
+
+    def __init__(self) -> None:
+        self.frames = FrameEncoder(self)
+
+    # -- reading --------------------------------------------------------------------------------
+
+    def decode(self, message: str | bytes) -> Request:
+        if not isinstance(message, str):
+            raise BadMessageError(
+                f"a binary message came; with {self.subprotocol} every message is text"
+            )
+        try:
+            request: Request = _decoder.decode(message)
+        except msgspec.ValidationError as error:
+            raise BadMessageError(_explain(message, str(error))) from None
+        except msgspec.DecodeError as error:
+            raise BadJsonError(_explain_syntax(message, str(error))) from None
+        except RecursionError:
+            raise BadMessageError("the message nests too deeply") from None
+        return request
+
+    def read_id(self, message: str | bytes) -> int | None:
+        try:
+            value = _envelope_decoder.decode(message).id
+        except (msgspec.DecodeError, RecursionError):
+            return None
+        is_id = isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**53
+        return value if is_id else None
+
+    # -- writing --------------------------------------------------------------------------------
+
+    def answer(self, op: str, request_id: int | None, members: Mapping[str, Any]) -> bytes:
+        head: dict[str, Any] = {"op": op}
+        if request_id is not None:
+            head["id"] = request_id
+        head.update(members)
+        return _encode(head)
+
+    def entry(self, stream: str, entry: Entry) -> bytes:
+        # The members stand in the order that docs/protocol.md, 5.2 promises.
+        return b"".join(
+            (b'{"op":"entry","stream":', _quote(stream), b",", *_entry_members(entry), b"}")
+        )
+
+    def history(
+        self,
+        request_id: int,
+        stream: str,
+        entries: Sequence[Entry],
+        has_more: bool,
+        tail: Position,
+    ) -> bytes:
+        items = [b"{" + b"".join(_entry_members(entry)) + b"}" for entry in entries]
+        return b"".join(
+            (
+                b'{"op":"history","id":%d,"stream":' % request_id,
+                _quote(stream),
+                b',"entries":[',
+                b",".join(items),
+                b'],"more":',
+                b"true" if has_more else b"false",
+                b',"tail":"%s"}' % str(tail).encode(),
+            )
+        )
+
+
+def _entry_members(entry: Entry) -> tuple[bytes, ...]:
+    key = b'"key":%s,' % _quote(entry.key) if entry.key else b""
+    head = b'"after":"%s","position":"%s","time":%d,%s' % (
+        str(entry.previous).encode(),
+        str(entry.position).encode(),
+        entry.time_ms,
+        key,
+    )
+    if entry.is_erased:
+        return head, b'"erased":true'
+    if _is_json(entry.content_type):
+        return head, b'"data":', entry.payload
+    return head, b'"base64":"', base64.b64encode(entry.payload), b'"'
+
+
+def _explain(message: str, problem: str) -> str:
+    """Say of a message of the wrong shape what would be right."""
+    try:
+        op = _envelope_decoder.decode(message).op
+    except (msgspec.DecodeError, RecursionError):
+        return f"a message is a JSON object: {problem}"
+    if op not in OPS:
+        what = "no op" if op is None else f"the unknown op {json.dumps(op)[:80]}"
+        return f"the message has {what}; known are {', '.join(OPS)}"
+    return f"{op}: {problem}"
+
+
+def _explain_syntax(message: str, problem: str) -> str:
+    def refuse(constant: str) -> None:
+        raise ValueError
+
+    try:
+        json.loads(message, parse_constant=refuse)
+    except (ValueError, RecursionError):
+        return problem
+    # The one thing that is JSON to other parsers.
+    return "a string holds an escape of half a surrogate pair, which is no Unicode text"
+
+
+JSON_FORMAT = JsonFormat()
