@@ -72,21 +72,28 @@ class DiskJournal:
     async def open(self) -> Kept:
         loop = asyncio.get_running_loop()
         try:
-            return await loop.run_in_executor(self._thread, self._open)
-        except sqlite3.Error as error:
-            self._release()
+            return await loop.run_in_executor(self._thread, self._open_or_release)
+        except (sqlite3.Error, OSError) as error:
             raise ClientError(
                 "outbox_unusable", f"the outbox {self._path} cannot be used: {error}"
             ) from error
+
+    def _open_or_release(self) -> Kept:
+        try:
+            return self._open()
+        except BaseException:
+            self._release()
+            self._thread.shutdown(wait=False)
+            raise
 
     def _open(self) -> Kept:
         self._path.parent.mkdir(parents=True, exist_ok=True)
         self._acquire()
         connection = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
         self._connection = connection
-        connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
-        self._prepare(connection)
+        self._prepare(connection)  # first, so that a file of others is left as it is
+        connection.execute("PRAGMA journal_mode = WAL")
         return self._read(connection)
 
     def _acquire(self) -> None:
