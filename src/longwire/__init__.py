@@ -26,8 +26,9 @@ if TYPE_CHECKING:
     from longwire.client.client import Client
     from longwire.client.errors import ClientError
     from longwire.client.sync import SyncClient
-    from longwire.hub.errors import PublishRefused
+    from longwire.hub.errors import CallRefused, PublishRefused
     from longwire.server.app import App
+    from longwire.server.calls import Call
     from longwire.server.errors import HttpError
     from longwire.server.permissions import Access
     from longwire.server.publication import Publication
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
 __all__ = [
     "Access",
     "App",
+    "Call",
+    "CallRefused",
     "Callbacks",
     "Client",
     "ClientError",
@@ -81,6 +84,8 @@ _LOADED_LATER = {
     "ClientError": "longwire.client.errors",
     "HttpError": "longwire.server.errors",
     "Publication": "longwire.server.publication",
+    "Call": "longwire.server.calls",
+    "CallRefused": "longwire.hub.errors",
     "PublishRefused": "longwire.hub.errors",
     "Request": "longwire.server.request",
     "Response": "longwire.server.response",

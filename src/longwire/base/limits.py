@@ -336,6 +336,15 @@ class NativeLimits:
     key_bytes_max: int = 256
     """Length of the key of an entry, bytes."""
 
+    calls_in_flight_max: int = 64
+    """Calls of one connection without an answer."""
+
+    call_timeout_s: float = 30.0
+    """Longest time for a call, seconds; clients may ask for less."""
+
+    has_inboxes: bool = True
+    """Whether each connection of a known user is subscribed to his inbox by itself."""
+
     token_bytes_max: int = 8 * KIB
     """Length of a token, bytes. Precedent: common limits of header fields."""
 

@@ -7,10 +7,13 @@ from longwire.streams.errors import StreamError
 __all__ = [
     "AlreadySubscribedError",
     "ApplicationError",
+    "BadArgumentsError",
+    "CallRefused",
     "NotSubscribedError",
     "PermissionDeniedError",
     "PublishRefused",
     "SubscriptionLimitError",
+    "UnknownMethodError",
 ]
 
 
@@ -40,6 +43,33 @@ class PermissionDeniedError(StreamError):
         super().__init__(
             f'you are not allowed to {verb} the stream "{stream}"', action=action, stream=stream
         )
+
+
+class UnknownMethodError(StreamError):
+    """Nothing answers calls of this name."""
+
+    code = "unknown_method"
+
+    def __init__(self, method: str) -> None:
+        super().__init__(f"nothing answers calls of {method[:128]!r} here")
+
+
+class BadArgumentsError(StreamError):
+    """The data of a call is not what the method takes."""
+
+    code = "bad_arguments"
+
+
+class CallRefused(StreamError):
+    """Raised by a method: the application does not do this.
+
+    The message is a sentence for the client, ``reason`` a code of the application's own.
+    """
+
+    code = "call_refused"
+
+    def __init__(self, message: str, reason: str | None = None) -> None:
+        super().__init__(message, **({} if reason is None else {"reason": reason}))
 
 
 class AlreadySubscribedError(StreamError):

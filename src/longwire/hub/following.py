@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from longwire.hub.channel import Channel
+from longwire.hub.creations import CREATED
 from longwire.hub.readers import Readers
 from longwire.streams.entry import Entry
 from longwire.streams.position import START, Position
@@ -20,14 +21,18 @@ class Follower:
         channels: Mapping[str, Channel],
         readers: Readers,
         mark_dirty: Callable[[Channel], None],
+        on_created: Callable[[Sequence[Entry]], None],
     ) -> None:
         self._channels = channels
         self._readers = readers
         self._mark_dirty = mark_dirty
+        self._on_created = on_created
 
     def appended(
         self, stream: str, entries: Sequence[Entry], tail: Position, is_closed: bool
     ) -> None:
+        if stream == CREATED:
+            self._on_created(entries)
         channel = self._channels.get(stream)
         if channel is None:
             return

@@ -15,6 +15,7 @@ from longwire.base.errors import StoreError
 from longwire.base.limits import HubLimits, StreamLimits
 from longwire.hub.channel import Channel
 from longwire.hub.counters import HubCounters
+from longwire.hub.creations import Creations
 from longwire.hub.errors import SubscriptionLimitError
 from longwire.hub.following import Follower
 from longwire.hub.policy import AllowAll, Policy
@@ -75,8 +76,12 @@ class Hub:
             settings_for,
             self._stored,
         )
-        self._follower = Follower(self._channels, self._readers, self._mark_dirty)
+        self.creations = Creations(store)
+        self._follower = Follower(
+            self._channels, self._readers, self._mark_dirty, self.creations.noted
+        )
         store.listen(self._follower)
+        self._tasks: set[asyncio.Task[None]] = set()
         self._maintenance: asyncio.Task[None] | None = None
 
     @property
@@ -110,6 +115,8 @@ class Hub:
             await asyncio.sleep(EXPIRE_INTERVAL_S)
             try:
                 await self.store.expire()
+                if self.store.is_shared:
+                    await self.creations.look_again()
             except Exception:
                 self.counters.store_failures += 1
                 logger.exception("the store failed to expire what is old")
@@ -176,6 +183,10 @@ class Hub:
         # process's own appends are not in.
         if not self.store.is_shared:
             self._follower.appended(stream, appended.entries, appended.tail, appended.is_closed)
+        if appended.entries and appended.entries[0].position.offset == 1:
+            task = asyncio.get_running_loop().create_task(self.creations.created_here(stream))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
 
     # -- subscribing ----------------------------------------------------------------------------
 

@@ -6,12 +6,12 @@ import inspect
 from collections.abc import Awaitable, Callable
 from typing import Literal, Protocol, TypeAlias
 
-from longwire.hub.errors import PermissionDeniedError
+from longwire.hub.errors import PermissionDeniedError, UnknownMethodError
 from longwire.identity.principal import ANONYMOUS, Principal
 
 __all__ = ["Action", "AllowAll", "Policy", "PublishHook", "demand"]
 
-Action: TypeAlias = Literal["read", "publish"]
+Action: TypeAlias = Literal["read", "publish", "presence"]
 
 PublishHook: TypeAlias = Callable[
     [Principal, str, list[bytes], str], "list[bytes] | Awaitable[list[bytes]]"
@@ -31,6 +31,12 @@ class Policy(Protocol):
     async def authenticate(self, token: str | None) -> Principal | None:
         """Tell who a client is by its token; ``None`` refuses it."""
 
+    async def call(self, principal: Principal, method: str, data: bytes | None) -> bytes | None:
+        """Call a function of the application, with JSON and for JSON.
+
+        Raises ``UnknownMethodError``, ``BadArgumentsError``, ``CallRefused``.
+        """
+
     def may(self, principal: Principal, action: Action, stream: str) -> bool | Awaitable[bool]:
         """Tell whether ``principal`` may do ``action`` on ``stream``."""
 
@@ -42,6 +48,9 @@ class AllowAll:
 
     async def authenticate(self, token: str | None) -> Principal | None:
         return ANONYMOUS if token is None else None
+
+    async def call(self, principal: Principal, method: str, data: bytes | None) -> bytes | None:
+        raise UnknownMethodError(method)
 
     def may(self, principal: Principal, action: Action, stream: str) -> bool:
         return True

@@ -105,14 +105,16 @@ class Attachment:
         self.blocked: list[Subscription] = []
         self._opening: set[str] | None = None
 
-    async def open(self, stream: str, start: Start) -> Subscription:
+    async def open(
+        self, stream: str, start: Start, *, is_reserved_allowed: bool = False
+    ) -> Subscription:
         """Find the place of a new subscription; nothing is delivered before its ``begin``.
 
         Raises ``StreamNameError``, ``AlreadySubscribedError``, ``SubscriptionLimitError``,
         ``StoreUnavailableError``. Cancelled, there is no subscription. If the connection is gone
         meanwhile, the subscription has ended already.
         """
-        check_stream_name(stream)
+        check_stream_name(stream, is_reserved_allowed=is_reserved_allowed)
         opening = self._opening = self._opening or set()
         if stream in self.subscriptions or stream in opening:
             raise AlreadySubscribedError(stream)

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
 
 from longwire.base.errors import ConfigError, LongwireError
+from longwire.gateways.native.inbox import inbox_of
 from longwire.identity.principal import Principal
+from longwire.server.calls import CallHandler, Calls
 from longwire.server.patterns import StreamPattern
 from longwire.server.permissions import Access, Action, Permissions, PermitRule
 from longwire.server.publication import Publication, PublishHook
@@ -73,6 +75,7 @@ _Route = TypeVar("_Route", bound=RouteHandler)
 _Socket = TypeVar("_Socket", bound=WebSocketHandler)
 _Rule = TypeVar("_Rule", bound=PermitRule)
 _Hook = TypeVar("_Hook", bound=PublishHook)
+_Method = TypeVar("_Method", bound=CallHandler)
 _Authenticator = TypeVar("_Authenticator", bound=Authenticator)
 _Lifespan = TypeVar("_Lifespan", bound=LifespanHook)
 
@@ -116,6 +119,7 @@ class App:
         self.settings = settings
         self.permissions = Permissions()
         self.routes: Router[RouteHandler, SocketRoute] = Router()
+        self.calls = Calls()
         self.publish_hooks: list[tuple[StreamPattern, PublishHook]] = []
         self.authenticator: Authenticator | None = None
         self.start_hooks: list[LifespanHook] = []
@@ -196,6 +200,21 @@ class App:
 
         return register
 
+    def call(self, method: str) -> Callable[[_Method], _Method]:
+        """Let clients call the function below by the name ``method``.
+
+        Its argument is the data of the call, checked against its annotation (a ``msgspec.Struct``,
+        a dataclass, ``dict[str, int]`` …); before it, it may take a ``longwire.Call`` that says who
+        calls. What it returns is the result. It refuses by raising ``longwire.CallRefused``. Raises
+        :exc:`~longwire.base.errors.ConfigError` for a name that is taken.
+        """
+
+        def register(handler: _Method) -> _Method:
+            self.calls.add(method, handler)
+            return handler
+
+        return register
+
     def on_start(self, hook: _Lifespan) -> _Lifespan:
         """Run the function below before the first request."""
         self.start_hooks.append(hook)
@@ -217,6 +236,13 @@ class App:
         when the application is not being served. Cancelled, it may or may not have been stored.
         """
         return await self.service.publish(stream, data, content_type)
+
+    async def send_to_user(
+        self, user: str, data: Any, *, content_type: str | None = None
+    ) -> Appended:
+        """Send to one user, on all devices, now or when he comes back: publish to his inbox, which
+        every connection of his is subscribed to by itself. As ``publish`` otherwise."""
+        return await self.service.publish(inbox_of(user), data, content_type)
 
     async def erase(self, stream: str, position: Position) -> bool:
         """Remove the payload of the entry at a position for good; its place in the stream stays, so

@@ -37,6 +37,10 @@ class AppPolicy:
             return answer
         return Principal(answer)
 
+    async def call(self, principal: Principal, method: str, data: bytes | None) -> bytes | None:
+        """Call a method of the application."""
+        return await self._app.calls.call(principal, method, data)
+
     def may(self, principal: Principal, action: Action, stream: str) -> bool | Awaitable[bool]:
         """Ask the permissions."""
         return self._app.permissions.may(principal, action, stream)

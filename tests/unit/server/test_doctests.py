@@ -9,7 +9,7 @@ import pytest
 
 
 @pytest.mark.parametrize(
-    "name", ["longwire.server.app", "longwire.server.patterns", "longwire.identity.origins"]
+    "name", ["longwire.server.app", "longwire.streams.pattern", "longwire.identity.origins"]
 )
 def test_examples_in_docstrings_run(name: str) -> None:
     results = doctest.testmod(importlib.import_module(name))

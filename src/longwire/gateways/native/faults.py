@@ -7,6 +7,8 @@ from longwire.streams.errors import StreamError
 __all__ = [
     "AlreadyConnectedError",
     "BadVersionError",
+    "CallFlightError",
+    "CallTimeoutError",
     "ForeignTokenError",
     "InFlightError",
     "InternalError",
@@ -77,6 +79,30 @@ class InFlightError(StreamError):
     def __init__(self, whose: str, limit: int) -> None:
         super().__init__(
             f"{whose} has {limit} publishes without an answer, which is the limit", limit=limit
+        )
+
+
+class CallFlightError(StreamError):
+    """Too many calls without an answer."""
+
+    code = "too_many_in_flight"
+    is_retryable = True
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(
+            f"this connection has {limit} calls without an answer, which is the limit", limit=limit
+        )
+
+
+class CallTimeoutError(StreamError):
+    """No result in time."""
+
+    code = "call_timeout"
+    is_retryable = True
+
+    def __init__(self, method: str, timeout_s: float) -> None:
+        super().__init__(
+            f"{method} had no result within {timeout_s:g} s; whether it took effect is not known"
         )
 
 

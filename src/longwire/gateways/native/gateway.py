@@ -66,6 +66,8 @@ class NativeGateway:
             "history_entries": self.limits.history_entries_max,
             "producer_state_s": int(producer_state_s),
             "key_bytes": self.limits.key_bytes_max,
+            "calls_in_flight": self.limits.calls_in_flight_max,
+            "call_timeout_s": self.limits.call_timeout_s,
         }
 
     @property

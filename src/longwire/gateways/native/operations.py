@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from msgspec import UNSET
 
-from longwire.gateways.native import publishing, reading
+from longwire.gateways.native import calling, publishing, reading
 from longwire.gateways.native.codes import NativeCloseCode
 from longwire.gateways.native.faults import (
     AlreadyConnectedError,
@@ -21,13 +21,16 @@ from longwire.gateways.native.faults import (
     NotConnectedError,
     UnauthorizedError,
 )
+from longwire.gateways.native.inbox import open_inbox, read_inbox_place
 from longwire.gateways.native.requests import (
     CLIENT_BYTES_MAX,
     Authenticate,
     BadMessageError,
+    BinaryCall,
     BinaryPublish,
     Connect,
     History,
+    JsonCall,
     JsonPublish,
     Ping,
     Pong,
@@ -77,6 +80,7 @@ async def _connect(gateway: NativeGateway, session: NativeSession, request: Conn
         session.refuse(request.id, BadVersionError(request.version, [PROTOCOL_VERSION]))
         session.end(NativeCloseCode.BAD_VERSION, f"version {request.version} is not spoken")
         return
+    inbox_start = read_inbox_place(request)
     principal = await gateway.hub.policy.authenticate(token)
     if not session.is_new():
         return  # the connection has ended, or the server goes away
@@ -84,6 +88,11 @@ async def _connect(gateway: NativeGateway, session: NativeSession, request: Conn
         session.refuse(request.id, UnauthorizedError(token is not None))
         session.end(NativeCloseCode.UNAUTHORIZED, "unauthorized")
         return
+    inbox, members = None, _describe(principal)
+    if gateway.limits.has_inboxes and not principal.is_anonymous:
+        inbox, members["inbox"] = await open_inbox(session, principal, request, inbox_start)
+        if not session.is_new():
+            return
     session.open(principal, client, gateway.now())
     session.reply(
         "connected",
@@ -92,9 +101,11 @@ async def _connect(gateway: NativeGateway, session: NativeSession, request: Conn
         connection=session.name,
         server=gateway.server,
         heartbeat_s=gateway.limits.heartbeat_s,
-        **_describe(principal),
+        **members,
         limits=gateway.announced_limits,
     )
+    if inbox is not None:
+        inbox.begin()
 
 
 async def _authenticate(
@@ -137,9 +148,11 @@ def _check_length(member: str, value: str, bytes_max: int) -> None:
 
 _HANDLERS: dict[type, Handler] = {
     Authenticate: _authenticate,
+    BinaryCall: calling.call,
     BinaryPublish: publishing.publish,
     Connect: _connect,
     History: reading.history,
+    JsonCall: calling.call,
     JsonPublish: publishing.publish,
     Ping: _ping,
     Pong: _pong,

@@ -5,7 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from msgspec import UNSET
+
 from longwire.gateways.native.formats.format import error_members
+from longwire.gateways.native.inbox import check_readable_name
+from longwire.gateways.native.members import subscribed_members
+from longwire.gateways.native.patterns import subscribe_pattern, unsubscribe_pattern
 from longwire.gateways.native.requests import (
     BadMessageError,
     History,
@@ -21,8 +26,6 @@ from longwire.hub.errors import NotSubscribedError, PermissionDeniedError
 from longwire.hub.policy import demand
 from longwire.hub.subscription import Subscription
 from longwire.streams.errors import PositionRefusedError, StreamError
-from longwire.streams.name import check_stream_name
-from longwire.streams.position import Position
 from longwire.streams.verdict import Start, Verdict
 
 if TYPE_CHECKING:
@@ -32,11 +35,19 @@ __all__ = ["end_forbidden", "history", "resume", "subscribe", "unsubscribe"]
 
 
 async def subscribe(gateway: NativeGateway, session: NativeSession, request: Subscribe) -> None:
-    """Read one stream."""
-    stream = check_stream_name(request.stream)
+    """Read one stream, or all that match a pattern."""
+    if request.pattern is not UNSET:
+        await subscribe_pattern(gateway, session, request)
+        return
+    if request.stream is UNSET:
+        raise BadMessageError("subscribe: stream or pattern is missing")
+    if request.positions is not UNSET:
+        raise BadMessageError("subscribe: positions come with a pattern; a stream has position")
+    stream = check_readable_name(session, request.stream)
     start = read_start(request)
     subscription = await _open(gateway, session, stream, start)
-    session.reply("subscribed", request.id, **_subscribed_members(request, start, subscription))
+    members = subscribed_members(stream, start, _held(request), subscription.verdict)
+    session.reply("subscribed", request.id, **members)
     subscription.begin()
 
 
@@ -48,7 +59,10 @@ async def resume(gateway: NativeGateway, session: NativeSession, request: Resume
             f"resume: {len(request.streams)} streams are named, at most {limit} may be"
         )
     # Whatever is malformed refuses the whole message, before anything is done.
-    starts = [(check_stream_name(wanted.stream), read_start(wanted)) for wanted in request.streams]
+    starts = [
+        (check_readable_name(session, wanted.stream), read_start(wanted))
+        for wanted in request.streams
+    ]
     answers: list[Mapping[str, Any]] = []
     opened: list[Subscription] = []
     for wanted, (stream, start) in zip(request.streams, starts, strict=True):
@@ -59,25 +73,31 @@ async def resume(gateway: NativeGateway, session: NativeSession, request: Resume
             gateway.count_error(error.code)
             continue
         opened.append(subscription)
-        answers.append(_subscribed_members(wanted, start, subscription))
+        answers.append(subscribed_members(stream, start, _held(wanted), subscription.verdict))
     session.reply("resumed", request.id, streams=answers)
     for subscription in opened:
         subscription.begin()
 
 
 def unsubscribe(gateway: NativeGateway, session: NativeSession, request: Unsubscribe) -> None:
-    """Read a stream no longer."""
-    stream = check_stream_name(request.stream)
+    """Read a stream, or what matches a pattern, no longer."""
+    if request.pattern is not UNSET:
+        unsubscribe_pattern(session, request)
+        return
+    if request.stream is UNSET:
+        raise BadMessageError("unsubscribe: stream or pattern is missing")
+    stream = check_readable_name(session, request.stream)
     subscription = session.attachment.subscriptions.get(stream)
     if subscription is None:
         raise NotSubscribedError(stream)
-    subscription.end()
+    if session.patterns is None or not session.patterns.release(stream):
+        subscription.end()
     session.reply("unsubscribed", request.id, stream=stream, position=str(subscription.position))
 
 
 async def history(gateway: NativeGateway, session: NativeSession, request: History) -> None:
     """Read a page of the past."""
-    stream = check_stream_name(request.stream)
+    stream = check_readable_name(session, request.stream)
     after, before = read_history_place(request)
     limit = gateway.limits.history_entries_max
     if request.limit > limit:
@@ -110,29 +130,16 @@ async def _open(
     gateway: NativeGateway, session: NativeSession, stream: str, start: Start
 ) -> Subscription:
     await _demand_read(gateway, session, stream)
-    return await session.attachment.open(stream, start)
+    return await session.attachment.open(stream, start, is_reserved_allowed=True)
 
 
 async def _demand_read(gateway: NativeGateway, session: NativeSession, stream: str) -> None:
+    if stream.startswith("$"):
+        return  # the own inbox, or the name would not have been taken
     waiting = demand(gateway.hub.policy, session.principal, "read", stream)
     if waiting is not None:
         await waiting
 
 
-def _subscribed_members(
-    request: Subscribe | ResumedStream, start: Start, subscription: Subscription
-) -> dict[str, Any]:
-    verdict = subscription.verdict
-    members: dict[str, Any] = {
-        "stream": request.stream,
-        "position": str(verdict.resume),
-        "tail": str(verdict.tail),
-    }
-    if isinstance(start, Position):
-        members["recovered"] = verdict.reason is None
-        if verdict.reason is not None:
-            members["reason"] = verdict.reason.value
-            members["held"] = request.position
-    if verdict.is_closed:
-        members["closed"] = True
-    return members
+def _held(request: Subscribe | ResumedStream) -> str | None:
+    return None if request.position is UNSET else request.position

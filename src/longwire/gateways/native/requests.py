@@ -22,13 +22,17 @@ from longwire.streams.verdict import Last, Start, StartAt
 
 __all__ = [
     "CLIENT_BYTES_MAX",
+    "METHOD_BYTES_MAX",
     "OPS",
     "Authenticate",
     "BadMessageError",
+    "BinaryCall",
     "BinaryPublish",
     "BinaryRequest",
+    "CallRequest",
     "Connect",
     "History",
+    "JsonCall",
     "JsonPublish",
     "JsonRequest",
     "Ping",
@@ -43,12 +47,14 @@ __all__ = [
     "read_condition",
     "read_durability",
     "read_history_place",
+    "read_json",
     "read_producer",
     "read_start",
 ]
 
 PRODUCER_ID_BYTES_MAX = 128
 CLIENT_BYTES_MAX = 256
+METHOD_BYTES_MAX = 128
 LAST_ENTRIES_MAX = 1_000_000
 
 Id: TypeAlias = Annotated[int, Meta(ge=0, le=2**53 - 1)]
@@ -72,6 +78,7 @@ OPS = (
     "resume",
     "publish",
     "history",
+    "call",
     "ping",
     "pong",
 )
@@ -86,6 +93,7 @@ class Connect(_Request, tag="connect", frozen=True):
     version: int
     token: Optional[str] = UNSET
     client: Optional[str] = UNSET
+    inbox: Optional[str] = UNSET
 
 
 class Authenticate(_Request, tag="authenticate", frozen=True):
@@ -102,9 +110,11 @@ StartMember: TypeAlias = Literal["tail", "earliest"] | _LastEntries
 
 class Subscribe(_Request, tag="subscribe", frozen=True):
     id: Id
-    stream: str
+    stream: Optional[str] = UNSET
     position: Optional[str] = UNSET
     start: Optional[StartMember] = UNSET
+    pattern: Optional[str] = UNSET
+    positions: Optional[dict[str, str]] = UNSET
 
 
 class ResumedStream(Struct, forbid_unknown_fields=True, frozen=True):
@@ -122,7 +132,8 @@ class Resume(_Request, tag="resume", frozen=True):
 
 class Unsubscribe(_Request, tag="unsubscribe", frozen=True):
     id: Id
-    stream: str
+    stream: Optional[str] = UNSET
+    pattern: Optional[str] = UNSET
 
 
 class _JsonItem(Struct, forbid_unknown_fields=True, frozen=True):
@@ -171,6 +182,23 @@ class History(_Request, tag="history", frozen=True):
     limit: Annotated[int, Meta(ge=1)] = 50
 
 
+class _Call(_Request, frozen=True, kw_only=True):
+    id: Id
+    method: str
+    timeout_s: Optional[float] = UNSET
+
+
+class JsonCall(_Call, tag="call", frozen=True, kw_only=True):
+    data: Optional[Raw] = UNSET
+
+
+class BinaryCall(_Call, tag="call", frozen=True, kw_only=True):
+    data: Optional[bytes] = UNSET
+
+
+CallRequest: TypeAlias = JsonCall | BinaryCall
+
+
 class Ping(_Request, tag="ping", frozen=True):
     id: Optional[Id] = UNSET
 
@@ -182,11 +210,11 @@ class Pong(_Request, tag="pong", frozen=True):
 _Common: TypeAlias = (
     Connect | Authenticate | Subscribe | Unsubscribe | Resume | History | Ping | Pong
 )
-JsonRequest: TypeAlias = _Common | JsonPublish
+JsonRequest: TypeAlias = _Common | JsonPublish | JsonCall
 """What comes as JSON."""
-BinaryRequest: TypeAlias = _Common | BinaryPublish
+BinaryRequest: TypeAlias = _Common | BinaryPublish | BinaryCall
 """What comes in the binary formats: payloads are bytes there."""
-Request: TypeAlias = _Common | JsonPublish | BinaryPublish
+Request: TypeAlias = _Common | JsonPublish | BinaryPublish | JsonCall | BinaryCall
 
 
 # -- what the members mean ----------------------------------------------------------------------
@@ -222,6 +250,15 @@ def read_condition(request: PublishRequest) -> Position | None:
 def read_durability(request: PublishRequest) -> Durability:
     """How safely a publish wants to be kept at least."""
     return Durability.MEMORY if request.durability is UNSET else Durability(request.durability)
+
+
+def read_json(value: Raw | bytes | UnsetType, depth_max: int, where: str) -> bytes | None:
+    """``data`` that is JSON in every format: its text."""
+    if value is UNSET:
+        return None
+    text = bytes(value)
+    _check(check_json_depth if isinstance(value, Raw) else check_json, text, depth_max, where)
+    return text
 
 
 def read_producer(request: PublishRequest) -> ProducerStamp | None:

@@ -25,6 +25,7 @@ from longwire.streams.errors import StreamError
 
 if TYPE_CHECKING:
     from longwire.gateways.native.gateway import NativeGateway
+    from longwire.gateways.native.patterns import Patterns
     from longwire.gateways.native.publishing import Flights
     from longwire.gateways.native.wires import EndpointWire, SocketWire
 
@@ -76,11 +77,13 @@ class NativeSession:
         "_rate_s",
         "_task",
         "attachment",
+        "calls",
         "client",
         "deadline",
         "flights",
         "format",
         "name",
+        "patterns",
         "principal",
         "state",
         "wire",
@@ -106,6 +109,8 @@ class NativeSession:
         self._gateway = gateway
         self.flights: Flights | None = None
         """Publishes without an answer; made with the first of them."""
+        self.patterns: Patterns | None = None
+        self.calls: set[asyncio.Task[None]] = set()
         self._expires_s: float | None = None
         self._next_beat_s: float | None = None
         self._queue: deque[str | bytes] = _NOTHING_QUEUED
@@ -241,6 +246,10 @@ class NativeSession:
         self.deadline = None
         self._queue = _NOTHING_QUEUED
         self.attachment.detach()
+        if self.patterns is not None:
+            self.patterns.close()
+        for call in self.calls:
+            call.cancel()
         # A task that has not begun is left to find that the connection has ended: cancelled now, it
         # would never await what it was given.
         task = self._task

@@ -31,6 +31,8 @@ async def test_connect_announces_version_and_limits():
         "history_entries": 1000,
         "producer_state_s": 604800,
         "key_bytes": 256,
+        "calls_in_flight": 64,
+        "call_timeout_s": 30,
     }
     assert peer.session.client == "test/1"
     assert gateway.connection_count == gateway.connections_total == 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 from longwire.gateways.native.requests import Request
 from longwire.hub.sinks import Gap
@@ -15,10 +15,16 @@ from longwire.websocket.frames import encode_frame
 __all__ = ["Format", "FrameEncoder", "JsonText", "closed_members", "error_members", "gap_members"]
 
 
-class JsonText(NamedTuple):
-    """A value that is JSON text already: a payload that is passed on byte for byte."""
+class JsonText:
+    """A value that is JSON text already: a payload that is passed on byte for byte.
 
-    text: bytes
+    No tuple and no dataclass, which encoders would write as what they are.
+    """
+
+    __slots__ = ("text",)
+
+    def __init__(self, text: bytes) -> None:
+        self.text = text
 
 
 class Format(Protocol):
