@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import subprocess
 import sys
 import urllib.request
@@ -32,6 +33,39 @@ def test_readme_client_gets_its_echo(tmp_path: Path) -> None:
     hello, answered = done.stdout.splitlines()
     assert hello == "hello"
     assert answered.startswith("answered in ")
+
+
+def run_snippet(code: str, server: RunningServer) -> str:
+    """Run what a page shows, with this server in the place of the usual one."""
+    address = server.url.removeprefix("http://")
+    assert "127.0.0.1:8080" in code
+    done = subprocess.run(
+        [sys.executable, "-c", code.replace("127.0.0.1:8080", address)],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=30,
+    )
+    return done.stdout
+
+
+def test_readme_client_reads_what_it_published(tmp_path: Path) -> None:
+    code = only(snippets("README.md", "python", "longwire.Client("))
+    (line,) = re.findall(r"`(longwire\.SyncClient\(.*)`\.", (ROOT / "README.md").read_text())
+    with RunningServer(tmp_path, "--dev") as server:
+        assert run_snippet(f"import longwire\n{line}", server) == ""
+        first, second = run_snippet(code, server).splitlines()
+    assert first.startswith("{'text': 'hello'} 0000000000000001_")
+    assert second.startswith("{'text': 'hello'} 0000000000000002_")
+
+
+def test_client_page_publishes_in_one_line(tmp_path: Path) -> None:
+    code = only(snippets("docs/client.md", "python", "def order_paid"))
+    with RunningServer(tmp_path, "--dev") as server:
+        assert run_snippet(f"{code}\norder_paid(7)", server) == ""
+        with longwire.SyncClient(server.url) as client:
+            messages = client.history("orders/7").messages
+            assert [message.data for message in messages] == [{"paid": True}]
 
 
 async def test_readme_server_echoes() -> None:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import httpx
@@ -67,6 +70,31 @@ async def test_shout_answers_louder() -> None:
             await socket.send(b"bytes")
             await socket.wait_closed()
             assert (socket.close_code, socket.close_reason) == (1003, "texts only, please")
+
+
+def test_ledger_books_each_payment_once(tmp_path: Path) -> None:
+    with RunningServer(tmp_path, "--dev") as server:
+        variables = {"LEDGER_URL": server.url, "LEDGER_FOLDER": str(tmp_path)}
+
+        def start(*arguments: str) -> subprocess.Popen[str]:
+            command = [sys.executable, str(EXAMPLES / "ledger.py"), *arguments]
+            environment = {**os.environ, **variables}
+            return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
+
+        def run(*arguments: str) -> str:
+            output, _ = (process := start(*arguments)).communicate(timeout=30)
+            assert process.returncode == 0
+            return output
+
+        assert run("pay", "250").startswith("stored at 0000000000000001_")
+        for amount in (100, 50):
+            run("pay", str(amount))
+            with start("book") as booking:
+                assert booking.stdout is not None
+                while booking.stdout.readline() != f"booked {amount}\n":
+                    pass
+                booking.kill()
+        assert run("total") == "400\n"
 
 
 async def test_mounted_application_lives_beside_the_site() -> None:
