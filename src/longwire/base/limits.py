@@ -17,6 +17,7 @@ __all__ = [
     "KeepaliveSettings",
     "MemoryStoreLimits",
     "NativeLimits",
+    "PresenceLimits",
     "RedisStoreLimits",
     "RetentionLimits",
     "SqliteStoreLimits",
@@ -350,6 +351,25 @@ class NativeLimits:
 
     history_entries_max: int = 1_000
     """Entries in one answer to ``history``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PresenceLimits:
+    """Who is there, and for how long it is believed."""
+
+    grace_s: float = 15.0
+    """How long a member stays whose last connection ended without a word, seconds: who is back
+    within it has neither left nor joined. Precedent: Ably 15 s."""
+
+    lease_s: float = 30.0
+    """How long other servers believe what a server says about its members, seconds. Nobody is shown
+    longer than this and ``grace_s`` together, and a second, after his last connection ended."""
+
+    members_max: int = 1_000
+    """Members of one stream."""
+
+    data_bytes_max: int = 512
+    """Data that a member enters with, bytes of JSON."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

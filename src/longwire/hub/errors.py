@@ -9,6 +9,8 @@ __all__ = [
     "ApplicationError",
     "BadArgumentsError",
     "CallRefused",
+    "MembersLimitError",
+    "NotEnteredError",
     "NotSubscribedError",
     "PermissionDeniedError",
     "PublishRefused",
@@ -43,6 +45,25 @@ class PermissionDeniedError(StreamError):
         super().__init__(
             f'you are not allowed to {verb} the stream "{stream}"', action=action, stream=stream
         )
+
+
+class NotEnteredError(StreamError):
+    """This connection is no member."""
+
+    code = "not_entered"
+
+    def __init__(self, stream: str) -> None:
+        super().__init__(f'this connection has not entered "{stream}"')
+
+
+class MembersLimitError(StreamError):
+    """One member too many."""
+
+    code = "too_many_members"
+    is_retryable = True
+
+    def __init__(self, stream: str, limit: int) -> None:
+        super().__init__(f'"{stream}" has {limit} members, which is the limit', limit=limit)
 
 
 class UnknownMethodError(StreamError):

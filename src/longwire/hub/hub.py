@@ -12,13 +12,14 @@ import asyncio
 import logging
 
 from longwire.base.errors import StoreError
-from longwire.base.limits import HubLimits, StreamLimits
+from longwire.base.limits import HubLimits, PresenceLimits, StreamLimits
 from longwire.hub.channel import Channel
 from longwire.hub.counters import HubCounters
 from longwire.hub.creations import Creations
 from longwire.hub.errors import SubscriptionLimitError
 from longwire.hub.following import Follower
 from longwire.hub.policy import AllowAll, Policy
+from longwire.hub.presence import Presence
 from longwire.hub.publishing import Done, Publish, Publisher, SettingsFor
 from longwire.hub.readers import Readers
 from longwire.hub.sinks import Sink
@@ -58,6 +59,7 @@ class Hub:
         policy: Policy | None = None,
         limits: HubLimits | None = None,
         stream_limits: StreamLimits | None = None,
+        presence_limits: PresenceLimits | None = None,
         settings_for: SettingsFor = _default_settings,
     ) -> None:
         self.store = store
@@ -77,6 +79,7 @@ class Hub:
             self._stored,
         )
         self.creations = Creations(store)
+        self.presence = Presence(self, presence_limits or PresenceLimits())
         self._follower = Follower(
             self._channels, self._readers, self._mark_dirty, self.creations.noted
         )
@@ -107,6 +110,7 @@ class Hub:
         if self._maintenance is not None:
             self._maintenance.cancel()
             self._maintenance = None
+        self.presence.close()
         self._readers.stop()
         await self.store.close()
 

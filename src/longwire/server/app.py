@@ -161,7 +161,7 @@ class App:
         return register
 
     def permit(
-        self, pattern: str, *, actions: Iterable[Action] = ("read", "publish")
+        self, pattern: str, *, actions: Iterable[Action] = ("read", "publish", "presence")
     ) -> Callable[[_Rule], _Rule]:
         """Let the function below decide who may do ``actions`` on the streams of ``pattern``.
 

@@ -1,4 +1,4 @@
-"""What ``--dev`` changes: everybody may read and publish everything."""
+"""What ``--dev`` changes: everybody may read and publish everything, and be present everywhere."""
 
 from __future__ import annotations
 
@@ -11,4 +11,5 @@ __all__ = ["development_settings"]
 
 def development_settings(settings: Settings) -> Settings:
     """Return ``settings`` with all streams open to anybody."""
-    return replace(settings, anonymous=AnonymousSettings(read=("**",), publish=("**",)))
+    all_ = ("**",)
+    return replace(settings, anonymous=AnonymousSettings(read=all_, publish=all_, presence=all_))

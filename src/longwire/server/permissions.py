@@ -14,7 +14,7 @@ from longwire.server.settings import AnonymousSettings
 
 __all__ = ["Access", "Action", "Permissions", "PermitRule"]
 
-ACTIONS: tuple[Action, ...] = ("read", "publish")
+ACTIONS: tuple[Action, ...] = ("read", "publish", "presence")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class Permissions:
 
     def __init__(self) -> None:
         self._rules: list[tuple[StreamPattern, frozenset[Action], PermitRule]] = []
-        self._anonymous: dict[Action, list[StreamPattern]] = {"read": [], "publish": []}
+        self._anonymous: dict[Action, list[StreamPattern]] = {action: [] for action in ACTIONS}
 
     def add_rule(self, pattern: str, actions: Iterable[Action], rule: PermitRule) -> None:
         """Add a rule after those that are there."""
@@ -54,6 +54,7 @@ class Permissions:
         """Take over what the configuration allows to anybody."""
         self._anonymous["read"] = [StreamPattern(text) for text in settings.read]
         self._anonymous["publish"] = [StreamPattern(text) for text in settings.publish]
+        self._anonymous["presence"] = [StreamPattern(text) for text in settings.presence]
 
     def may(self, principal: Principal, action: Action, stream: str) -> bool | Awaitable[bool]:
         """Decide; awaitable when the rule that decides is a coroutine.

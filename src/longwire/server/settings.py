@@ -19,6 +19,7 @@ from longwire.base.limits import (
     KeepaliveSettings,
     MemoryStoreLimits,
     NativeLimits,
+    PresenceLimits,
     RedisStoreLimits,
     RetentionLimits,
     SqliteStoreLimits,
@@ -123,6 +124,9 @@ class AnonymousSettings:
     publish: tuple[str, ...] = ()
     """Patterns of stream names that anyone may publish to."""
 
+    presence: tuple[str, ...] = ()
+    """Patterns of stream names that anyone may enter as a member, and see the members of."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CompressionSettings:
@@ -184,5 +188,6 @@ class Settings:
     memory_store: MemoryStoreLimits = field(default_factory=MemoryStoreLimits)
     sqlite_store: SqliteStoreLimits = field(default_factory=SqliteStoreLimits)
     redis_store: RedisStoreLimits = field(default_factory=RedisStoreLimits)
+    presence: PresenceLimits = field(default_factory=PresenceLimits)
     hub: HubLimits = field(default_factory=HubLimits)
     log: LogSettings = field(default_factory=LogSettings)

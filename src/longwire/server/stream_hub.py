@@ -27,6 +27,7 @@ def make_hub(settings: Settings, policy: Policy) -> Hub:
         policy=policy,
         limits=settings.hub,
         stream_limits=settings.streams,
+        presence_limits=settings.presence,
         settings_for=settings_for,
     )
 

@@ -13,6 +13,7 @@ __all__ = [
     "InFlightError",
     "InternalError",
     "NotConnectedError",
+    "NotWatchingError",
     "RateError",
     "UnauthorizedError",
 ]
@@ -104,6 +105,15 @@ class CallTimeoutError(StreamError):
         super().__init__(
             f"{method} had no result within {timeout_s:g} s; whether it took effect is not known"
         )
+
+
+class NotWatchingError(StreamError):
+    """``unwatch`` without ``watch``."""
+
+    code = "not_watching"
+
+    def __init__(self, stream: str) -> None:
+        super().__init__(f'this connection does not watch the members of "{stream}"')
 
 
 class RateError(StreamError):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from msgspec import UNSET
 
-from longwire.gateways.native import calling, publishing, reading
+from longwire.gateways.native import calling, presence, publishing, reading
 from longwire.gateways.native.codes import NativeCloseCode
 from longwire.gateways.native.faults import (
     AlreadyConnectedError,
@@ -27,17 +27,22 @@ from longwire.gateways.native.requests import (
     Authenticate,
     BadMessageError,
     BinaryCall,
+    BinaryEnter,
     BinaryPublish,
     Connect,
     History,
     JsonCall,
+    JsonEnter,
     JsonPublish,
+    Leave,
+    Members,
     Ping,
     Pong,
     Request,
     Resume,
     Subscribe,
     Unsubscribe,
+    Unwatch,
 )
 from longwire.gateways.native.session import NativeSession
 from longwire.identity.principal import Principal
@@ -149,14 +154,19 @@ def _check_length(member: str, value: str, bytes_max: int) -> None:
 _HANDLERS: dict[type, Handler] = {
     Authenticate: _authenticate,
     BinaryCall: calling.call,
+    BinaryEnter: presence.enter,
     BinaryPublish: publishing.publish,
     Connect: _connect,
     History: reading.history,
     JsonCall: calling.call,
+    JsonEnter: presence.enter,
     JsonPublish: publishing.publish,
+    Leave: presence.leave,
+    Members: presence.members,
     Ping: _ping,
     Pong: _pong,
     Resume: reading.resume,
     Subscribe: reading.subscribe,
     Unsubscribe: reading.unsubscribe,
+    Unwatch: presence.unwatch,
 }

@@ -27,14 +27,19 @@ __all__ = [
     "Authenticate",
     "BadMessageError",
     "BinaryCall",
+    "BinaryEnter",
     "BinaryPublish",
     "BinaryRequest",
     "CallRequest",
     "Connect",
+    "EnterRequest",
     "History",
     "JsonCall",
+    "JsonEnter",
     "JsonPublish",
     "JsonRequest",
+    "Leave",
+    "Members",
     "Ping",
     "Pong",
     "PublishRequest",
@@ -43,6 +48,7 @@ __all__ = [
     "ResumedStream",
     "Subscribe",
     "Unsubscribe",
+    "Unwatch",
     "read_batch",
     "read_condition",
     "read_durability",
@@ -79,6 +85,10 @@ OPS = (
     "publish",
     "history",
     "call",
+    "enter",
+    "leave",
+    "members",
+    "unwatch",
     "ping",
     "pong",
 )
@@ -199,6 +209,38 @@ class BinaryCall(_Call, tag="call", frozen=True, kw_only=True):
 CallRequest: TypeAlias = JsonCall | BinaryCall
 
 
+class _Enter(_Request, frozen=True, kw_only=True):
+    id: Id
+    stream: str
+
+
+class JsonEnter(_Enter, tag="enter", frozen=True, kw_only=True):
+    data: Optional[Raw] = UNSET
+
+
+class BinaryEnter(_Enter, tag="enter", frozen=True, kw_only=True):
+    data: Optional[bytes] = UNSET
+
+
+EnterRequest: TypeAlias = JsonEnter | BinaryEnter
+
+
+class Leave(_Request, tag="leave", frozen=True):
+    id: Id
+    stream: str
+
+
+class Members(_Request, tag="members", frozen=True):
+    id: Id
+    stream: str
+    watch: bool = False
+
+
+class Unwatch(_Request, tag="unwatch", frozen=True):
+    id: Id
+    stream: str
+
+
 class Ping(_Request, tag="ping", frozen=True):
     id: Optional[Id] = UNSET
 
@@ -208,13 +250,23 @@ class Pong(_Request, tag="pong", frozen=True):
 
 
 _Common: TypeAlias = (
-    Connect | Authenticate | Subscribe | Unsubscribe | Resume | History | Ping | Pong
+    Connect
+    | Authenticate
+    | Subscribe
+    | Unsubscribe
+    | Resume
+    | History
+    | Leave
+    | Members
+    | Unwatch
+    | Ping
+    | Pong
 )
-JsonRequest: TypeAlias = _Common | JsonPublish | JsonCall
+JsonRequest: TypeAlias = _Common | JsonPublish | JsonCall | JsonEnter
 """What comes as JSON."""
-BinaryRequest: TypeAlias = _Common | BinaryPublish | BinaryCall
+BinaryRequest: TypeAlias = _Common | BinaryPublish | BinaryCall | BinaryEnter
 """What comes in the binary formats: payloads are bytes there."""
-Request: TypeAlias = _Common | JsonPublish | BinaryPublish | JsonCall | BinaryCall
+Request: TypeAlias = JsonRequest | BinaryRequest
 
 
 # -- what the members mean ----------------------------------------------------------------------

@@ -26,6 +26,7 @@ from longwire.streams.errors import StreamError
 if TYPE_CHECKING:
     from longwire.gateways.native.gateway import NativeGateway
     from longwire.gateways.native.patterns import Patterns
+    from longwire.gateways.native.presence import SessionPresence
     from longwire.gateways.native.publishing import Flights
     from longwire.gateways.native.wires import EndpointWire, SocketWire
 
@@ -84,6 +85,7 @@ class NativeSession:
         "format",
         "name",
         "patterns",
+        "presence",
         "principal",
         "state",
         "wire",
@@ -110,6 +112,7 @@ class NativeSession:
         self.flights: Flights | None = None
         """Publishes without an answer; made with the first of them."""
         self.patterns: Patterns | None = None
+        self.presence: SessionPresence | None = None
         self.calls: set[asyncio.Task[None]] = set()
         self._expires_s: float | None = None
         self._next_beat_s: float | None = None
@@ -154,6 +157,8 @@ class NativeSession:
             self._is_output_full = False
             self._adjust_reading()
         self.attachment.drained()
+        if self.presence is not None:
+            self.presence.drained()
 
     def lost(self) -> None:
         """The connection is gone."""
@@ -217,6 +222,11 @@ class NativeSession:
         ends = [when for when in (self._next_beat_s, self._expires_s) if when is not None]
         self.deadline = min(ends, default=None)
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether the connection is gone."""
+        return self.state is SessionState.ENDED
+
     def is_new(self) -> bool:
         """Whether ``connect`` has not been accepted."""
         return self.state is SessionState.NEW
@@ -248,6 +258,8 @@ class NativeSession:
         self.attachment.detach()
         if self.patterns is not None:
             self.patterns.close()
+        if self.presence is not None:
+            self.presence.lost()
         for call in self.calls:
             call.cancel()
         # A task that has not begun is left to find that the connection has ended: cancelled now, it

@@ -95,8 +95,9 @@ def _read_protobuf(message: bytes) -> Json:
     parsed = longwire_pb2.ServerMessage.FromString(message)
     op = parsed.WhichOneof("op")
     members = _from_binary(_members_of(getattr(parsed, op)))
-    if op == "history":
-        members.setdefault("entries", [])  # an empty list is not written
+    for name, listed in (("history", "entries"), ("members", "members")):
+        if op == name:
+            members.setdefault(listed, [])  # an empty list is not written
     return _with_nulls({"op": op, **members})
 
 
