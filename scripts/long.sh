@@ -5,6 +5,7 @@ set -u
 cd "$(dirname "$0")/.."
 status=0
 scripts/conformance.sh || status=1
+scripts/reliability.sh || status=1
 log=docs/evidence/$(date -u +%Y-%m-%d)-long.txt
 mkdir -p docs/evidence
 {

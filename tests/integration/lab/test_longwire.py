@@ -21,12 +21,17 @@ SETTLE_S = 60.0  # it goes on as soon as all has come
 
 
 def bench(
-    folder: Path, *, kill_every_s: float = 0, cut_every_s: float = 4, **more: object
+    folder: Path,
+    *,
+    kill_every_s: float = 0,
+    cut_every_s: float = 4,
+    settle_s: float = SETTLE_S,
+    **more: object,
 ) -> Outcome:
     settings = RunSettings(
         clients=CLIENTS,
         duration_s=DURATION_S,
-        settle_s=SETTLE_S,
+        settle_s=settle_s,
         **more,  # type: ignore[arg-type]
     )
     plan = make_plan(
@@ -75,7 +80,7 @@ def test_all_arrives_though_servers_on_one_redis_are_killed_and_links_cut(tmp_pa
 
 def test_a_memory_store_that_is_killed_is_found_out(tmp_path: Path) -> None:
     """The verdict can be bad for longwire, too."""
-    outcome = bench(tmp_path, store="memory", kill_every_s=6, cut_every_s=0)
+    outcome = bench(tmp_path, store="memory", kill_every_s=6, cut_every_s=0, settle_s=5)
     assert outcome.verdict.missing_in_store
     assert outcome.verdict.gaps_told > 0  # what is lost is not lost in silence
     assert outcome.verdict.faults()
