@@ -11,6 +11,7 @@ from dataclasses import dataclass
 __all__ = [
     "KIB",
     "MIB",
+    "ConsumerLimits",
     "EventsLimits",
     "HttpLimits",
     "HubLimits",
@@ -370,6 +371,17 @@ class PresenceLimits:
 
     data_bytes_max: int = 512
     """Data that a member enters with, bytes of JSON."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConsumerLimits:
+    """Work for consumers: positions that the server keeps."""
+
+    consumers_per_connection_max: int = 100
+    """Consumers that one connection may work for."""
+
+    window_max: int = 1_000
+    """Deliveries to one worker without an acknowledgement; workers ask for less."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

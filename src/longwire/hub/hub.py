@@ -12,8 +12,9 @@ import asyncio
 import logging
 
 from longwire.base.errors import StoreError
-from longwire.base.limits import HubLimits, PresenceLimits, StreamLimits
+from longwire.base.limits import ConsumerLimits, HubLimits, PresenceLimits, StreamLimits
 from longwire.hub.channel import Channel
+from longwire.hub.consumers import Consumers
 from longwire.hub.counters import HubCounters
 from longwire.hub.creations import Creations
 from longwire.hub.errors import SubscriptionLimitError
@@ -60,6 +61,7 @@ class Hub:
         limits: HubLimits | None = None,
         stream_limits: StreamLimits | None = None,
         presence_limits: PresenceLimits | None = None,
+        consumer_limits: ConsumerLimits | None = None,
         settings_for: SettingsFor = _default_settings,
     ) -> None:
         self.store = store
@@ -80,6 +82,7 @@ class Hub:
         )
         self.creations = Creations(store)
         self.presence = Presence(self, presence_limits or PresenceLimits())
+        self.consumers = Consumers(self, consumer_limits or ConsumerLimits())
         self._follower = Follower(
             self._channels, self._readers, self._mark_dirty, self.creations.noted
         )
@@ -111,6 +114,7 @@ class Hub:
             self._maintenance.cancel()
             self._maintenance = None
         self.presence.close()
+        self.consumers.close()
         self._readers.stop()
         await self.store.close()
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from longwire.base.limits import (
+    ConsumerLimits,
     EventsLimits,
     Http2Limits,
     HttpLimits,
@@ -189,5 +190,6 @@ class Settings:
     sqlite_store: SqliteStoreLimits = field(default_factory=SqliteStoreLimits)
     redis_store: RedisStoreLimits = field(default_factory=RedisStoreLimits)
     presence: PresenceLimits = field(default_factory=PresenceLimits)
+    consumers: ConsumerLimits = field(default_factory=ConsumerLimits)
     hub: HubLimits = field(default_factory=HubLimits)
     log: LogSettings = field(default_factory=LogSettings)

@@ -28,6 +28,7 @@ def make_hub(settings: Settings, policy: Policy) -> Hub:
         limits=settings.hub,
         stream_limits=settings.streams,
         presence_limits=settings.presence,
+        consumer_limits=settings.consumers,
         settings_for=settings_for,
     )
 

@@ -6,13 +6,16 @@ from longwire.streams.errors import StreamError
 
 __all__ = [
     "AlreadyConnectedError",
+    "AlreadyConsumingError",
     "BadVersionError",
     "CallFlightError",
     "CallTimeoutError",
+    "ConsumersLimitError",
     "ForeignTokenError",
     "InFlightError",
     "InternalError",
     "NotConnectedError",
+    "NotConsumingError",
     "NotWatchingError",
     "RateError",
     "UnauthorizedError",
@@ -114,6 +117,39 @@ class NotWatchingError(StreamError):
 
     def __init__(self, stream: str) -> None:
         super().__init__(f'this connection does not watch the members of "{stream}"')
+
+
+class AlreadyConsumingError(StreamError):
+    """One connection is one worker."""
+
+    code = "already_consuming"
+
+    def __init__(self, stream: str, consumer: str) -> None:
+        super().__init__(
+            f'this connection works for the consumer "{consumer}" of "{stream}" already'
+        )
+
+
+class NotConsumingError(StreamError):
+    """This connection does not work for that consumer."""
+
+    code = "not_consuming"
+
+    def __init__(self, stream: str, consumer: str) -> None:
+        super().__init__(
+            f'this connection does not work for the consumer "{consumer}" of "{stream}"'
+        )
+
+
+class ConsumersLimitError(StreamError):
+    """One consumer too many."""
+
+    code = "too_many_consumers"
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(
+            f"this connection works for {limit} consumers, which is the limit", limit=limit
+        )
 
 
 class RateError(StreamError):

@@ -68,6 +68,8 @@ class NativeGateway:
             "key_bytes": self.limits.key_bytes_max,
             "calls_in_flight": self.limits.calls_in_flight_max,
             "call_timeout_s": self.limits.call_timeout_s,
+            "consumers": hub.consumers.limits.consumers_per_connection_max,
+            "consumer_window": hub.consumers.limits.window_max,
             "presence_members": hub.presence.limits.members_max,
             "presence_data_bytes": hub.presence.limits.data_bytes_max,
         }

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from msgspec import UNSET
 
-from longwire.gateways.native import calling, presence, publishing, reading
+from longwire.gateways.native import calling, consuming, presence, publishing, reading
 from longwire.gateways.native.codes import NativeCloseCode
 from longwire.gateways.native.faults import (
     AlreadyConnectedError,
@@ -24,20 +24,25 @@ from longwire.gateways.native.faults import (
 from longwire.gateways.native.inbox import open_inbox, read_inbox_place
 from longwire.gateways.native.requests import (
     CLIENT_BYTES_MAX,
+    Ack,
     Authenticate,
     BadMessageError,
     BinaryCall,
     BinaryEnter,
     BinaryPublish,
     Connect,
+    Consume,
+    ConsumerRequest,
     History,
     JsonCall,
     JsonEnter,
     JsonPublish,
     Leave,
     Members,
+    Nack,
     Ping,
     Pong,
+    Release,
     Request,
     Resume,
     Subscribe,
@@ -152,19 +157,24 @@ def _check_length(member: str, value: str, bytes_max: int) -> None:
 
 
 _HANDLERS: dict[type, Handler] = {
+    Ack: consuming.ack,
     Authenticate: _authenticate,
     BinaryCall: calling.call,
     BinaryEnter: presence.enter,
     BinaryPublish: publishing.publish,
     Connect: _connect,
+    Consume: consuming.consume,
+    ConsumerRequest: consuming.consumer,
     History: reading.history,
     JsonCall: calling.call,
     JsonEnter: presence.enter,
     JsonPublish: publishing.publish,
     Leave: presence.leave,
     Members: presence.members,
+    Nack: consuming.nack,
     Ping: _ping,
     Pong: _pong,
+    Release: consuming.release,
     Resume: reading.resume,
     Subscribe: reading.subscribe,
     Unsubscribe: reading.unsubscribe,

@@ -22,8 +22,10 @@ from longwire.streams.verdict import Last, Start, StartAt
 
 __all__ = [
     "CLIENT_BYTES_MAX",
+    "CONSUMER_NAME_BYTES_MAX",
     "METHOD_BYTES_MAX",
     "OPS",
+    "Ack",
     "Authenticate",
     "BadMessageError",
     "BinaryCall",
@@ -32,6 +34,8 @@ __all__ = [
     "BinaryRequest",
     "CallRequest",
     "Connect",
+    "Consume",
+    "ConsumerRequest",
     "EnterRequest",
     "History",
     "JsonCall",
@@ -40,9 +44,11 @@ __all__ = [
     "JsonRequest",
     "Leave",
     "Members",
+    "Nack",
     "Ping",
     "Pong",
     "PublishRequest",
+    "Release",
     "Request",
     "Resume",
     "ResumedStream",
@@ -61,6 +67,7 @@ __all__ = [
 PRODUCER_ID_BYTES_MAX = 128
 CLIENT_BYTES_MAX = 256
 METHOD_BYTES_MAX = 128
+CONSUMER_NAME_BYTES_MAX = 128
 LAST_ENTRIES_MAX = 1_000_000
 
 Id: TypeAlias = Annotated[int, Meta(ge=0, le=2**53 - 1)]
@@ -85,6 +92,11 @@ OPS = (
     "publish",
     "history",
     "call",
+    "consume",
+    "ack",
+    "nack",
+    "consumer",
+    "release",
     "enter",
     "leave",
     "members",
@@ -225,6 +237,45 @@ class BinaryEnter(_Enter, tag="enter", frozen=True, kw_only=True):
 EnterRequest: TypeAlias = JsonEnter | BinaryEnter
 
 
+class Consume(_Request, tag="consume", frozen=True):
+    id: Id
+    stream: str
+    consumer: str
+    position: Optional[str] = UNSET
+    start: Optional[StartMember] = UNSET
+    window: Optional[Annotated[int, Meta(ge=1)]] = UNSET
+    ack_wait_s: Optional[Annotated[float, Meta(ge=0.1, le=43_200)]] = UNSET
+
+
+class Ack(_Request, tag="ack", frozen=True):
+    stream: str
+    consumer: str
+    id: Optional[Id] = UNSET
+    upto: Optional[str] = UNSET
+    positions: Optional[list[str]] = UNSET
+
+
+class Nack(_Request, tag="nack", frozen=True):
+    stream: str
+    consumer: str
+    positions: list[str]
+    id: Optional[Id] = UNSET
+    after_s: Optional[Annotated[float, Meta(ge=0, le=43_200)]] = UNSET
+
+
+class ConsumerRequest(_Request, tag="consumer", frozen=True):
+    id: Id
+    stream: str
+    consumer: str
+
+
+class Release(_Request, tag="release", frozen=True):
+    id: Id
+    stream: str
+    consumer: str
+    forget: bool = False
+
+
 class Leave(_Request, tag="leave", frozen=True):
     id: Id
     stream: str
@@ -256,6 +307,11 @@ _Common: TypeAlias = (
     | Unsubscribe
     | Resume
     | History
+    | Consume
+    | Ack
+    | Nack
+    | ConsumerRequest
+    | Release
     | Leave
     | Members
     | Unwatch
@@ -272,17 +328,18 @@ Request: TypeAlias = JsonRequest | BinaryRequest
 # -- what the members mean ----------------------------------------------------------------------
 
 
-def read_start(request: Subscribe | ResumedStream) -> Start:
-    """Where a subscription shall begin."""
+def read_start(
+    request: Subscribe | ResumedStream | Consume, default: Literal["tail", "earliest"] = "tail"
+) -> Start:
+    """Where reading shall begin."""
     if request.position is not UNSET:
         if request.start is not UNSET:
-            raise BadMessageError("subscribe: position and start exclude each other")
+            raise BadMessageError("position and start exclude each other")
         return parse_position(request.position)
-    if request.start is UNSET or request.start == "tail":
-        return StartAt.TAIL
-    if isinstance(request.start, _LastEntries):
-        return Last(request.start.last)
-    return StartAt.EARLIEST
+    start = default if request.start is UNSET else request.start
+    if isinstance(start, _LastEntries):
+        return Last(start.last)
+    return StartAt(start)
 
 
 def read_history_place(request: History) -> tuple[Position | None, Position | None]:

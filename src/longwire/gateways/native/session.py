@@ -24,6 +24,7 @@ from longwire.identity.principal import ANONYMOUS, Principal
 from longwire.streams.errors import StreamError
 
 if TYPE_CHECKING:
+    from longwire.gateways.native.consuming import SessionWorker
     from longwire.gateways.native.gateway import NativeGateway
     from longwire.gateways.native.patterns import Patterns
     from longwire.gateways.native.presence import SessionPresence
@@ -89,6 +90,7 @@ class NativeSession:
         "principal",
         "state",
         "wire",
+        "workers",
     )
 
     def __init__(
@@ -113,6 +115,8 @@ class NativeSession:
         """Publishes without an answer; made with the first of them."""
         self.patterns: Patterns | None = None
         self.presence: SessionPresence | None = None
+        self.workers: dict[tuple[str, str], SessionWorker] = {}
+        """Consumers that the connection works for, by stream and name."""
         self.calls: set[asyncio.Task[None]] = set()
         self._expires_s: float | None = None
         self._next_beat_s: float | None = None
@@ -260,6 +264,8 @@ class NativeSession:
             self.patterns.close()
         if self.presence is not None:
             self.presence.lost()
+        for worker in self.workers.values():
+            worker.leave()
         for call in self.calls:
             call.cancel()
         # A task that has not begun is left to find that the connection has ended: cancelled now, it

@@ -33,6 +33,8 @@ async def test_connect_announces_version_and_limits():
         "key_bytes": 256,
         "calls_in_flight": 64,
         "call_timeout_s": 30,
+        "consumers": 100,
+        "consumer_window": 1000,
         "presence_members": 1000,
         "presence_data_bytes": 512,
     }

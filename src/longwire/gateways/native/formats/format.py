@@ -51,6 +51,9 @@ class Format(Protocol):
     def entry(self, stream: str, entry: Entry) -> bytes:
         """Write an entry."""
 
+    def delivery(self, consumer: str, attempt: int, stream: str, entry: Entry) -> bytes:
+        """Write an entry for a worker of a consumer."""
+
     def history(
         self,
         request_id: int,

@@ -104,6 +104,13 @@ class JsonFormat:
             (b'{"op":"entry","stream":', _quote(stream), b",", *_entry_members(entry), b"}")
         )
 
+    def delivery(self, consumer: str, attempt: int, stream: str, entry: Entry) -> bytes:
+        head = b'{"op":"delivery","consumer":%s,"attempt":%d,"stream":' % (
+            _quote(consumer),
+            attempt,
+        )
+        return b"".join((head, _quote(stream), b",", *_entry_members(entry), b"}"))
+
     def history(
         self,
         request_id: int,

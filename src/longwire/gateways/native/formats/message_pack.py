@@ -86,6 +86,10 @@ class MessagePackFormat:
     def entry(self, stream: str, entry: Entry) -> bytes:
         return _encode({"op": "entry", "stream": stream, **_entry_members(entry)})
 
+    def delivery(self, consumer: str, attempt: int, stream: str, entry: Entry) -> bytes:
+        head = {"op": "delivery", "consumer": consumer, "attempt": attempt, "stream": stream}
+        return _encode(head | _entry_members(entry))
+
     def history(
         self,
         request_id: int,

@@ -94,6 +94,13 @@ class ProtobufFormat:
         _fill_entry(message.entry, entry)
         return message.SerializeToString()
 
+    def delivery(self, consumer: str, attempt: int, stream: str, entry: Entry) -> bytes:
+        message = longwire_pb2.ServerMessage()
+        part = message.delivery
+        part.consumer, part.attempt, part.stream = consumer, attempt, stream
+        _fill_entry(part, entry)
+        return message.SerializeToString()
+
     def history(
         self,
         request_id: int,

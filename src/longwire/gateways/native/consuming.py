@@ -1,0 +1,243 @@
+"""``consume``, ``ack``, ``nack``, ``consumer``, ``release`` (docs/protocol.md, 13)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from msgspec import UNSET
+
+from longwire.gateways.native.faults import (
+    AlreadyConsumingError,
+    ConsumersLimitError,
+    NotConsumingError,
+)
+from longwire.gateways.native.formats.format import closed_members, gap_members
+from longwire.gateways.native.requests import (
+    CONSUMER_NAME_BYTES_MAX,
+    Ack,
+    BadMessageError,
+    Consume,
+    ConsumerRequest,
+    Nack,
+    Release,
+    read_start,
+)
+from longwire.hub.consumers import Consumer, Standing
+from longwire.hub.policy import demand
+from longwire.hub.sinks import Gap
+from longwire.streams.entry import Entry
+from longwire.streams.errors import StreamError
+from longwire.streams.name import check_stream_name
+from longwire.streams.position import Position, parse_position
+
+if TYPE_CHECKING:
+    from longwire.gateways.native.gateway import NativeGateway
+    from longwire.gateways.native.session import NativeSession
+
+__all__ = ["SessionWorker", "ack", "consume", "consumer", "nack", "release"]
+
+WINDOW_DEFAULT = 100
+ACK_WAIT_S_DEFAULT = 30.0
+
+Key = tuple[str, str]
+
+
+class SessionWorker:
+    """One connection's work for one consumer."""
+
+    def __init__(
+        self, session: NativeSession, consumer: Consumer, name: str, window: int, ack_wait_s: float
+    ) -> None:
+        self.name = session.name
+        self.window = window
+        self.ack_wait_s = ack_wait_s
+        self.consumer = consumer
+        self._session = session
+        self._consumer_name = name
+        self._held: list[bytes] | None = []
+        """Messages that came before the answer to ``consume``; ``None`` after it."""
+
+    def begin(self) -> None:
+        """The answer has been sent: what came meanwhile follows it."""
+        held, self._held = self._held, None
+        for message in held or ():
+            self._session.answer(message)
+
+    def _send(self, message: bytes) -> None:
+        if self._held is None:
+            self._session.answer(message)
+        else:
+            self._held.append(message)
+
+    def deliver(self, entry: Entry, attempt: int) -> None:
+        format_ = self._session.format
+        stream = self.consumer.stream
+        self._send(format_.delivery(self._consumer_name, attempt, stream, entry))
+
+    def lost(self, gap: Gap) -> None:
+        members = gap_members(self.consumer.stream, gap) | {"consumer": self._consumer_name}
+        self._send(self._session.format.answer("gap", None, members))
+
+    def closed(self, position: Position) -> None:
+        stream = self.consumer.stream
+        members = closed_members(stream, position) | {"consumer": self._consumer_name}
+        self._send(self._session.format.answer("closed", None, members))
+        self._session.workers.pop((stream, self._consumer_name), None)
+
+    def leave(self) -> None:
+        """Give back what is not acknowledged."""
+        self.consumer.leave(self)
+
+
+async def consume(gateway: NativeGateway, session: NativeSession, request: Consume) -> None:
+    """Work for a consumer."""
+    key = _read_key(request)
+    start = read_start(request, default="earliest")
+    limits = gateway.hub.consumers.limits
+    window = min(WINDOW_DEFAULT, limits.window_max) if request.window is UNSET else request.window
+    if window > limits.window_max:
+        raise BadMessageError(
+            f"consume: window is {window}, at most {limits.window_max} is allowed"
+        )
+    ack_wait_s = ACK_WAIT_S_DEFAULT if request.ack_wait_s is UNSET else request.ack_wait_s
+    await _demand_read(gateway, session, key[0])
+    if key in session.workers:
+        raise AlreadyConsumingError(*key)
+    if len(session.workers) >= limits.consumers_per_connection_max:
+        raise ConsumersLimitError(limits.consumers_per_connection_max)
+    found = _find(gateway, session, key)
+    worker = SessionWorker(session, found, key[1], window, ack_wait_s)
+    session.workers[key] = worker
+    try:
+        standing = await found.join(worker, start)
+    except BaseException:
+        session.workers.pop(key, None)
+        raise
+    if session.has_ended:
+        worker.leave()
+        return
+    session.reply("consuming", request.id, **_describe(key, standing))
+    worker.begin()
+
+
+def ack(gateway: NativeGateway, session: NativeSession, request: Ack) -> None:
+    """Entries are dealt with."""
+    worker = _worker(session, request)
+    if (request.upto is UNSET) == (request.positions is UNSET):
+        raise BadMessageError("ack: upto or positions is needed, and not both")
+    if request.upto is not UNSET:
+        upto = str(parse_position(request.upto))
+        matches: Callable[[str], bool] = lambda position: position <= upto  # noqa: E731
+    else:
+        matches = _read_positions(gateway, "ack", request.positions or [])
+    _answer_later(session, "acked", request, worker.consumer.acknowledge(worker, matches))
+
+
+def nack(gateway: NativeGateway, session: NativeSession, request: Nack) -> None:
+    """Entries are to be delivered again."""
+    worker = _worker(session, request)
+    matches = _read_positions(gateway, "nack", request.positions)
+    after_s = 0.0 if request.after_s is UNSET else request.after_s
+    _answer_later(session, "nacked", request, worker.consumer.give_back(worker, matches, after_s))
+
+
+async def consumer(
+    gateway: NativeGateway, session: NativeSession, request: ConsumerRequest
+) -> None:
+    """Tell where a consumer stands."""
+    key = _read_key(request)
+    await _demand_read(gateway, session, key[0])
+    found = _find(gateway, session, key)
+    standing = await found.standing()
+    gateway.hub.consumers.tidy(found)
+    members = _describe(key, standing)
+    if not standing.exists:
+        members["exists"] = False
+    session.reply("consumer", request.id, **members)
+
+
+async def release(gateway: NativeGateway, session: NativeSession, request: Release) -> None:
+    """Work for a consumer no longer, or remove it."""
+    key = _read_key(request)
+    worker = session.workers.pop(key, None)
+    if worker is not None:
+        worker.leave()
+    elif not request.forget:
+        raise NotConsumingError(*key)
+    if request.forget:
+        await _demand_read(gateway, session, key[0])
+        found = _find(gateway, session, key)
+        await found.forget()
+        gateway.hub.consumers.tidy(found)
+    session.reply("released", request.id, stream=key[0], consumer=key[1])
+
+
+# -- helpers ------------------------------------------------------------------------------------
+
+
+def _read_key(request: Consume | Ack | Nack | ConsumerRequest | Release) -> Key:
+    stream = check_stream_name(request.stream)
+    size = len(request.consumer.encode())
+    if not 1 <= size <= CONSUMER_NAME_BYTES_MAX:
+        raise BadMessageError(
+            f"consumer has {size} bytes; a name has 1 to {CONSUMER_NAME_BYTES_MAX}"
+        )
+    return stream, request.consumer
+
+
+def _find(gateway: NativeGateway, session: NativeSession, key: Key) -> Consumer:
+    return gateway.hub.consumers.get(session.principal.name, *key)
+
+
+def _worker(session: NativeSession, request: Ack | Nack) -> SessionWorker:
+    key = _read_key(request)
+    worker = session.workers.get(key)
+    if worker is None:
+        raise NotConsumingError(*key)
+    return worker
+
+
+def _read_positions(gateway: NativeGateway, op: str, positions: list[str]) -> Callable[[str], bool]:
+    limit = gateway.hub.consumers.limits.window_max
+    if not 1 <= len(positions) <= limit:
+        raise BadMessageError(f"{op}: positions has {len(positions)} items; it has 1 to {limit}")
+    wanted = {str(parse_position(text)) for text in positions}
+    return wanted.__contains__
+
+
+def _answer_later(
+    session: NativeSession, op: str, request: Ack | Nack, stored: asyncio.Future[Standing]
+) -> None:
+    def answer(done: asyncio.Future[Standing]) -> None:
+        request_id = None if request.id is UNSET else request.id
+        if done.cancelled():
+            return
+        error = done.exception()
+        if isinstance(error, StreamError):
+            session.refuse(request_id, error)
+        elif error is None and request_id is not None:
+            key = (request.stream, request.consumer)
+            members = _describe(key, done.result())
+            del members["tail"]
+            session.reply(op, request_id, **members)
+
+    stored.add_done_callback(answer)
+
+
+def _describe(key: Key, standing: Standing) -> dict[str, Any]:
+    return {
+        "stream": key[0],
+        "consumer": key[1],
+        "position": str(standing.position),
+        "tail": str(standing.tail),
+        "unread": standing.unread,
+        "pending": standing.pending,
+    }
+
+
+async def _demand_read(gateway: NativeGateway, session: NativeSession, stream: str) -> None:
+    waiting = demand(gateway.hub.policy, session.principal, "read", stream)
+    if waiting is not None:
+        await waiting
