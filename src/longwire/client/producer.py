@@ -111,10 +111,12 @@ class StreamProducer:
 
     def send(self) -> None:
         """Send what may be sent now."""
-        if self._is_paused:
+        in_flight_max = self._host.in_flight_max()
+        if self._is_paused or self._in_flight >= in_flight_max:
             return
-        for pending in list(self.pending):
-            if self._in_flight >= self._host.in_flight_max() or not self._host.may_send():
+        # Those on the way stand first, so that few are looked at, however many wait.
+        for pending in self.pending:
+            if self._in_flight >= in_flight_max or not self._host.may_send():
                 return
             if pending.is_in_flight or (self._is_settling and not pending.is_uncertain):
                 continue
