@@ -558,6 +558,20 @@ class Client:
         """A subscription has ended."""
         self._reading.forget(reader)
 
+    def is_shared(self, stream: str) -> bool:
+        """Whether several subscriptions of this client read a stream."""
+        return len(self._reading.places_of(stream)) > 1
+
+    def place_for(self, stream: str, held: Position) -> Position:
+        """From where all readers of a stream have what they need: the server delivers it once."""
+        places = [one for one in self._reading.places_of(stream) if one.epoch == held.epoch]
+        return min([held, *places], key=lambda place: place.offset)
+
+    def restart(self, reason: str) -> None:
+        """Give the connection up and take everything up again on another one."""
+        assert self._link is not None
+        self._link.restart(reason)
+
     def announce(self, event: Event) -> None:
         """Tell the listeners."""
         if not self._listeners and isinstance(event, (Gap, ClientError)):

@@ -300,9 +300,9 @@ class ClientConnection(Callbacks):
             return
         now = self._loop.time()
         if self._probe_until_s is not None and now >= self._probe_until_s:
-            self._lose(f"no sign of life within {self._timing.probe_s:g} s when asked for one")
+            self.give_up(f"no sign of life within {self._timing.probe_s:g} s when asked for one")
         elif self._heartbeat_s and now - self._heard_s >= 2 * self._heartbeat_s:
-            self._lose(f"nothing came for {2 * self._heartbeat_s:g} s")
+            self.give_up(f"nothing came for {2 * self._heartbeat_s:g} s")
         elif now < self._due_s():
             self._doubted_s = None
             self._watch()
@@ -311,7 +311,7 @@ class ClientConnection(Callbacks):
             self.probe()
             self._watch()
         elif now >= self._doubted_s + self._timing.probe_s:
-            self._lose(f"a request was not answered within {self._timing.answer_s:g} s")
+            self.give_up(f"a request was not answered within {self._timing.answer_s:g} s")
         else:
             self._watch()
 
@@ -346,7 +346,8 @@ class ClientConnection(Callbacks):
             )
         )
 
-    def _lose(self, reason: str) -> None:
+    def give_up(self, reason: str) -> None:
+        """Take it for lost."""
         self._drop(Ending(1006, reason, True, self._lived_s()))
 
     def _drop(self, ending: Ending) -> None:

@@ -123,6 +123,11 @@ class ServerLink:
         elif self.state is State.WAITING:
             self._begin_attempt()
 
+    def restart(self, reason: str) -> None:
+        """Give the connection up and make another one."""
+        if self._connection is not None:
+            self._connection.give_up(reason)
+
     async def close(self, error: ClientError, ending: Ending | None = None) -> None:
         """End for good; the error is what waiters are told."""
         if self._closed is not None:

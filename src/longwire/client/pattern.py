@@ -122,7 +122,7 @@ class PatternSubscription(Generic[Data]):
         self._cancel_retry()
         self._state = WireState.ASKING
         positions = {
-            stream: str(track.received)
+            stream: str(self._host.place_for(stream, track.received))
             for stream, track in self._tracks.items()
             if not track.is_finished
         }
@@ -161,6 +161,11 @@ class PatternSubscription(Generic[Data]):
         await self._deliveries.stop()
 
     # -- the server's side ----------------------------------------------------------------------
+
+    def received(self, stream: str) -> Position | None:
+        """How far one of the streams has been received."""
+        track = self._tracks.get(stream)
+        return None if track is None or track.is_finished else track.received
 
     def reads(self, stream: str) -> bool:
         """Whether the server delivers this stream to it."""
@@ -292,6 +297,8 @@ class PatternSubscription(Generic[Data]):
             self._host.announce(mismatch(stream, track.received, after))
             if self._mismatches > MISMATCHES_MAX:
                 self.end(ClientError("interval_mismatch", f"{stream}: deliveries never fit"))
+            elif self._host.is_shared(stream):
+                self._host.restart(f"the readers of {stream} stand at different places")
             else:
                 self._leave()
         return None

@@ -10,6 +10,7 @@ import msgspec
 from longwire.client.errors import ClientError, error_from_answer
 from longwire.client.pattern import PatternSubscription
 from longwire.client.subscription import ReaderHost, Subscription
+from longwire.streams.position import Position
 
 __all__ = ["Reading"]
 
@@ -80,6 +81,13 @@ class Reading:
             del self._subscriptions[reader.stream]
         if reader is self._inbox:
             self._inbox = None
+
+    def places_of(self, stream: str) -> list[Position]:
+        """What each reader of a stream has received."""
+        subscription = self._subscriptions.get(stream)
+        places = [pattern.received(stream) for pattern in self._patterns.values()]
+        places.append(None if subscription is None else subscription.received)
+        return [place for place in places if place is not None]
 
     # -- from the client ------------------------------------------------------------------------
 

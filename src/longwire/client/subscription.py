@@ -44,6 +44,14 @@ class ReaderHost(Protocol):
     def announce(self, event: Any) -> None: ...
     def retry_delay_s(self, error: ClientError, failures: int) -> float: ...
     def forget(self, reader: Any) -> None: ...
+    def is_shared(self, stream: str) -> bool:
+        """Whether it has several readers here, which the server does not tell apart."""
+
+    def place_for(self, stream: str, held: Position) -> Position:
+        """From where all of its readers have what they need."""
+
+    def restart(self, reason: str) -> None:
+        """Give the connection up and take everything up again on another one."""
 
 
 class WireState(Enum):
@@ -148,7 +156,10 @@ class Subscription(Generic[Data]):
         self._cancel_retry()
         self._state = WireState.ASKING
         held = self._received
-        place = start_members(self._start) if held is None else {"position": str(held)}
+        if held is None:
+            place = start_members(self._start)
+        else:
+            place = {"position": str(self._host.place_for(self.stream, held))}
         return {"stream": self.stream, **place}
 
     def attach(self, answer: Mapping[str, Any]) -> None:
@@ -198,10 +209,10 @@ class Subscription(Generic[Data]):
         self._state = WireState.LIVE
         self._failures = 0
         held, position = self._received, parse_position(answer["position"])
-        self._received = position
         if held is None:
-            self._handled = position
-        elif answer.get("recovered") is False:
+            self._received = self._handled = position
+        elif answer.get("recovered") is False and not _is_known(answer, position, held):
+            self._received = position
             reason = str(answer.get("reason"))
             self._deliveries.put_event(Gap(self.stream, reason, held, position))
         elif self._was_interrupted:
@@ -218,6 +229,10 @@ class Subscription(Generic[Data]):
         self._state = WireState.IDLE
         named = error.with_details(stream=self.stream)
         self._host.announce(named)
+        if error.code == "already_subscribed":
+            # A pattern brings it too, and has gone on while this was paused.
+            self._host.restart(str(named))
+            return
         if not error.retry:
             self.end(named)
             return
@@ -279,6 +294,8 @@ class Subscription(Generic[Data]):
             self._host.announce(mismatch(self.stream, held, after))
             if self._mismatches > MISMATCHES_MAX:
                 self.end(ClientError("interval_mismatch", f"{self.stream}: deliveries never fit"))
+            elif self._host.is_shared(self.stream):
+                self._host.restart(f"the readers of {self.stream} stand at different places")
             else:
                 self._leave()
         return False
@@ -342,3 +359,10 @@ class Subscription(Generic[Data]):
 
     def left(self) -> None:
         self.unsubscribe()
+
+
+def _is_known(answer: Mapping[str, Any], position: Position, held: Position) -> bool:
+    """Whether what retention has taken lies before what is held: an earlier place was asked for
+    since another reader of the stream stands there."""
+    is_before = position.epoch == held.epoch and position.offset <= held.offset
+    return is_before and answer.get("reason") == "trimmed"

@@ -46,6 +46,7 @@ class Host:
         self.requests = []
         self.told = []
         self.events = []
+        self.restarts = []
         self.reading = Reading(self)
 
     def limit(self, name):
@@ -72,6 +73,15 @@ class Host:
 
     def forget(self, reader):
         self.reading.forget(reader)
+
+    def is_shared(self, stream):
+        return len(self.reading.places_of(stream)) > 1
+
+    def place_for(self, stream, held):
+        return min([held, *self.reading.places_of(stream)], key=lambda place: place.offset)
+
+    def restart(self, reason):
+        self.restarts.append(reason)
 
     # -- for tests ------------------------------------------------------------------------------
 

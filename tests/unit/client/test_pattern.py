@@ -195,3 +195,41 @@ async def test_subscription_and_pattern_both_get_a_stream_that_came_later_to_the
     matched(host, "chat/a", at(0))
     deliver(host, "chat/a", 1)
     assert (own, seen) == ([1], [("chat/a", 1)])
+
+
+async def test_readers_of_one_stream_at_different_places_are_brought_together():
+    host, seen, own = Host(), [], []
+    host.queue_messages_max = 2
+    host.reading.add(Subscription(host, "chat/a", handler=lambda message: own.append(message.data)))
+    host.answer("subscribe", position=str(at(0)), tail=str(at(0)))
+    pattern = subscribe(host, None)
+    host.answer("subscribe", streams=1)
+    matched(host, "chat/a", at(0))
+    deliver(host, "chat/a", 1, 2, 3)
+    host.answer("unsubscribe")  # the pattern's queue is full; the subscription goes on
+    messages = aiter(pattern)
+    seen += [(await anext(messages)).data, (await anext(messages)).data]
+    assert host.answer("subscribe", streams=1)["positions"] == {"chat/a": str(at(2))}
+    matched(host, "chat/a", at(3))
+    deliver(host, "chat/a", 4)
+    assert host.restarts == ["the readers of chat/a stand at different places"]
+    host.reading.disconnected()
+    host.reading.connected({})
+    place = {"position": str(at(2)), "tail": str(at(4)), "recovered": True}
+    assert host.answer("subscribe", **place)["position"] == str(at(2))
+    host.answer("subscribe", streams=1)
+    matched(host, "chat/a", at(2))
+    deliver(host, "chat/a", 3, 4)
+    seen += [(await anext(messages)).data, (await anext(messages)).data]
+    await messages.aclose()
+    assert (own, seen) == ([1, 2, 3, 4], [1, 2, 3, 4])
+
+
+async def test_paused_subscription_that_a_pattern_overtook_is_taken_up_on_another_connection():
+    host = Host()
+    host.reading.add(Subscription(host, "chat/a", handler=lambda message: None))
+    host.refuse("subscribe", "already_subscribed")
+    assert host.restarts and host.errors() == ["already_subscribed"]
+    host.reading.disconnected()
+    host.reading.connected({})
+    assert host.next("subscribe")["stream"] == "chat/a"

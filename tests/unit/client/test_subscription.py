@@ -95,13 +95,22 @@ async def test_reconnect_goes_on_from_what_was_received_and_tells_what_was_misse
     assert seen == [1, 2, 3]
 
 
-@pytest.mark.parametrize("reason", ["trimmed", "epoch", "diverged", "ahead"])
-async def test_position_that_is_not_honoured_is_a_gap(reason):
+@pytest.mark.parametrize(
+    ("reason", "place"),
+    [
+        ("trimmed", at(9)),
+        ("epoch", at(2, "zzzzzzzz")),
+        ("diverged", at(8, history="other")),
+        ("diverged", at(7, history="other")),
+        ("ahead", at(5)),
+    ],
+)
+async def test_position_that_is_not_honoured_is_a_gap(reason, place):
     host, seen = Host(), []
     subscription = subscribe(host, seen, position=at(7))
-    answer(host, at(2, "zzzzzzzz"), recovered=False, reason=reason, held=str(at(7)))
-    assert host.events == [Gap("s", reason, at(7), at(2, "zzzzzzzz"))]
-    assert subscription.position == at(2, "zzzzzzzz")
+    answer(host, place, recovered=False, reason=reason, held=str(at(7)))
+    assert host.events == [Gap("s", reason, at(7), place)]
+    assert subscription.position == subscription.received == place
 
 
 async def test_gap_on_the_way_is_told_in_its_turn():
