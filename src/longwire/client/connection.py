@@ -346,9 +346,9 @@ class ClientConnection(Callbacks):
             )
         )
 
-    def give_up(self, reason: str) -> None:
-        """Take it for lost."""
-        self._drop(Ending(1006, reason, True, self._lived_s()))
+    def give_up(self, reason: str, after_s: tuple[float, float] | None = None) -> None:
+        """Take it for lost; ``after_s`` is when to come back if that is known."""
+        self._drop(Ending(1006, reason, True, self._lived_s(), after_s))
 
     def _drop(self, ending: Ending) -> None:
         """End it without waiting for the server, who may be gone."""

@@ -33,6 +33,9 @@ LIVED_S = 5.0
 WAKE_CHECK_S = 5.0
 """How often to look whether the machine slept."""
 
+RESTART_AFTER_S = (0.0, 0.1)
+"""When to come back from a connection that we gave up ourselves: the server is well."""
+
 RENEW_AT, RENEW_AGAIN_AT = 0.75, 0.25
 """When to renew a token: after this part of its life, and of what is left when that failed."""
 RENEW_AGAIN_MIN_S = 1.0
@@ -126,7 +129,7 @@ class ServerLink:
     def restart(self, reason: str) -> None:
         """Give the connection up and make another one."""
         if self._connection is not None:
-            self._connection.give_up(reason)
+            self._connection.give_up(reason, RESTART_AFTER_S)
 
     async def close(self, error: ClientError, ending: Ending | None = None) -> None:
         """End for good; the error is what waiters are told."""

@@ -226,6 +226,10 @@ class PatternSubscription(Generic[Data]):
             reason = str(message.get("reason"))
             self._deliveries.put_event(Gap(stream, reason, track.received, position))
             track.received = position
+        elif "recovered" not in message and not _reaches(position, track.received):
+            # Another reader of this stream has gone on, while this one was paused.
+            self._host.restart(f"the readers of {stream} stand at different places")
+            return
         elif track.was_interrupted:
             missed = max(0, parse_position(message["tail"]).offset - track.received.offset)
             self._deliveries.put_event(Recovered(stream, track.received, missed))
@@ -361,3 +365,8 @@ class PatternSubscription(Generic[Data]):
         track = self._tracks.get(stream)
         if track is not None:
             track.handled = position
+
+
+def _reaches(position: Position, held: Position) -> bool:
+    """Whether deliveries that go on from ``position`` leave out nothing after ``held``."""
+    return position.offset == 0 or (position.epoch == held.epoch and position.offset <= held.offset)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import math
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -175,8 +174,6 @@ async def test_sequences_and_producers(client: Client) -> None:
 
 
 async def test_conditions_that_do_not_hold(client: Client) -> None:
-    if client.limit("key_bytes") == math.inf:
-        pytest.skip("the server speaks revision 1.0 of the protocol, without conditions")
     first = await client.publish("log", 1)
     assert first.position is not None
     second = await client.publish("log", 2, if_tail=first.position)

@@ -211,7 +211,6 @@ async def test_readers_of_one_stream_at_different_places_are_brought_together():
     seen += [(await anext(messages)).data, (await anext(messages)).data]
     assert host.answer("subscribe", streams=1)["positions"] == {"chat/a": str(at(2))}
     matched(host, "chat/a", at(3))
-    deliver(host, "chat/a", 4)
     assert host.restarts == ["the readers of chat/a stand at different places"]
     host.reading.disconnected()
     host.reading.connected({})
