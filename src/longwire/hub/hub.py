@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 
 from longwire.base.errors import StoreError
 from longwire.base.limits import ConsumerLimits, HubLimits, PresenceLimits, StreamLimits
@@ -22,7 +23,7 @@ from longwire.hub.following import Follower
 from longwire.hub.policy import AllowAll, Policy
 from longwire.hub.presence import Presence
 from longwire.hub.publishing import Done, Publish, Publisher, SettingsFor
-from longwire.hub.readers import Readers
+from longwire.hub.readers import Readers, SlowRule
 from longwire.hub.sinks import Sink
 from longwire.hub.subscription import Attachment, Subscription
 from longwire.streams.errors import StoreUnavailableError, StreamError
@@ -42,12 +43,16 @@ def _default_settings(stream: str, content_type: str) -> StreamSettings:
     return StreamSettings(content_type=content_type)
 
 
+def _default_slow_rule(stream: str) -> SlowRule:
+    return SlowRule.REPORT
+
+
 class Hub:
     """Publishing and subscribing on one store, in one process, on one event loop.
 
     ``policy`` is the application: its hook sees what is published; permissions are for the
     gateways to ask. ``settings_for`` says with what a stream is created when somebody publishes to
-    a name that does not exist.
+    a name that does not exist, ``slow_rule_for`` what becomes of readers whom retention has passed.
 
     An entry is delivered only after its append has returned. Everything that one tick brought to a
     stream leaves at one ``call_soon`` flush, never on a timer.
@@ -63,6 +68,7 @@ class Hub:
         presence_limits: PresenceLimits | None = None,
         consumer_limits: ConsumerLimits | None = None,
         settings_for: SettingsFor = _default_settings,
+        slow_rule_for: Callable[[str], SlowRule] = _default_slow_rule,
     ) -> None:
         self.store = store
         self.policy: Policy = policy or AllowAll()
@@ -71,7 +77,7 @@ class Hub:
         self.counters = HubCounters()
         self._channels: dict[str, Channel] = {}
         self._dirty: dict[Channel, None] = {}
-        self._readers = Readers(store, self.limits, self.counters, self._release)
+        self._readers = Readers(store, self.limits, self.counters, self._release, slow_rule_for)
         self._publisher = Publisher(
             store,
             self.policy,

@@ -10,24 +10,41 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable, Sequence
+from enum import Enum
+from typing import TypeAlias
 
 from longwire.base.errors import StoreError
 from longwire.base.limits import HubLimits
 from longwire.hub.channel import Channel
 from longwire.hub.counters import HubCounters
 from longwire.hub.records import Recorded, split_runs
-from longwire.hub.sinks import SUPERSEDED, Gap
+from longwire.hub.sinks import SKIPPED, SUPERSEDED, Gap
 from longwire.hub.subscription import ReaderState, Subscription
 from longwire.streams.errors import StreamError
 from longwire.streams.position import Position
 from longwire.streams.store import Page, Store
+from longwire.streams.verdict import Last, Reason
 
-__all__ = ["Readers"]
+__all__ = ["Readers", "SlowRule"]
 
 logger = logging.getLogger("longwire.hub")
 
 _PAGES_PER_TURN = 4
 """Pages handed out before the event loop gets a turn, when the store never waits."""
+
+
+class SlowRule(Enum):
+    """What becomes of a reader whom retention has passed (docs/protocol.md, 5.5)."""
+
+    REPORT = "report"
+    """It is told exactly what is lost, and gets everything that is kept."""
+    LATEST = "latest"
+    """It goes on with the newest entry, and is told what is skipped."""
+    DISCONNECT = "disconnect"
+    """Its connection is closed."""
+
+
+SlowRuleFor: TypeAlias = Callable[[str], SlowRule]
 
 
 class Readers:
@@ -39,11 +56,13 @@ class Readers:
         limits: HubLimits,
         counters: HubCounters,
         release: Callable[[Channel], None],
+        slow_rule_for: SlowRuleFor,
     ) -> None:
         self._store = store
         self._limits = limits
         self._counters = counters
         self._release = release
+        self._slow_rule_for = slow_rule_for
         self._waiting: deque[Subscription] = deque()
         self._workers: set[asyncio.Task[None]] = set()
         self._reads = 0
@@ -188,6 +207,8 @@ class Readers:
             channel = reader.channel
             head, doubts = channel.head, channel.doubts
             page = await self._read(reader)
+            if page is not None and page.reason is Reason.TRIMMED:
+                page = await self._apply_slow_rule(reader, page)
             if page is not None and reader.state is ReaderState.BEHIND:
                 if channel.doubts == doubts:
                     self._take_page(reader, page, head)
@@ -218,6 +239,24 @@ class Readers:
             self._reads -= 1
         self._counters.pages_read += 1
         return page
+
+    async def _apply_slow_rule(self, reader: Subscription, page: Page) -> Page | None:
+        """Retention has passed a reader: do what the rule says; return the page to take."""
+        rule = self._slow_rule_for(reader.stream)
+        if rule is SlowRule.DISCONNECT and reader.attachment.on_too_slow is not None:
+            reader.attachment.on_too_slow(reader.stream)
+            return None
+        if rule is not SlowRule.LATEST:
+            return page
+        try:
+            verdict = await self._store.seek(reader.stream, Last(1))
+        except (StreamError, StoreError, OSError) as error:
+            self._retry_later(reader, error)
+            return None
+        if reader.state is ReaderState.BEHIND:
+            self._send_gap(reader, verdict.resume, SKIPPED)
+            self._wait_for_log(reader)
+        return None
 
     def _retry_later(self, reader: Subscription, error: Exception) -> None:
         self._counters.store_failures += 1

@@ -17,7 +17,10 @@ from longwire.streams.entry import Entry
 from longwire.streams.position import Position
 from longwire.streams.verdict import Reason
 
-__all__ = ["SUPERSEDED", "BytesSink", "Encoder", "Gap", "MessageSink", "Sink"]
+__all__ = ["SKIPPED", "SUPERSEDED", "BytesSink", "Encoder", "Gap", "MessageSink", "Sink"]
+
+SKIPPED = "skipped"
+"""The reason of a gap that the stream's rule for slow readers makes."""
 
 SUPERSEDED = "superseded"
 """The reason of a gap in a keep-latest stream: newer entries took the place of these."""

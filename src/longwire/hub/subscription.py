@@ -90,6 +90,7 @@ class Attachment:
         "is_blocked",
         "is_detached",
         "message_sink",
+        "on_too_slow",
         "subscriptions",
     )
 
@@ -103,6 +104,8 @@ class Attachment:
         self.is_blocked = False
         """The sink holds too much and has not drained yet."""
         self.blocked: list[Subscription] = []
+        self.on_too_slow: Callable[[str], None] | None = None
+        """Closes the connection: it reads a stream too slowly whose rule is to disconnect."""
         self._opening: set[str] | None = None
 
     async def open(

@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, TypeVar
 
 from longwire.base.errors import ConfigError, LongwireError
 from longwire.gateways.native.inbox import inbox_of
+from longwire.hub.readers import SlowRule
 from longwire.identity.principal import Principal
 from longwire.server.calls import CallHandler, Calls
 from longwire.server.patterns import StreamPattern
@@ -17,6 +18,7 @@ from longwire.server.publication import Publication, PublishHook
 from longwire.server.request import Request
 from longwire.server.router import Router
 from longwire.server.settings import Settings
+from longwire.server.stream_rules import StreamRule, StreamRules
 
 if TYPE_CHECKING:
     from longwire.server.asgi import AsgiRunner
@@ -120,6 +122,7 @@ class App:
         self.permissions = Permissions()
         self.routes: Router[RouteHandler, SocketRoute] = Router()
         self.calls = Calls()
+        self.stream_rules = StreamRules()
         self.publish_hooks: list[tuple[StreamPattern, PublishHook]] = []
         self.authenticator: Authenticator | None = None
         self.start_hooks: list[LifespanHook] = []
@@ -199,6 +202,41 @@ class App:
             return hook
 
         return register
+
+    def stream(
+        self,
+        pattern: str,
+        *,
+        keep_latest: bool = False,
+        ephemeral: bool = False,
+        entries_max: int | None = None,
+        bytes_max: int | None = None,
+        age_max_s: float | None = None,
+        ttl_s: int | None = None,
+        slow: Literal["report", "latest", "disconnect"] = "report",
+    ) -> None:
+        """Say what the streams of ``pattern`` are like. The first pattern that fits holds; a stream
+        that is there already stays as it was created.
+
+        * ``keep_latest``: keep only the newest entry of each key (quotes, scores).
+        * ``ephemeral``: that, in memory only, whatever the store (typing, cursors in a game).
+        * ``entries_max``, ``bytes_max``, ``age_max_s``: what is kept, instead of ``[retention]``.
+        * ``ttl_s``: the stream is deleted after so many seconds without use.
+        * ``slow``: what becomes of a subscriber whom retention has passed: ``report`` exactly what
+          is lost and go on, go on with the ``latest``, or ``disconnect``.
+
+        Raises :exc:`~longwire.base.errors.ConfigError`.
+        """
+        rule = StreamRule(
+            keep_latest=keep_latest,
+            ephemeral=ephemeral,
+            entries_max=entries_max,
+            bytes_max=bytes_max,
+            age_max_s=age_max_s,
+            ttl_s=ttl_s,
+            slow=SlowRule(slow),
+        )
+        self.stream_rules.add(pattern, rule)
 
     def call(self, method: str) -> Callable[[_Method], _Method]:
         """Let clients call the function below by the name ``method``.

@@ -46,7 +46,7 @@ class Service:
         self.metrics = ServerMetrics()
         self.origins = OriginPolicy(settings.origins.allowed)
         app.permissions.allow_anonymous(settings.anonymous)
-        self.hub = make_hub(settings, AppPolicy(app))
+        self.hub = make_hub(settings, AppPolicy(app), app.stream_rules)
         self.operations = Operations(self.metrics, self.hub.store.health)
         self.metrics.add_figures(lambda: hub_figures(self.hub))
         self.sockets = SocketEndpoints(settings, self.origins, self.metrics)

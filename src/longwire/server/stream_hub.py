@@ -10,17 +10,18 @@ from longwire.hub.policy import Policy
 from longwire.hub.publishing import Publish
 from longwire.server.settings import Settings
 from longwire.server.store_urls import make_store
+from longwire.server.stream_rules import StreamRules
 from longwire.streams.entry import BYTES, JSON, NewEntry, normalize_content_type
 from longwire.streams.store import Appended, StreamSettings
 
 __all__ = ["hub_figures", "make_hub", "publish_from_application"]
 
 
-def make_hub(settings: Settings, policy: Policy) -> Hub:
+def make_hub(settings: Settings, policy: Policy, rules: StreamRules) -> Hub:
     """Return a hub on the store that is configured. Raises ``ConfigError``."""
 
     def settings_for(stream: str, content_type: str) -> StreamSettings:
-        return StreamSettings(content_type=content_type, retention=settings.retention)
+        return rules.settings(stream, content_type, settings.retention)
 
     return Hub(
         make_store(settings),
@@ -30,6 +31,7 @@ def make_hub(settings: Settings, policy: Policy) -> Hub:
         presence_limits=settings.presence,
         consumer_limits=settings.consumers,
         settings_for=settings_for,
+        slow_rule_for=rules.slow_rule,
     )
 
 

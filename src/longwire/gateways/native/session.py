@@ -104,6 +104,7 @@ class NativeSession:
         self.wire = wire
         self.format = format_
         self.attachment = gateway.hub.attach(wire)
+        self.attachment.on_too_slow = self._read_too_slowly
         self.name = name
         self.client = ""
         self.principal: Principal = ANONYMOUS
@@ -254,6 +255,9 @@ class NativeSession:
         self.wire.send(self.format.answer("closing", None, members))
         self._leave()
         self.wire.close(code, reason)
+
+    def _read_too_slowly(self, stream: str) -> None:
+        self.end(NativeCloseCode.TOO_SLOW, f"{stream} was read too slowly")
 
     def _leave(self) -> None:
         self.state = SessionState.ENDED
