@@ -27,6 +27,7 @@ class CuttingProxy:
         self.forwarded = {Direction.UP: 0, Direction.DOWN: 0}
         """Bytes of the last connection."""
         self.is_cut = False
+        self.cuts = 0
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -88,6 +89,7 @@ class CuttingProxy:
                     left -= len(data)
             if left == 0:
                 self.is_cut = True
+                self.cuts += 1
                 # What was let through is to arrive before the reset does.
                 await asyncio.sleep(0.002)
 
