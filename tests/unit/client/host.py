@@ -56,6 +56,9 @@ class Host:
         assert self.is_usable
         self.requests.append((op, dict(members), answered, refused))
 
+    async def connected(self):
+        assert self.is_usable
+
     async def ask(self, op, members):
         outcome = asyncio.get_running_loop().create_future()
         self.request(op, members, outcome.set_result, outcome.set_exception)
