@@ -319,6 +319,13 @@ class NativeLimits:
     """Silence of the server after which it sends a heartbeat, seconds; below the common 60 s at
     which proxies cut idle connections. 0 sends none."""
 
+    connections_per_user_max: int | None = None
+    """Connections of one known user at a time, all his tabs and devices. Past it ``connect`` is
+    refused and the connection closed with 4004."""
+
+    connections_per_address_max: int | None = None
+    """The same for one network address. Many users may share one behind a gateway or a proxy."""
+
     in_flight_max: int = 256
     """Publishes of one connection without an answer."""
 

@@ -54,7 +54,10 @@ class StreamGateways:
             socket = await self._sockets.open(
                 request, exchange, select_subprotocol=choose_subprotocol
             )
-            await self._sockets.run(socket, self.native.serve(socket, socket.subprotocol), request)
+            remote = request.remote_address
+            address = str(remote[0]) if isinstance(remote, tuple) else ""
+            serving = self.native.serve(socket, socket.subprotocol, address)
+            await self._sockets.run(socket, serving, request)
         else:
             self._sockets.open_callbacks(
                 request,

@@ -10,6 +10,7 @@ __all__ = [
     "BadVersionError",
     "CallFlightError",
     "CallTimeoutError",
+    "ConnectionsLimitError",
     "ConsumersLimitError",
     "ForeignTokenError",
     "InFlightError",
@@ -84,6 +85,16 @@ class InFlightError(StreamError):
         super().__init__(
             f"{whose} has {limit} publishes without an answer, which is the limit", limit=limit
         )
+
+
+class ConnectionsLimitError(StreamError):
+    """One connection too many, of a user or from an address."""
+
+    code = "too_many_connections"
+    is_retryable = True
+
+    def __init__(self, whose: str, limit: int) -> None:
+        super().__init__(f"{whose} has {limit} connections, which is the limit", limit=limit)
 
 
 class CallFlightError(StreamError):

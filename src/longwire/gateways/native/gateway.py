@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from longwire.base.codes import CloseCode
 from longwire.base.limits import MemoryStoreLimits, NativeLimits
 from longwire.base.version import __version__
+from longwire.gateways.native.crowds import Crowd
 from longwire.gateways.native.formats.choice import find_format
 from longwire.gateways.native.formats.format import Format
 from longwire.gateways.native.operations import begin
@@ -20,6 +21,7 @@ from longwire.hub.hub import Hub
 from longwire.net.callbacks import Callbacks
 from longwire.net.closed import ConnectionClosed
 from longwire.net.endpoint import Endpoint
+from longwire.net.link import Address
 from longwire.net.loop_state import loop_state
 from longwire.net.timers import TimerWheel, WheelEntry
 
@@ -53,6 +55,8 @@ class NativeGateway:
         self.connections_total = 0
         self.errors: dict[str, int] = {}
         """Errors answered, by code."""
+        self.users = Crowd("this user", self.limits.connections_per_user_max)
+        self.addresses = Crowd("this address", self.limits.connections_per_address_max)
         self._sessions: dict[NativeSession, _Timer] = {}
         self._wheel: TimerWheel | None = None
         self._clock: Callable[[], float] | None = None
@@ -89,14 +93,16 @@ class NativeGateway:
         """Return what a new WebSocket of ``longwire.net`` is to call; ``on_close`` comes last."""
         return _EndpointCallbacks(self, on_close)
 
-    async def serve(self, socket: MessageSocket, subprotocol: str | None = None) -> None:
+    async def serve(
+        self, socket: MessageSocket, subprotocol: str | None = None, address: str = ""
+    ) -> None:
         """Serve one WebSocket that sends and receives whole messages, until it ends.
 
         Cancelled, it leaves the socket open; who cancels closes it.
         """
         format_ = find_format(subprotocol)
         wire = SocketWire(socket, format_, self.hub.limits.held_bytes_max)
-        session = self.begin(wire, format_)
+        session = self.begin(wire, format_, address)
         transmitting = asyncio.create_task(wire.transmit(session.drained))
         receiving = asyncio.create_task(wire.receive(lambda m: session.receive(m, self.now())))
         try:
@@ -112,10 +118,12 @@ class NativeGateway:
             if isinstance(outcome, Exception) and not isinstance(outcome, ConnectionClosed):
                 raise outcome
 
-    def begin(self, wire: EndpointWire | SocketWire, format_: Format) -> NativeSession:
+    def begin(
+        self, wire: EndpointWire | SocketWire, format_: Format, address: str = ""
+    ) -> NativeSession:
         """Begin a session on a connection that is open."""
         now = self.now()
-        session = NativeSession(self, wire, format_, secrets.token_hex(8), now)
+        session = NativeSession(self, wire, format_, secrets.token_hex(8), now, address)
         timer = self._sessions[session] = _Timer(self, session)
         self.connections_total += 1
         self.set_deadline(timer)
@@ -172,6 +180,10 @@ class NativeGateway:
             session.end(code, reason, after_s)
 
 
+def _host_of(address: Address) -> str:
+    return str(address[0]) if isinstance(address, tuple) else ""
+
+
 class _Timer(WheelEntry):
     """The deadline of one session on the loop's timer wheel."""
 
@@ -203,7 +215,8 @@ class _EndpointCallbacks(Callbacks):
         high = self._gateway.hub.limits.held_bytes_max
         connection.link.set_write_limits(high, high // 4)
         format_ = find_format(connection.subprotocol)
-        self._session = self._gateway.begin(EndpointWire(connection, format_), format_)
+        wire = EndpointWire(connection, format_)
+        self._session = self._gateway.begin(wire, format_, _host_of(connection.remote_address))
 
     def on_message(self, connection: Endpoint, message: str | bytes) -> None:
         self._session.receive(message, self._gateway.now())

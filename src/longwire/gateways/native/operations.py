@@ -17,6 +17,7 @@ from longwire.gateways.native.codes import NativeCloseCode
 from longwire.gateways.native.faults import (
     AlreadyConnectedError,
     BadVersionError,
+    ConnectionsLimitError,
     ForeignTokenError,
     NotConnectedError,
     UnauthorizedError,
@@ -59,6 +60,9 @@ __all__ = ["PROTOCOL_VERSION", "begin"]
 
 PROTOCOL_VERSION = 1
 
+COME_BACK_S = (5.0, 15.0)
+"""When a client may try again that is one too many."""
+
 Handler: TypeAlias = Callable[["NativeGateway", NativeSession, Any], "Awaitable[None] | None"]
 
 
@@ -97,6 +101,12 @@ async def _connect(gateway: NativeGateway, session: NativeSession, request: Conn
     if principal is None:
         session.refuse(request.id, UnauthorizedError(token is not None))
         session.end(NativeCloseCode.UNAUTHORIZED, "unauthorized")
+        return
+    try:
+        session.count(principal)
+    except ConnectionsLimitError as error:
+        session.refuse(request.id, error)
+        session.end(NativeCloseCode.TOO_MANY_CONNECTIONS, error.message, COME_BACK_S)
         return
     inbox, members = None, _describe(principal)
     if gateway.limits.has_inboxes and not principal.is_anonymous:

@@ -66,6 +66,7 @@ class NativeSession:
         "__weakref__",
         "_bad_messages",
         "_beats_silent",
+        "_counted_user",
         "_expires_s",
         "_gateway",
         "_has_received",
@@ -78,6 +79,7 @@ class NativeSession:
         "_rate_left",
         "_rate_s",
         "_task",
+        "address",
         "attachment",
         "calls",
         "client",
@@ -100,12 +102,15 @@ class NativeSession:
         format_: Format,
         name: str,
         now: float,
+        address: str = "",
     ) -> None:
         self.wire = wire
         self.format = format_
         self.attachment = gateway.hub.attach(wire)
         self.attachment.on_too_slow = self._read_too_slowly
         self.name = name
+        self.address = address
+        """Of the network; empty when it is not known."""
         self.client = ""
         self.principal: Principal = ANONYMOUS
         self.state = SessionState.NEW
@@ -114,6 +119,7 @@ class NativeSession:
         self._gateway = gateway
         self.flights: Flights | None = None
         """Publishes without an answer; made with the first of them."""
+        self._counted_user: str | None = None
         self.patterns: Patterns | None = None
         self.presence: SessionPresence | None = None
         self.workers: dict[tuple[str, str], SessionWorker] = {}
@@ -214,6 +220,23 @@ class NativeSession:
         self._schedule_beat(now)
         self.renew(principal, now)
 
+    def count(self, principal: Principal) -> None:
+        """Count the connection for its user and its address. Raises ``ConnectionsLimitError``."""
+        self._uncount()
+        self._gateway.users.join(principal.name)
+        try:
+            self._gateway.addresses.join(self.address)
+        except StreamError:
+            self._gateway.users.leave(principal.name)
+            raise
+        self._counted_user = principal.name
+
+    def _uncount(self) -> None:
+        if self._counted_user is not None:
+            self._gateway.users.leave(self._counted_user)
+            self._gateway.addresses.leave(self.address)
+            self._counted_user = None
+
     def renew(self, principal: Principal, now: float) -> None:
         """The client has shown a token, the first or another one."""
         self.principal = principal
@@ -270,6 +293,7 @@ class NativeSession:
             self.presence.lost()
         for worker in self.workers.values():
             worker.leave()
+        self._uncount()
         for call in self.calls:
             call.cancel()
         # A task that has not begun is left to find that the connection has ended: cancelled now, it

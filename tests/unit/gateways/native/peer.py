@@ -111,13 +111,13 @@ class Peer:
     spoken = "json"
     """The format of new peers."""
 
-    def __init__(self, gateway: NativeGateway) -> None:
+    def __init__(self, gateway: NativeGateway, address: str = "") -> None:
         self.translation = TRANSLATIONS[Peer.spoken]
         format_ = find_format(self.translation.subprotocol)
         self.wire = Wire(format_)
         self.gateway = gateway
         self.now_s = gateway.now()
-        self.session = gateway.begin(self.wire, format_)
+        self.session = gateway.begin(self.wire, format_, address)
         self._taken = 0
         self._next_id = 0
 
