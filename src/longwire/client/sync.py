@@ -29,6 +29,8 @@ T = TypeVar("T")
 
 ANSWER_S = 30.0
 """For how long a call waits unless it says otherwise."""
+CALL_MARGIN_S = 5.0
+"""For how much longer than the server a call waits for its answer."""
 FLUSH_S = 10.0
 """For how long the end of the program waits for what is not acknowledged yet."""
 
@@ -221,6 +223,16 @@ class SyncClient:
     ) -> History:
         """Read a page of the past. See ``Client.history``."""
         return self._call(lambda client: client.history(stream, **options), timeout_s)
+
+    def call(
+        self, method: str, data: Any = None, *, timeout_s: float = ANSWER_S, type: Any = None
+    ) -> Any:
+        """Call a function of the application behind the server. See ``Client.call``."""
+        # The server gives up first, and its answer says more.
+        return self._call(
+            lambda client: client.call(method, data, timeout_s=timeout_s, type=type),
+            timeout_s + CALL_MARGIN_S,
+        )
 
     # -- inside ---------------------------------------------------------------------------------
 

@@ -167,6 +167,33 @@ def test_wait_that_is_over_leaves_the_publish_in_the_outbox(tmp_path: Path) -> N
             assert payloads(again.url, "late") == [1]
 
 
+APPLICATION = """
+import longwire
+app = longwire.App()
+
+@app.call("double")
+def double(number: int) -> int:
+    return 2 * number
+
+@app.call("sleep")
+async def sleep() -> None:
+    import asyncio
+    await asyncio.sleep(60)
+"""
+
+
+def test_calls_from_threads(tmp_path: Path) -> None:
+    (tmp_path / "doubling.py").write_text(APPLICATION)
+    with (
+        RunningServer(tmp_path, "doubling:app", "--dev") as server,
+        longwire.SyncClient(server.url) as client,
+    ):
+        assert client.call("double", 21, type=int) == 42
+        with pytest.raises(longwire.ClientError) as caught:
+            client.call("sleep", timeout_s=0.2)
+        assert caught.value.code == "call_timeout"
+
+
 def test_use_that_cannot_work_is_told() -> None:
     with pytest.raises(longwire.ClientError, match="is no URL of a server"):
         longwire.SyncClient("live.example.com")
