@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -290,10 +291,24 @@ def runs_of(
 
 
 @contextmanager
+def ending_in_order() -> Iterator[None]:
+    """Let SIGTERM do what Ctrl-C does, so that the processes of a run end with it."""
+
+    def interrupt(number: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@contextmanager
 def watching(settings: RunSettings) -> Iterator[Watch]:
     """Show on a terminal how far the run is."""
     console = Console(stderr=True)
-    with console.status(f"{settings.target}: starting") as status:
+    with ending_in_order(), console.status(f"{settings.target}: starting") as status:
 
         def watch(progress: Progress) -> None:
             status.update(

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -109,3 +113,21 @@ def test_the_command_ends_with_one_when_the_verdict_is_bad(
     arguments = ["bench", "avalanche", "--clients", "5", "--times", "1", "--every", "2"]
     assert main([*arguments, "--p99", "0.000001"]) == 1
     assert "longwire (memory): the 99th percentile of 'own' is " in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_run_that_is_broken_off_leaves_no_process(tmp_path: Path, number: signal.Signals) -> None:
+    arguments = ["bench", "jitter", "--clients", "5", "--folder", str(tmp_path / "kept")]
+    with subprocess.Popen([sys.executable, "-m", "longwire", *arguments]) as process:
+        journal = tmp_path / "kept" / "0-longwire" / "fleet-0.journal"
+        while not journal.exists() or not journal.stat().st_size:
+            assert process.poll() is None
+            time.sleep(0.05)
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        assert len(children) == 4  # a server, the proxy, two fleets
+        process.send_signal(number)
+        assert process.wait(30) == 130
+    deadline = time.monotonic() + 30
+    while any(Path(f"/proc/{child}").exists() for child in children):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
