@@ -27,10 +27,12 @@ run() {
     # shellcheck disable=SC2086
     run jitter --store redis --servers 3 $load --minutes 3 --settle 60 || status=1
     run avalanche --store sqlite --clients 1000 || status=1
-    for peer in websockets python-socketio socket.io socket.io-recovery; do
-        run jitter --target $peer --clients 1000 --minutes 3 --settle 10 \
+    for peer in websockets socket.io socket.io-recovery; do
+        run jitter --target $peer --clients 1000 --minutes 2 --settle 10 \
             --node-modules tests/node/node_modules
     done
+    # Its server does not keep up with 1,000 on two busy cores, which is not what is asked here.
+    run jitter --target python-socketio --clients 200 --minutes 2 --settle 10
     [ $status = 0 ] || echo "reliability: a run against longwire failed"
 } >"$log" 2>&1
 cat "$log"
