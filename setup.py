@@ -17,9 +17,19 @@ from setuptools import Extension, setup
 
 # Leaf modules on the hot path, as dotted names. A name without a file fails mode `require`.
 COMPILED_MODULES: tuple[str, ...] = (
+    "longwire.base.rate",
+    "longwire.net.endpoint",
+    "longwire.net.reactor",
+    "longwire.net.reactor_link",
+    "longwire.net.socket_calls",
+    "longwire.net.timers",
     "longwire.websocket._mask",
     "longwire.websocket._utf8",
+    "longwire.websocket.connection",
     "longwire.websocket.frames",
+    "longwire.websocket.keepalive",
+    "longwire.websocket.messages",
+    "longwire.websocket.payload",
 )
 
 MODES = ("auto", "require", "off")

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from longwire.stores.memory_log import DenseLog, LatestLog
 from longwire.streams.entry import JSON, Entry
 from longwire.streams.errors import PositionError
+from longwire.streams.lineage import Lineage
 from longwire.streams.position import OFFSET_MAX, START, Position, next_link, parse_position
 from longwire.streams.verdict import judge
 
@@ -50,7 +51,7 @@ steps = st.lists(
 @pytest.mark.parametrize("kind", [DenseLog, LatestLog])
 @given(steps=steps, entries_max=st.integers(1, 7))
 def test_log_agrees_with_a_plain_list(kind, steps, entries_max):
-    log = kind("abcdefgh")
+    log = kind(Lineage("abcdefgh"))
     kept: list[Entry] = []
     every: list[Position] = [START]
     floor = START

@@ -1,3 +1,4 @@
+# cython: annotation_typing=False, auto_pickle=False
 """A limit on how often something happens: so many per second on average, with room for a burst."""
 
 from __future__ import annotations

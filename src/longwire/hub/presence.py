@@ -13,7 +13,7 @@ import logging
 import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
@@ -21,7 +21,6 @@ import msgspec
 
 from longwire.base.limits import PresenceLimits, RetentionLimits
 from longwire.hub.errors import MembersLimitError, NotEnteredError
-from longwire.hub.member_connections import MemberConnections, Said
 from longwire.hub.sinks import Gap
 from longwire.streams.entry import Entry, NewEntry
 from longwire.streams.position import Position
@@ -84,18 +83,27 @@ Key: TypeAlias = tuple[str, str]
 
 
 @dataclass(slots=True)
+class _Local:
+    """A member whose connections this server has, or had a moment ago."""
+
+    connections: dict[str, bytes | None] = field(default_factory=dict)
+    """By name, in the order of entering; the data entered last counts."""
+    data: bytes | None = None
+    grace: asyncio.TimerHandle | None = None
+
+
+@dataclass(slots=True)
 class _Remote:
     """What another server said last."""
 
-    members: Mapping[Key, Said]
+    members: Mapping[Key, bytes | None]
     ends: asyncio.TimerHandle
 
 
 class _List(msgspec.Struct):
     """One server's members of one room, as they are written into the store."""
 
-    members: list[tuple[str, str, str | None, int]]
-    """User, connection, data, and when it was said: see ``Said``."""
+    members: list[tuple[str, str, str | None]]
 
 
 class Presence:
@@ -145,7 +153,7 @@ class _Room:
         self._hub = hub
         self._limits = limits
         self._server = server
-        self._local: dict[Key, MemberConnections] = {}
+        self._local: dict[Key, _Local] = {}
         self._remote: dict[str, _Remote] = {}
         self._shown: dict[Key, Member] = {}
         self._watchers: dict[object, Tell] = {}
@@ -177,38 +185,48 @@ class _Room:
         if local is None:
             if key not in self._shown and len(self._shown) >= self._limits.members_max:
                 raise MembersLimitError(self.stream, self._limits.members_max)
-            local = self._local[key] = MemberConnections()
-        local.enter(connection, Said(time.time_ns() // 1_000_000, data))
+            local = self._local[key] = _Local()
+        if local.grace is not None:
+            local.grace.cancel()
+            local.grace = None
+        local.connections.pop(connection, None)
+        local.connections[connection] = data
+        local.data = data
         self._changed()
 
     def leave(self, user: str, connection: str) -> None:
         """A connection goes out by its own will. Raises ``NotEnteredError``."""
         key = (user, "" if user else connection)
         local = self._local.get(key)
-        if local is None or not local.has(connection):
+        if local is None or connection not in local.connections:
             raise NotEnteredError(self.stream)
-        local.leave(connection)
-        self._settle(key, local)
+        del local.connections[connection]
+        if not local.connections:
+            del self._local[key]
+        else:
+            local.data = list(local.connections.values())[-1]
+        self._changed()
 
     def lost(self, user: str, connection: str) -> None:
         """A connection is gone: it may be back within the grace period."""
         key = (user, "" if user else connection)
         local = self._local.get(key)
-        if local is not None and local.has(connection):
-            loop = asyncio.get_running_loop()
-            grace_s = self._limits.grace_s
-            local.lose(connection, loop.call_later(grace_s, self._expire, key, connection))
+        if local is None or connection not in local.connections:
+            return
+        del local.connections[connection]
+        if local.connections:
+            local.data = list(local.connections.values())[-1]
+            self._changed()
+            return
+        loop = asyncio.get_running_loop()
+        local.grace = loop.call_later(self._limits.grace_s, self._expire, key)
 
-    def _expire(self, key: Key, connection: str) -> None:
-        local = self._local[key]
-        local.expire(connection)
-        self._settle(key, local)
-        self._hub.presence.tidy(self.stream)
-
-    def _settle(self, key: Key, local: MemberConnections) -> None:
-        if local.is_empty:
+    def _expire(self, key: Key) -> None:
+        local = self._local.get(key)
+        if local is not None and not local.connections:
             del self._local[key]
-        self._changed()
+            self._changed()
+            self._hub.presence.tidy(self.stream)
 
     # -- watchers -------------------------------------------------------------------------------
 
@@ -238,8 +256,8 @@ class _Room:
             return
         if said.members and left_s > 0:
             members = {
-                (user, connection): Said(at_ms, None if data is None else data.encode())
-                for user, connection, data, at_ms in said.members
+                (user, connection): None if data is None else data.encode()
+                for user, connection, data in said.members
             }
             ends = asyncio.get_running_loop().call_later(left_s, self._lease_over, entry.key)
             self._remote[entry.key] = _Remote(members, ends)
@@ -261,10 +279,10 @@ class _Room:
             self._renewal = None
         if self._link is None:
             return
-        members = []
-        for (user, connection), local in self._local.items():
-            at_ms, data = local.said
-            members.append((user, connection, None if data is None else data.decode(), at_ms))
+        members = [
+            (user, connection, None if local.data is None else local.data.decode())
+            for (user, connection), local in self._local.items()
+        ]
         self._link.say(self._server, msgspec.json.encode(_List(members)))
         if members:
             every_s = self._limits.lease_s / _RENEWALS
@@ -278,22 +296,17 @@ class _Room:
 
     def _refresh(self) -> None:
         """Find what is different from what was shown, and tell it."""
-        there: dict[Key, tuple[Said, str]] = {}
-        lists = [(name, remote.members) for name, remote in self._remote.items()]
-        lists.append((self._server, {key: local.said for key, local in self._local.items()}))
-        for server, members in lists:
-            for key, said in members.items():
-                # The name decides between equal times, so that all servers show the same.
-                known = there.get(key)
-                if known is None or (said.at_ms, server) > (known[0].at_ms, known[1]):
-                    there[key] = (said, server)
+        there: dict[Key, bytes | None] = {}
+        for remote in self._remote.values():
+            there.update(remote.members)
+        there.update({key: local.data for key, local in self._local.items()})
         gone = [key for key in self._shown if key not in there]
         changes = [Change(Event.LEAVE, self._shown.pop(key)) for key in gone]
-        for key, (said, _) in there.items():
-            shown = self._shown.get(key)
-            if shown is None or shown.data != said.data:
-                member = self._shown[key] = Member(*key, said.data)
-                changes.append(Change(Event.JOIN if shown is None else Event.UPDATE, member))
+        for key, data in there.items():
+            known = self._shown.get(key)
+            if known is None or known.data != data:
+                member = self._shown[key] = Member(*key, data)
+                changes.append(Change(Event.JOIN if known is None else Event.UPDATE, member))
         for change in changes:
             for tell in list(self._watchers.values()):
                 tell(self.stream, change)
@@ -303,7 +316,8 @@ class _Room:
         if self._renewal is not None:
             self._renewal.cancel()
         for local in self._local.values():
-            local.close()
+            if local.grace is not None:
+                local.grace.cancel()
         for server in list(self._remote):
             self._forget(server)
         if self._link is not None:

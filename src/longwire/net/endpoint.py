@@ -1,3 +1,4 @@
+# cython: annotation_typing=False, auto_pickle=False
 """One WebSocket connection on a link: the engine hosted, its events handed to callbacks.
 
 The callback style talks to an ``Endpoint`` directly; the coroutine style (``Connection``) is a set
@@ -25,6 +26,8 @@ __all__ = ["Endpoint"]
 logger = logging.getLogger("longwire.net")
 
 _NO_CALLBACKS = Callbacks()
+# Read as plain globals, since an enum's members are slow to look up.
+_OPEN, _NO_ACTION = State.OPEN, TransportAction.NONE
 _POLITE_CODES = frozenset({1000, 1001, 1005})
 
 INFLATE_STEP_BYTES = 4096
@@ -46,6 +49,7 @@ class Endpoint:
         "_closed",
         "_evidence",
         "_is_feeding",
+        "_is_in_burst",
         "_is_paused",
         "_link",
         "_link_end",
@@ -75,6 +79,8 @@ class Endpoint:
         self._unfed = b""
         self._is_paused = False
         self._is_feeding = False
+        # While callbacks are given what one read brought: what they send is taken at its end.
+        self._is_in_burst = False
 
     # -- facts ------------------------------------------------------------------------------
 
@@ -94,7 +100,7 @@ class Endpoint:
     @property
     def held_bytes(self) -> int:
         """Bytes sent that the kernel has not taken yet. Stop sending while this grows."""
-        return self._link.held_bytes
+        return self._link.held_bytes + self.engine.output_bytes
 
     @property
     def local_address(self) -> Address:
@@ -117,8 +123,9 @@ class Endpoint:
         :exc:`ConnectionClosed` when the connection is closing or closed.
         """
         self._check_open()
-        self.engine.send(message, text=text)
-        self._link.write(*self.engine.take_output(self._link.now()))
+        self.engine.queue_message(message, text, None)
+        if not self._is_in_burst:
+            self._write_out()
 
     def send_fragment(
         self, data: str | BytesLike, *, final: bool, text: bool | None = None
@@ -126,7 +133,8 @@ class Endpoint:
         """Send one fragment of a message, the last one with ``final``."""
         self._check_open()
         self.engine.send_fragment(data, final=final, text=text)
-        self._link.write(*self.engine.take_output(self._link.now()))
+        if not self._is_in_burst:
+            self._write_out()
 
     def send_encoded(self, frames: bytes, *, messages: int = 1) -> None:
         """Send messages that ``longwire.websocket.frames.encode_message`` encoded for many.
@@ -134,8 +142,9 @@ class Endpoint:
         Only for the server's role and without a message under way in fragments.
         """
         self._check_open()
-        self.engine.send_encoded(frames, messages=messages)
-        self._link.write(*self.engine.take_output(self._link.now()))
+        self.engine.queue_encoded(frames, messages)
+        if not self._is_in_burst:
+            self._write_out()
 
     def ping(self, payload: bytes | None = None) -> bytes:
         """Send a ping; return its payload, which ``on_pong`` will get."""
@@ -220,7 +229,9 @@ class Endpoint:
 
     def _take_in(self, data: bytes | bytearray | memoryview, now: float) -> None:
         # Callbacks answer first what came before a Close frame or a broken one in the same read.
+        self._is_in_burst = True
         self._dispatch(self.engine.take_in(data, now))
+        self._is_in_burst = False
         self.engine.settle(now)
         self._after_engine(now)
 
@@ -307,9 +318,10 @@ class Endpoint:
 
     def _dispatch_remaining(self, events: Iterator[Event]) -> None:
         callbacks = self._callbacks
+        on_message = callbacks.on_message
         for event in events:
             if isinstance(event, (str, bytes)):
-                callbacks.on_message(self, event)
+                on_message(self, event)
             elif isinstance(event, Fragment):
                 callbacks.on_fragment(self, event)
             elif isinstance(event, Ping):
@@ -341,7 +353,7 @@ class Endpoint:
         if output:
             link.write(*output)
         action = engine.transport_action
-        if action is TransportAction.NONE:
+        if action is _NO_ACTION:
             pass
         elif action is TransportAction.HALF_CLOSE:
             link.write_eof()
@@ -359,10 +371,13 @@ class Endpoint:
             self.abort()
         link.set_deadline(engine.deadline)
 
+    def _write_out(self) -> None:
+        self._link.write(*self.engine.take_output(self._link.now()))
+
     def _check_open(self) -> None:
         if self._closed is not None:
             raise self._closed.error()
-        if self.engine.state is not State.OPEN:
+        if self.engine.state is not _OPEN:
             raise self.error_now()
 
     def error_now(self) -> ConnectionClosed:

@@ -51,10 +51,21 @@ class LinkHandler(Protocol):
 class Link(Protocol):
     """One open connection, as a handler sees it."""
 
-    local_address: Address
-    remote_address: Address
-    tls: ssl.SSLObject | None
-    is_reading_paused: bool
+    @property
+    def local_address(self) -> Address:
+        """Our end."""
+
+    @property
+    def remote_address(self) -> Address:
+        """The peer's end."""
+
+    @property
+    def tls(self) -> ssl.SSLObject | None:
+        """The TLS state, if the link is encrypted."""
+
+    @property
+    def is_reading_paused(self) -> bool:
+        """Whether ``pause_reading`` holds."""
 
     @property
     def held_bytes(self) -> int:

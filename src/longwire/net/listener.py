@@ -10,15 +10,24 @@ import socket
 import ssl
 import stat
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Literal, TypeAlias, get_args
 
 from longwire.base.limits import KIB
 from longwire.net.asyncio_link import AsyncioLink
 from longwire.net.link import Link, LinkHandler
 from longwire.net.loop_state import LoopState, loop_state
 from longwire.net.no_handler import NoHandler
+from longwire.net.reactor import Reactor
+from longwire.net.reactor_link import ReactorLink
 
-__all__ = ["Listener"]
+__all__ = ["Driver", "Listener"]
+
+Driver: TypeAlias = Literal["auto", "reactor", "asyncio"]
+"""What moves the bytes of plain TCP: ``auto`` is the reactor wherever there can be one, else
+asyncio's transports. TLS and Unix sockets are always asyncio's."""
+
+AUTO_DRIVER: Driver = "auto"
+"""What ``auto`` stands for, so that all tests can run on each driver."""
 
 BACKLOG = 1024
 """Connections that the kernel keeps ready while we are busy; it caps this at somaxconn."""
@@ -63,9 +72,12 @@ class Listener:
         handshake_timeout_s: float | None = 10.0,
         tls_shutdown_timeout_s: float | None = 10.0,
         connections_max: int | None = None,
+        driver: Driver = "auto",
     ) -> None:
         if sum(given is not None for given in (port, path, sock)) != 1:
             raise ValueError("a listener takes host and port, or path, or sock")
+        if driver not in get_args(Driver):
+            raise ValueError(f"driver is {driver!r}; it is one of {', '.join(get_args(Driver))}")
         self._make_handler = make_handler
         self._host = host
         self._port = port
@@ -79,11 +91,13 @@ class Listener:
         self._handshake_timeout_s = handshake_timeout_s
         self._tls_shutdown_timeout_s = tls_shutdown_timeout_s
         self._connections_max = connections_max
+        self._driver: Driver = driver
         self._server: asyncio.Server | None = None
         self._sockets: tuple[socket.socket, ...] = ()
         self._inode: tuple[int, int] | None = None
         self._state: LoopState
-        self._links: dict[AsyncioLink, None] = {}
+        self._reactor: Reactor | None = None
+        self._links: dict[AsyncioLink | ReactorLink, None] = {}
         self._is_stopping = False
         self._drained: asyncio.Event
         self.connections_refused = 0
@@ -96,6 +110,48 @@ class Listener:
         self._state = loop_state(loop)
         self._drained = asyncio.Event()
         self._drained.set()
+        self._reactor = self._choose_reactor()
+        if self._reactor is not None:
+            await self._start_reactor(self._reactor)
+        else:
+            await self._start_transports(loop)
+        for listening in self._sockets:
+            _limit_unsent(listening)
+
+    def _choose_reactor(self) -> Reactor | None:
+        driver = AUTO_DRIVER if self._driver == "auto" else self._driver
+        is_plain_tcp = self._ssl is None and self._path is None
+        if driver == "asyncio" or not is_plain_tcp:
+            return None
+        reactor = self._state.reactor
+        if reactor is None and driver == "reactor":
+            raise RuntimeError(
+                f"the reactor runs on Linux, on asyncio's own loop or uvloop, not on"
+                f" {type(self._state.loop).__name__}; driver='auto' takes what there is"
+            )
+        return reactor
+
+    async def _start_reactor(self, reactor: Reactor) -> None:
+        if self._sock is not None:
+            opened = [self._sock]
+        else:
+            opened = await _bind_all(self._host, self._port or 0, self._family, self._reuse_port)
+        try:
+            for sock in opened:
+                sock.setblocking(False)
+                if sock.family in (socket.AF_INET, socket.AF_INET6):
+                    # Accepted connections inherit it: what is written is complete, never wait.
+                    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                sock.listen(self._backlog)
+        except OSError:
+            for sock in opened:
+                sock.close()
+            raise
+        self._sockets = tuple(opened)
+        for sock in opened:
+            reactor.listen(sock, self._accept, self._forget)
+
+    async def _start_transports(self, loop: asyncio.AbstractEventLoop) -> None:
         tls = self._ssl is not None
         common: dict[str, Any] = {
             "ssl": self._ssl,
@@ -124,8 +180,6 @@ class Listener:
             )
         self._server = server
         self._sockets = tuple(server.sockets)
-        for listening in self._sockets:
-            _limit_unsent(listening)
 
     @property
     def sockets(self) -> tuple[socket.socket, ...]:
@@ -133,7 +187,7 @@ class Listener:
         return self._sockets
 
     @property
-    def links(self) -> list[AsyncioLink]:
+    def links(self) -> list[AsyncioLink | ReactorLink]:
         """The connections that are open now."""
         return list(self._links)
 
@@ -144,7 +198,7 @@ class Listener:
     def _protocol(self) -> AsyncioLink:
         return AsyncioLink(self._state, self._accept, self._forget)
 
-    def _accept(self, link: AsyncioLink) -> LinkHandler:
+    def _accept(self, link: AsyncioLink | ReactorLink) -> LinkHandler:
         is_full = self._connections_max is not None and len(self._links) >= self._connections_max
         self._links[link] = None
         self._drained.clear()
@@ -154,7 +208,7 @@ class Listener:
             return NoHandler()
         return self._make_handler(link)
 
-    def _forget(self, link: AsyncioLink) -> None:
+    def _forget(self, link: AsyncioLink | ReactorLink) -> None:
         self._links.pop(link, None)
         if not self._links:
             self._drained.set()
@@ -164,6 +218,10 @@ class Listener:
     def stop_accepting(self) -> None:
         """Close the listening sockets; open connections live on."""
         self._is_stopping = True
+        if self._reactor is not None:
+            for sock in self._sockets:
+                self._reactor.stop_listening(sock)
+                sock.close()
         if self._server is not None:
             self._server.close()
             self._server = None
@@ -210,6 +268,53 @@ class Listener:
         except FileNotFoundError:
             pass
         self._inode = None
+
+
+async def _bind_all(
+    host: str | Sequence[str] | None, port: int, family: int, reuse_port: bool
+) -> list[socket.socket]:
+    """Bind every address of ``host``, as ``loop.create_server`` does; none or all."""
+    loop = asyncio.get_running_loop()
+    hosts = [host or None] if host is None or isinstance(host, str) else list(host)
+    found: dict[tuple[int, Any], None] = {}
+    for name in hosts:
+        for place in await loop.getaddrinfo(
+            name, port, family=family, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        ):
+            found[(place[0], place[4])] = None
+    bound: list[socket.socket] = []
+    try:
+        for kind, address in found:
+            sock = _bind_one(kind, address, reuse_port)
+            if sock is not None:
+                bound.append(sock)
+        if not bound:
+            raise OSError(errno.EADDRNOTAVAIL, f"no address of {host!r} can be listened on")
+    except BaseException:
+        for sock in bound:
+            sock.close()
+        raise
+    return bound
+
+
+def _bind_one(family: int, address: Any, reuse_port: bool) -> socket.socket | None:
+    try:
+        sock = socket.socket(family, socket.SOCK_STREAM)
+    except OSError:
+        return None  # getaddrinfo names IPv6 addresses on machines without IPv6, too
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if reuse_port:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        if family == socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        sock.bind(address)
+    except OSError as error:
+        sock.close()
+        raise OSError(
+            error.errno, f"cannot listen on {address[0]} port {address[1]}: {error.strerror}"
+        ) from None
+    return sock
 
 
 def _bind_unix(path: str, mode: int | None) -> socket.socket:

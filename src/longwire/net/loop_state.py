@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from longwire.net.loop_lag import LoopLag
+from longwire.net.reactor import Reactor, can_react
 from longwire.net.timers import TimerWheel
 
 __all__ = ["Cork", "LoopState", "loop_state"]
@@ -56,7 +57,7 @@ class Cork:
 class LoopState:
     """One per event loop."""
 
-    __slots__ = ("clock", "cork", "is_uvloop", "lag", "loop", "read_buffer", "wheel")
+    __slots__ = ("_reactor", "clock", "cork", "is_uvloop", "lag", "loop", "read_buffer", "wheel")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
@@ -70,6 +71,14 @@ class LoopState:
         # Every read of every link goes through this one buffer and is handled before the next, so
         # an idle connection holds no buffer at all.
         self.read_buffer = memoryview(bytearray(READ_BUFFER_BYTES))
+        self._reactor: Reactor | None = None
+
+    @property
+    def reactor(self) -> Reactor | None:
+        """The reactor of this loop; ``None`` where the loop cannot have one."""
+        if self._reactor is None and can_react(self.loop):
+            self._reactor = Reactor(self)
+        return self._reactor
 
 
 _ATTRIBUTE = "_longwire_state"

@@ -20,7 +20,7 @@ from longwire.net.closed import ConnectionClosed
 from longwire.net.connection import Connection
 from longwire.net.endpoint import Endpoint
 from longwire.net.link import Link, LinkHandler
-from longwire.net.listener import BACKLOG, Listener
+from longwire.net.listener import BACKLOG, Driver, Listener
 from longwire.net.server_opening import OpeningRules, OriginRule, ServerOpening, origin_check
 from longwire.net.settings import MaxQueue, MaxSize, WriteLimit, websocket_settings
 from longwire.net.task_place import place_of
@@ -239,6 +239,7 @@ def serve(
     reuse_port: bool = False,
     backlog: int = BACKLOG,
     connections_max: int | None = None,
+    driver: Driver = "auto",
 ) -> Server:
     """Serve WebSocket connections::
 
@@ -262,6 +263,8 @@ def serve(
       ``close`` gives connections and handlers.
     * ``sock``, or ``path`` and ``mode`` (permissions) of a Unix socket, instead of host and port.
     * ``connections_max``: connections past it are closed at once.
+    * ``driver``: what moves the bytes of plain TCP, ``reactor`` (longwire's own, on Linux) or
+      ``asyncio`` (the event loop's transports); ``auto`` is the reactor where there can be one.
 
     The rest is as for :class:`longwire.connect`. Returns a :class:`Server`, to be used with
     ``async with`` or ``await``.
@@ -304,6 +307,7 @@ def serve(
             handshake_timeout_s=open_timeout,
             tls_shutdown_timeout_s=close_timeout,
             connections_max=connections_max,
+            driver=driver,
         )
 
     return Server(handler, make_listener, rules, drain_timeout)

@@ -1,3 +1,4 @@
+# cython: annotation_typing=False, auto_pickle=False
 """One timer wheel for each event loop, instead of a timer handle for each connection.
 
 Deadlines of connections move all the time (every byte of the peer postpones the next ping), and

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from longwire.server.asgi import AsgiRunner
     from longwire.server.asgi_exchange import AsgiReceive, AsgiSend, Scope
     from longwire.server.service import Service
-    from longwire.server.testing import TestClient
     from longwire.streams.position import Position
     from longwire.streams.store import Appended
 
@@ -310,17 +309,6 @@ class App:
         finally:
             await runner.stop()
 
-    def test_client(self, settings: Settings | None = None) -> TestClient:
-        """Serve the application in this process, for tests: see
-        :class:`~longwire.server.testing.TestClient`.
-
-        Without ``settings``, the application's hold, with streams in memory, on a free port; no
-        file and no variable is read.
-        """
-        from longwire.server.testing import TestClient
-
-        return TestClient(self, settings)
-
     def _asgi(self) -> AsgiRunner:
         if self._runner is None:
             # Later than this module, which it needs.
@@ -340,11 +328,6 @@ class App:
                 "does it, or App.lifespan where it is mounted"
             )
         return self._service
-
-    @property
-    def is_served(self) -> bool:
-        """Whether something serves the application now."""
-        return self._service is not None
 
     def bind(self, service: Service | None) -> None:
         """Learn what serves the application from now on; ``None``: nothing any more."""

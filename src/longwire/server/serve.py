@@ -10,15 +10,16 @@ import os
 import signal
 import socket
 from collections.abc import Callable
+from typing import cast
 
 from longwire.base.errors import ConfigError
 from longwire.net.http_server import HttpServer
-from longwire.net.listener import Listener
+from longwire.net.listener import Driver, Listener
 from longwire.net.tls import Certificate, ServerTls
 from longwire.server.service import Service
 from longwire.server.settings import ServerSettings
 
-__all__ = ["ListenError", "drain_in_stages", "make_http_server", "serve_until_stopped"]
+__all__ = ["ListenError", "serve_until_stopped"]
 
 logger = logging.getLogger("longwire.server")
 
@@ -46,7 +47,12 @@ async def serve_until_stopped(service: Service, announce: Callable[[str], None])
     tls = make_tls(settings)
     loop = asyncio.get_running_loop()
     signals: asyncio.Queue[signal.Signals] = asyncio.Queue()
-    server = make_http_server(service)
+    server = HttpServer(
+        service.dispatcher.handle,
+        limits=service.settings.http,
+        http2=service.settings.http2 if settings.http2 else None,
+        on_refused=service.metrics.request_refused,
+    )
     listener = make_listener(settings, server, tls)
     service.metrics.add_figures(lambda: _listener_figures(listener))
     await service.start()
@@ -74,17 +80,6 @@ async def serve_until_stopped(service: Service, announce: Callable[[str], None])
     finally:
         listener.stop_accepting()
         await service.stop()
-
-
-def make_http_server(service: Service) -> HttpServer:
-    """Return what answers HTTP for a service, as it is configured."""
-    settings = service.settings
-    return HttpServer(
-        service.dispatcher.handle,
-        limits=settings.http,
-        http2=settings.http2 if settings.server.http2 else None,
-        on_refused=service.metrics.request_refused,
-    )
 
 
 def _listener_figures(listener: Listener) -> dict[str, tuple[str, float, bool]]:
@@ -135,6 +130,7 @@ def make_listener(settings: ServerSettings, server: HttpServer, tls: ServerTls |
         ssl=context,
         reuse_port=settings.reuse_port,
         connections_max=settings.connections_max,
+        driver=cast(Driver, settings.driver),
     )
 
 

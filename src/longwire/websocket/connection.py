@@ -1,3 +1,4 @@
+# cython: annotation_typing=False, auto_pickle=False
 """One WebSocket connection after its handshake, without I/O (RFC 6455 sections 5 to 7).
 
 Bytes, events and the time go in; bytes and events come out, with the time of the next call. The
@@ -68,6 +69,8 @@ _STATES = {
 
 # Read as plain globals, since an enum's members are slow to look up.
 _OPEN = State.OPEN
+_PHASE_OPEN, _PHASE_CLOSE_SENT = ClosingPhase.OPEN, ClosingPhase.CLOSE_SENT
+_TEXT, _BINARY = TEXT, BINARY
 
 
 class Role(Enum):
@@ -108,6 +111,7 @@ class WebSocketEngine:
         "_phase",
         "_put_off",
         "_sends_fragments",
+        "_taken_bytes",
         "bytes_received",
         "bytes_sent",
         "close_initiator",
@@ -165,6 +169,7 @@ class WebSocketEngine:
         rate = limits.control_frames_per_s_max
         self._control_rate = None if rate is None else RateLimit(rate, now=now)
         self._output: list[bytes] = []
+        self._taken_bytes = 0
         # The fragmented message that is being sent.
         self._sends_fragments = False
         self._fragment_opcode = TEXT
@@ -211,7 +216,7 @@ class WebSocketEngine:
             data = bytes(data)
         self.bytes_received += len(data)
         self.last_received_s = now
-        if self._phase is not ClosingPhase.OPEN and self._phase is not ClosingPhase.CLOSE_SENT:
+        if self._phase is not _PHASE_OPEN and self._phase is not _PHASE_CLOSE_SENT:
             return []
         parser = self._parser
         items = parser.receive(data)
@@ -292,10 +297,19 @@ class WebSocketEngine:
         ``str`` goes as text and bytes go as binary unless ``text`` says otherwise; bytes sent as
         text must be UTF-8. ``compress`` overrides the threshold where deflate was agreed.
         """
+        self.queue_message(data, text, compress)
+
+    def queue_message(
+        self, data: str | BytesLike, text: bool | None, compress: bool | None
+    ) -> None:
+        """The same as ``send``, as the hot path calls it."""
         if self.state is not _OPEN or self._sends_fragments:
             self._refuse("a message")
-        payload, is_text = encode_payload(data, text)
-        opcode = TEXT if is_text else BINARY
+        if type(data) is bytes and not text:
+            payload, opcode = data, _BINARY
+        else:
+            payload, is_text = encode_payload(data, text)
+            opcode = _TEXT if is_text else _BINARY
         if self._deflater is not None and (
             len(payload) >= self._deflate_threshold if compress is None else compress
         ):
@@ -309,6 +323,10 @@ class WebSocketEngine:
 
         One object serves every connection; ``messages`` is how many whole messages it holds.
         """
+        self.queue_encoded(frames, messages)
+
+    def queue_encoded(self, frames: bytes, messages: int) -> None:
+        """The same as ``send_encoded``, as the hot path calls it."""
         if self.state is not _OPEN or self._sends_fragments:
             self._refuse("a message")
         if not self._is_server:
@@ -391,6 +409,7 @@ class WebSocketEngine:
         output = self._output
         if output:
             self._output = []
+            self._taken_bytes = self.bytes_sent
             if now is not None:
                 self.last_sent_s = now
         return output
@@ -449,6 +468,11 @@ class WebSocketEngine:
     def close_reason(self) -> str:
         """The close reason of RFC 6455 section 7.1.6."""
         return "" if self.close_received is None else self.close_received.reason
+
+    @property
+    def output_bytes(self) -> int:
+        """Bytes queued that ``take_output`` has not given yet."""
+        return self.bytes_sent - self._taken_bytes
 
     @property
     def streaming(self) -> bool:

@@ -1,3 +1,4 @@
+# cython: annotation_typing=False, auto_pickle=False
 """When a silent peer is asked, and when it is given up. Measures latency on the way.
 
 Nothing here runs per message: an inbound byte only moves ``last_received_s`` of the engine, and

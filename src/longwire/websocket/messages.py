@@ -1,3 +1,4 @@
+# cython: annotation_typing=False, auto_pickle=False
 """Messages put together from pieces: inflated, checked as UTF-8, kept within the limit."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# cython: annotation_typing=False, auto_pickle=False
 """What a caller may send: payloads turned into bytes, and misuse named."""
 
 from __future__ import annotations

@@ -209,7 +209,7 @@ async def test_publisher_that_does_not_read_its_answers_is_slowed_by_tcp() -> No
 
         asking = asyncio.create_task(ask_without_end())
         (session,) = running.gateway._sessions
-        link = session.wire._link  # type: ignore[union-attr]
+        link = session.wire._endpoint.link  # type: ignore[union-attr]
         async with asyncio.timeout(WAIT_S):
             while not link.is_reading_paused:
                 await asyncio.sleep(0.01)

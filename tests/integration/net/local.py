@@ -44,6 +44,8 @@ async def eventually(condition: Callable[[], Any], timeout_s: float = 20.0) -> A
 def reset(writer: asyncio.StreamWriter) -> None:
     """Make TCP send an RST instead of a FIN."""
     sock = writer.get_extra_info("socket")
+    if sock is None:
+        return  # the other side was faster
     duplicate = socket.socket(fileno=sock.fileno())
     duplicate.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     duplicate.detach()

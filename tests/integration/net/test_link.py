@@ -11,9 +11,11 @@ from collections.abc import Callable
 import pytest
 
 import longwire
+from longwire.net import listener
 from longwire.net.asyncio_link import JOIN_BYTES_MAX, AsyncioLink
 from longwire.net.link import Link
 from longwire.net.loop_state import loop_state
+from longwire.net.reactor_link import ReactorLink
 from tests.integration.net.local import echo, eventually, serving
 
 
@@ -55,22 +57,36 @@ class Handler:
         self.shutdowns += 1
 
 
-async def linked(handler: Handler) -> tuple[AsyncioLink, socket.socket]:
+async def linked(handler: Handler) -> tuple[AsyncioLink | ReactorLink, socket.socket]:
     """A link on one end of a TCP connection, and the raw other end."""
     loop = asyncio.get_running_loop()
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        theirs = socket.create_connection(listener.getsockname())
-        ours, _ = listener.accept()
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        theirs = socket.create_connection(listening.getsockname())
+        ours, _ = listening.accept()
     theirs.setblocking(False)
+    if listener.AUTO_DRIVER == "asyncio":
+        return await on_transport(ours, handler), theirs
+    ours.setblocking(False)
+    reactor = loop_state(loop).reactor
+    assert reactor is not None
+    return reactor.adopt(ours.detach(), theirs.getsockname(), lambda link: handler), theirs
+
+
+async def on_transport(ours: socket.socket, handler: Handler) -> AsyncioLink:
+    """A link of asyncio's transports."""
+    loop = asyncio.get_running_loop()
     _, link = await loop.create_connection(
         lambda: AsyncioLink(loop_state(loop), lambda link: handler), sock=ours
     )
-    return link, theirs
+    return link
 
 
 def data_segments_sent(link: Link) -> int:
     """How many segments with data TCP sent; small ones, a send call each."""
-    descriptor = link._transport.get_extra_info("socket").fileno()  # type: ignore[attr-defined]
+    if isinstance(link, ReactorLink):
+        descriptor = link.descriptor
+    else:
+        descriptor = link._transport.get_extra_info("socket").fileno()  # type: ignore[attr-defined]
     with socket.socket(fileno=os.dup(descriptor)) as duplicate:
         info = duplicate.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 256)
     segments: int = struct.unpack_from("=I", info, 156)[0]
@@ -295,20 +311,20 @@ async def test_deadline_is_one_for_each_link() -> None:
 
 async def test_idle_links_hold_no_buffer() -> None:
     state = loop_state(asyncio.get_running_loop())
-    first, second = Handler(), Handler()
-    link, theirs = await linked(first)
-    other_link, other_theirs = await linked(second)
-    assert link.get_buffer(-1) is other_link.get_buffer(-1) is state.read_buffer
-    for each in (link, other_link):
-        each.close()
-    for sock in (theirs, other_theirs):
-        sock.close()
+    pairs = [socket.socketpair() for _ in range(2)]
+    links = [await on_transport(ours, Handler()) for ours, _ in pairs]
+    assert links[0].get_buffer(-1) is links[1].get_buffer(-1) is state.read_buffer
+    for link, (_, theirs) in zip(links, pairs, strict=True):
+        link.close()
+        theirs.close()
 
 
 async def test_drained_is_told_again_for_what_was_written_meanwhile() -> None:
     """The transport resumes while the cork is full: whoever waits then has to hear of the flush."""
     handler = Handler()
-    link, theirs = await linked(handler)
+    ours, theirs = socket.socketpair()
+    theirs.setblocking(False)
+    link = await on_transport(ours, handler)
     link.set_write_limits(10_000, 1_000)
     link.write(b"a" * 50_000)
     link.pause_writing()  # as the transport does when it holds too much

@@ -13,6 +13,7 @@ import pytest
 import websockets
 
 import longwire
+from longwire.net.asyncio_link import AsyncioLink
 from longwire.net.endpoint import Endpoint
 from longwire.websocket.connection import State
 from tests.integration.net.local import RawServer, echo, eventually, reset, serving
@@ -233,18 +234,22 @@ async def test_ping_stuck_behind_our_own_block_gets_its_full_time(
     peer: tuple[subprocess.Popen[str], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A ping made right before a block leaves after it; the peer's time begins there."""
-    deadline_reached = Endpoint.deadline_reached
+    end_burst = AsyncioLink._end_burst
     blocks = 0
+    pinged_s: float | None = None
 
-    def reach_and_block(endpoint: Endpoint, now: float) -> None:
-        nonlocal blocks
-        pinged_s = endpoint.engine.last_ping_sent_s
-        deadline_reached(endpoint, now)
-        if endpoint.engine.last_ping_sent_s != pinged_s:
+    def block_and_end(link: AsyncioLink) -> None:
+        nonlocal blocks, pinged_s
+        sent_s = (
+            link.handler.engine.last_ping_sent_s if isinstance(link.handler, Endpoint) else None
+        )
+        if sent_s != pinged_s:
+            pinged_s = sent_s
             blocks += 1
             time.sleep(1.0)
+        end_burst(link)
 
-    monkeypatch.setattr(Endpoint, "deadline_reached", reach_and_block)
+    monkeypatch.setattr(AsyncioLink, "_end_burst", block_and_end)
     _, uri = peer
     # The wheel's own wait of 31 ms after a block would be enough for an answer of this machine.
     monkeypatch.setattr("longwire.net.timers.LATE_S", 1e9)

@@ -12,6 +12,10 @@ from starlette.applications import Starlette
 from starlette.routing import Mount
 
 from longwire import App
+from longwire.net.http_server import HttpServer
+from longwire.net.listener import Listener
+from longwire.server.service import Service
+from longwire.server.settings import Settings
 
 WAYS = ("longwire", "uvicorn", "starlette")
 """Where an application is served; ``starlette-lazy`` too, where nobody tells it to start."""
@@ -21,8 +25,8 @@ WAYS = ("longwire", "uvicorn", "starlette")
 async def serve_app(app: App, way: str) -> AsyncIterator[str]:
     """Serve ``app``; the value is the URL below which it answers, without a slash at its end."""
     if way == "longwire":
-        async with app.test_client(app.settings) as server:
-            yield server.url
+        async with _serve_ourselves(app) as port:
+            yield f"http://127.0.0.1:{port}"
     elif way == "uvicorn":
         async with _serve_with_uvicorn(app) as port:
             yield f"http://127.0.0.1:{port}"
@@ -38,6 +42,22 @@ async def serve_site(application: Any) -> AsyncIterator[str]:
     """Serve any ASGI application; the value is its URL."""
     async with _serve_with_uvicorn(application) as port:
         yield f"http://127.0.0.1:{port}"
+
+
+@contextlib.asynccontextmanager
+async def _serve_ourselves(app: App) -> AsyncIterator[int]:
+    service = Service(app, app.settings or Settings())
+    server = HttpServer(service.dispatcher.handle, limits=service.settings.http)
+    listener = Listener(server.make_handler, host="127.0.0.1", port=0)
+    await service.start()
+    await listener.start()
+    try:
+        yield listener.sockets[0].getsockname()[1]
+    finally:
+        service.begin_drain()
+        await listener.close(5)
+        await server.finished(5)
+        await service.stop()
 
 
 @contextlib.asynccontextmanager

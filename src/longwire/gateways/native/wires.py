@@ -58,18 +58,17 @@ class Wire(Protocol):
 class EndpointWire:
     """A ``net.Endpoint``: a bytes sink that takes shared frames."""
 
-    __slots__ = ("_bytes_heard", "_endpoint", "_link", "encoder", "has_sent")
+    __slots__ = ("_bytes_heard", "_endpoint", "encoder", "has_sent")
 
     def __init__(self, endpoint: Endpoint, format_: Format) -> None:
         self.encoder: FrameEncoder = format_.frames
         self._endpoint = endpoint
-        self._link = endpoint.link
         self._bytes_heard = 0
         self.has_sent = False
 
     @property
     def held_bytes(self) -> int:
-        return self._link.held_bytes
+        return self._endpoint.held_bytes
 
     def take_heard(self) -> bool:
         received = self._endpoint.engine.bytes_received
@@ -86,7 +85,7 @@ class EndpointWire:
             self._endpoint.send_encoded(buffer, messages=messages)
         except ConnectionClosed:
             return 0  # the end of the connection is told elsewhere
-        return self._link.held_bytes
+        return self._endpoint.held_bytes
 
     def close(self, code: int, reason: str) -> None:
         self._endpoint.close(code, reason)

@@ -1,0 +1,38 @@
+cimport cython
+
+from longwire.websocket.connection cimport WebSocketEngine
+
+
+cdef object _OPEN, _NO_ACTION
+
+
+cdef class Endpoint:
+    cdef readonly WebSocketEngine engine
+    cdef public object opening
+    cdef public object user_data
+    cdef public long long messages_discarded
+    cdef object __weakref__
+    cdef object _callbacks
+    cdef object _closed
+    cdef object _evidence
+    cdef bint _is_feeding
+    cdef bint _is_in_burst
+    cdef bint _is_paused
+    cdef object _link
+    cdef object _link_end
+    cdef object _link_error
+    cdef object _opened_s
+    cdef bytes _unfed
+
+    cdef _take_in(self, object data, object now)
+
+    cdef _dispatch(self, list events)
+
+    cdef _dispatch_remaining(self, object events)
+
+    @cython.locals(output=list, engine=WebSocketEngine)
+    cdef _after_engine(self, object now)
+
+    cdef _write_out(self)
+
+    cdef _check_open(self)

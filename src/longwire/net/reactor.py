@@ -1,0 +1,212 @@
+# cython: annotation_typing=False, auto_pickle=False
+"""The reactor: all TCP connections that this event loop's listeners accepted, in one epoll.
+
+The running event loop, asyncio's own or uvloop, watches one descriptor: that of an epoll of ours.
+When it is readable, one callback takes all that is ready and serves every connection in turn,
+without an object of the event loop for any of them. What the connections write meanwhile leaves in
+one send each, at the end of their own burst, or of the batch if another connection wrote it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+import select
+import socket
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from longwire.net.link import Address, LinkHandler
+from longwire.net.reactor_link import ReactorLink
+from longwire.net.socket_calls import SocketCalls
+
+if TYPE_CHECKING:
+    from longwire.net.loop_state import LoopState
+
+__all__ = ["Reactor", "can_react"]
+
+logger = logging.getLogger("longwire.net")
+
+EVENTS_MAX = 512
+"""Connections that one batch serves; the event loop turns between batches."""
+
+ACCEPTS_MAX = 64
+"""Connections that a listening socket brings in one batch."""
+
+ACCEPT_PAUSE_S = 1.0
+"""How long accepting rests after the process or the machine ran out of something."""
+
+_EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+
+
+def can_react(loop: asyncio.AbstractEventLoop) -> bool:
+    """Whether ``loop`` can watch an epoll of ours: on Linux, asyncio's own loop and uvloop."""
+    if sys.platform != "linux":
+        return False
+    module = type(loop).__module__.partition(".")[0]
+    return module == "uvloop" or type(loop) is asyncio.SelectorEventLoop
+
+
+class Reactor:
+    """One per event loop."""
+
+    __slots__ = (
+        "_batch",
+        "_calls",
+        "_epoll",
+        "_is_in_batch",
+        "_is_watched",
+        "_links",
+        "_listening",
+        "state",
+    )
+
+    def __init__(self, state: LoopState, calls: SocketCalls | None = None) -> None:
+        self.state = state
+        self._calls = SocketCalls() if calls is None else calls
+        self._epoll = select.epoll()
+        self._links: dict[int, ReactorLink] = {}
+        self._listening: dict[int, Callable[[], None]] = {}
+        # Links that others wrote to in this batch.
+        self._batch: list[ReactorLink] = []
+        self._is_in_batch = False
+        self._is_watched = False
+
+    @property
+    def descriptor(self) -> int:
+        """That of the epoll, which the event loop watches."""
+        return self._epoll.fileno()
+
+    @property
+    def is_watched(self) -> bool:
+        """Whether the event loop watches it now: while there is something to serve."""
+        return self._is_watched
+
+    # -- listening sockets ------------------------------------------------------------------
+
+    def listen(
+        self,
+        listening: socket.socket,
+        make_handler: Callable[[ReactorLink], LinkHandler],
+        on_lost: Callable[[ReactorLink], None],
+    ) -> None:
+        """Accept connections from ``listening``, which listens already and does not block."""
+        descriptor = listening.fileno()
+
+        def accept_some() -> None:
+            self._accept_some(listening, make_handler, on_lost)
+
+        self._listening[descriptor] = accept_some
+        self._epoll.register(descriptor, select.EPOLLIN)
+        self._begin_watching()
+
+    def stop_listening(self, listening: socket.socket) -> None:
+        """Accept no more from ``listening``; the caller closes it."""
+        if self._listening.pop(listening.fileno(), None) is not None:
+            self._epoll.unregister(listening.fileno())
+            self._rest()
+
+    def _accept_some(
+        self,
+        listening: socket.socket,
+        make_handler: Callable[[ReactorLink], LinkHandler],
+        on_lost: Callable[[ReactorLink], None],
+    ) -> None:
+        for _ in range(ACCEPTS_MAX):
+            try:
+                accepted = self._calls.accept(listening)
+            except OSError as error:
+                self._accept_failed(listening, error)
+                return
+            if accepted is None:
+                return
+            self.adopt(*accepted, make_handler, on_lost)
+
+    def adopt(
+        self,
+        descriptor: int,
+        remote_address: Address,
+        make_handler: Callable[[ReactorLink], LinkHandler],
+        on_lost: Callable[[ReactorLink], None] | None = None,
+    ) -> ReactorLink:
+        """Serve a connected socket that does not block; the descriptor is the reactor's now."""
+        link = ReactorLink(self, self._calls, descriptor, remote_address, on_lost)
+        self._links[descriptor] = link
+        self.state.lag.acquire()
+        self._begin_watching()
+        link.begin(make_handler)
+        return link
+
+    def _accept_failed(self, listening: socket.socket, error: OSError) -> None:
+        if error.errno not in _EXHAUSTED:
+            logger.warning("accepting a connection failed: %s", error)
+            return
+        # What waits stays in the backlog; trying again at once would only spin.
+        logger.error("no connection can be accepted for %g s: %s", ACCEPT_PAUSE_S, error)
+        descriptor = listening.fileno()
+        accept_some = self._listening.pop(descriptor)
+        self._epoll.unregister(descriptor)
+
+        def go_on() -> None:
+            if listening.fileno() == descriptor:
+                self._listening[descriptor] = accept_some
+                self._epoll.register(descriptor, select.EPOLLIN)
+
+        self.state.loop.call_later(ACCEPT_PAUSE_S, go_on)
+
+    # -- the batch --------------------------------------------------------------------------
+
+    def poll(self) -> None:
+        """Serve all that is ready. The event loop calls it when the epoll is readable."""
+        self._is_in_batch = True
+        links = self._links
+        for descriptor, events in self._epoll.poll(0, EVENTS_MAX):
+            link = links.get(descriptor)
+            if link is not None:
+                link.handle_events(events)
+            elif descriptor in self._listening:
+                self._listening[descriptor]()
+        self._is_in_batch = False
+        if self._batch:
+            batch, self._batch = self._batch, []
+            for link in batch:
+                link.flush()
+
+    # -- for the links ----------------------------------------------------------------------
+
+    def cork(self, link: ReactorLink) -> None:
+        """Flush ``link`` at the end of this batch, or at the tick's flush when there is none."""
+        if self._is_in_batch:
+            self._batch.append(link)
+        else:
+            self.state.cork.add(link)
+
+    def watch(self, descriptor: int, before: int, interest: int) -> None:
+        """Tell epoll that a link waits for ``interest`` now, and not for ``before``."""
+        if before == 0:
+            self._epoll.register(descriptor, interest)
+        elif interest == 0:
+            self._epoll.unregister(descriptor)
+        else:
+            self._epoll.modify(descriptor, interest)
+
+    def forget(self, link: ReactorLink) -> None:
+        """A link is gone; its descriptor is about to be closed."""
+        del self._links[link.descriptor]
+        self.state.lag.release()
+        self._rest()
+
+    # -- the event loop ---------------------------------------------------------------------
+
+    def _begin_watching(self) -> None:
+        if not self._is_watched:
+            self._is_watched = True
+            self.state.loop.add_reader(self.descriptor, self.poll)
+
+    def _rest(self) -> None:
+        """Leave the event loop alone when there is nothing to watch."""
+        if self._is_watched and not self._links and not self._listening:
+            self._is_watched = False
+            self.state.loop.remove_reader(self.descriptor)

@@ -1,0 +1,56 @@
+cimport cython
+
+from longwire.net.socket_calls cimport SocketCalls
+from longwire.net.timers cimport WheelEntry
+
+
+cdef int _IN, _OUT, _BROKEN
+cdef Py_ssize_t _READ_BYTES
+cdef object _GONE
+
+
+cdef class ReactorLink(WheelEntry):
+    cdef readonly int descriptor
+    cdef readonly object remote_address
+    cdef readonly bint is_reading_paused
+    cdef object __weakref__
+    cdef object _local_address
+    cdef object _reactor
+    cdef SocketCalls _calls
+    cdef object _on_lost
+    cdef object _handler
+    cdef list _pending
+    cdef Py_ssize_t _skipped
+    cdef Py_ssize_t _held
+    cdef Py_ssize_t _write_high
+    cdef Py_ssize_t _write_low
+    cdef int _interest
+    cdef bint _is_blocked
+    cdef bint _is_corked
+    cdef bint _is_in_burst
+    cdef bint _is_over_high
+    cdef bint _is_closing
+    cdef bint _is_ending
+    cdef bint _is_eof_wanted
+    cdef bint _is_eof_written
+    cdef bint _has_eof
+    cdef bint _is_lost
+
+    cpdef handle_events(self, int events)
+
+    @cython.locals(data=bytes)
+    cdef _receive(self)
+
+    cdef _end_burst(self)
+
+    cpdef flush(self)
+
+    @cython.locals(count=Py_ssize_t, is_blocked=bint)
+    cdef _send_pending(self)
+
+    @cython.locals(whole=Py_ssize_t, buffer=bytes)
+    cdef _forget_sent(self, Py_ssize_t count)
+
+    cdef _drop_pending(self)
+
+    cdef _watch(self)

@@ -1,0 +1,56 @@
+cimport cython
+
+
+cdef extern from "<sys/uio.h>":
+    struct iovec:
+        void *iov_base
+        size_t iov_len
+
+
+cdef extern from "<sys/socket.h>":
+    struct msghdr:
+        iovec *msg_iov
+        size_t msg_iovlen
+
+    int MSG_DONTWAIT, MSG_NOSIGNAL
+    Py_ssize_t recv(int, void *, size_t, int)
+    Py_ssize_t send(int, const void *, size_t, int)
+    Py_ssize_t sendmsg(int, const msghdr *, int)
+
+
+cdef int _EAGAIN, _EINTR
+cdef Py_ssize_t _JOIN_BYTES_MAX, _RECEIVE_BYTES, _SEND_BUFFERS_MAX
+
+
+cdef class SocketCalls:
+    cdef bytearray _buffer
+    cdef bytearray _joined
+    cdef iovec _pieces[64]
+    cdef msghdr _message
+
+    cpdef object accept(self, object listening)
+
+    @cython.locals(memory="char *", count=Py_ssize_t, code=int)
+    cpdef bytes receive(self, int descriptor, Py_ssize_t count_max)
+
+    @cython.locals(buffer=bytes, sent=Py_ssize_t, code=int)
+    cpdef Py_ssize_t send(self, int descriptor, list buffers, Py_ssize_t skipped) except -1
+
+    @cython.locals(
+        buffer=bytes,
+        index=Py_ssize_t,
+        count=Py_ssize_t,
+        total=Py_ssize_t,
+        place=Py_ssize_t,
+        first="char *",
+        joined="char *",
+    )
+    cdef Py_ssize_t _send_many(
+        self, int descriptor, list buffers, Py_ssize_t skipped
+    ) except? -2
+
+    cpdef object local_address(self, int descriptor)
+
+    cpdef object shut_down_writing(self, int descriptor)
+
+    cpdef object close(self, int descriptor)
