@@ -39,11 +39,14 @@ class Capture:
 
     def wrap(self, device: Device, name: str) -> CaptureDevice:
         """Return a device around ``device`` whose packets are captured under ``name``."""
-        is_ethernet = device.medium is Medium.ETHERNET
-        number = self._writer.add_interface(
+        return CaptureDevice(device, self, self.add_interface(name, device.medium))
+
+    def add_interface(self, name: str, medium: Medium) -> int:
+        """Describe an interface; return its number for :meth:`add`."""
+        is_ethernet = medium is Medium.ETHERNET
+        return self._writer.add_interface(
             name, LINK_TYPE_ETHERNET if is_ethernet else LINK_TYPE_RAW_IP
         )
-        return CaptureDevice(device, self, number)
 
     def observe(self, note: Note) -> None:
         """Put a note beside its packet."""

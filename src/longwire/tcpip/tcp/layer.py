@@ -6,7 +6,7 @@ import heapq
 from collections.abc import Callable
 
 from longwire.base.entropy import Entropy
-from longwire.tcpip.addresses import Address, endpoint_text, is_unicast_source, is_unspecified
+from longwire.tcpip.addresses import Address, endpoint_text, is_unicast_source
 from longwire.tcpip.ip.layer import Arrival, IpLayer
 from longwire.tcpip.ports import PortRange
 from longwire.tcpip.reasons import Reason
@@ -50,6 +50,7 @@ class TcpLayer:
         self._ports = PortRange(entropy)
         self._connections: dict[_Key, TcpConnection] = {}
         self._listeners: dict[int, list[Listener]] = {}
+        self._reserved: set[tuple[Address | None, int]] = set()
         self._parents: dict[TcpConnection, Listener] = {}
         # Connections to poll, in the order in which they were touched.
         self._touched: dict[TcpConnection, None] = {}
@@ -70,18 +71,37 @@ class TcpLayer:
         self, address: Address | None, port: int, backlog: int, profile: TcpProfile | None
     ) -> Listener:
         """Take a port. Raises AddressInUse."""
-        if address is not None and is_unspecified(address):
-            address = None
-        if port == 0:
-            port = self._ports.choose(lambda each: each not in self._listeners)
-        bound = self._listeners.setdefault(port, [])
-        if any(other.local_address == address for other in bound):
-            raise AddressInUse(Reason.TCP_PORT_TAKEN, f"{port}")
+        port = self._free_port(address, port)
         listener = Listener(address, port, backlog, profile or self.profile, self._forget_listener)
+        bound = self._listeners.setdefault(port, [])
         bound.append(listener)
         # Those for one address go before those for any.
-        bound.sort(key=lambda each: each.local_address is None)
+        bound.sort(key=lambda each: each.is_wildcard)
         return listener
+
+    def reserve(self, address: Address, port: int) -> int:
+        """Keep a port, a free one when it is 0, from all others until :meth:`release`.
+
+        Raises AddressInUse. Who connects to it is refused.
+        """
+        port = self._free_port(address, port)
+        self._reserved.add((address, port))
+        return port
+
+    def release(self, address: Address, port: int) -> None:
+        """Give a reserved port back."""
+        self._reserved.discard((address, port))
+
+    def _free_port(self, address: Address | None, port: int) -> int:
+        if port == 0:
+            taken = self._listeners.keys() | {each for _, each in self._reserved}
+            return self._ports.choose(lambda each: each not in taken)
+        is_taken = (address, port) in self._reserved or any(
+            other.local_address == address for other in self._listeners.get(port, ())
+        )
+        if is_taken:
+            raise AddressInUse(Reason.TCP_PORT_TAKEN, f"{port}")
+        return port
 
     def _forget_listener(self, listener: Listener) -> None:
         bound = self._listeners[listener.local_port]
@@ -112,7 +132,9 @@ class TcpLayer:
         if local_port == 0:
             local_port = self._ports.choose(
                 lambda port: (
-                    (source, port, *remote) not in self._connections and port not in self._listeners
+                    (source, port, *remote) not in self._connections
+                    and port not in self._listeners
+                    and not any(port == each for _, each in self._reserved)
                 )
             )
         elif (source, local_port, *remote) in self._connections:
@@ -215,7 +237,7 @@ class TcpLayer:
 
     def _find_listener(self, address: Address, port: int) -> Listener | None:
         for listener in self._listeners.get(port, ()):
-            if listener.local_address in (None, address):
+            if listener.takes(address):
                 return listener
         return None
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 
-from longwire.tcpip.addresses import Address
+from longwire.tcpip.addresses import Address, is_unspecified
 from longwire.tcpip.sockets import Readiness
 from longwire.tcpip.tcp.connection import TcpConnection
 from longwire.tcpip.tcp.profile import TcpProfile
@@ -64,6 +64,21 @@ class Listener:
         if not self.is_open:
             return Readiness.CLOSED
         return Readiness.READABLE if self._accepted else Readiness(0)
+
+    @property
+    def is_wildcard(self) -> bool:
+        """Whether it takes more than one address."""
+        return self.local_address is None or is_unspecified(self.local_address)
+
+    def takes(self, address: Address) -> bool:
+        """Whether connections to ``address`` are for this listener.
+
+        Without an address of its own it takes all, with 0.0.0.0 those of IPv4, with :: of IPv6.
+        """
+        local = self.local_address
+        if local is None or local == address:
+            return True
+        return is_unspecified(local) and len(local) == len(address)
 
     def accept(self) -> TcpConnection | None:
         """Return the oldest connection that waits, or ``None``."""

@@ -110,3 +110,16 @@ class ReceiveBuffer:
                 self._offset = 0
         self.readable -= count
         return b"".join(parts)
+
+    def peek(self, count: int) -> bytes:
+        """Return up to ``count`` octets and keep them."""
+        parts: list[bytes | memoryview] = []
+        offset = self._offset
+        for chunk in self._ready:
+            if count <= 0:
+                break
+            part = chunk[offset : offset + count]
+            parts.append(part)
+            count -= len(part)
+            offset = 0
+        return b"".join(parts)

@@ -1,0 +1,158 @@
+"""Programs and hosts that are killed, paused, crash and come back."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import signal
+
+import pytest
+
+from longwire.simulation import SimulationError
+from tests.unit.simulation.worlds import pair, serve_echo
+
+
+async def connected() -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    reader, writer = await asyncio.open_connection("server", 7)
+    writer.write(b"x")
+    assert await reader.readexactly(1) == b"x"
+    return reader, writer
+
+
+def test_killed_program_runs_no_further_and_its_kernel_closes_its_sockets() -> None:
+    world, server, client = pair()
+    ran: list[str] = []
+
+    async def doomed() -> None:
+        try:
+            await serve_echo()
+        finally:
+            ran.append(f"finally at {world.now_s}")
+
+    async def main() -> None:
+        program = server.start(doomed())
+        with client:
+            reader, _ = await connected()
+            program.kill()
+            assert await reader.read() == b""
+        with pytest.raises(SimulationError, match="was killed"):
+            await program.wait()
+        assert ran == []
+
+    world.run(main())
+
+
+def test_crashed_host_is_silent_until_it_is_back_and_resets() -> None:
+    world, server, client = pair()
+
+    async def main() -> None:
+        server.start(serve_echo())
+        with client:
+            reader, writer = await connected()
+            server.crash()
+            with pytest.raises(SimulationError, match="down"):
+                server.start(serve_echo())
+            writer.write(b"anybody?")
+            await asyncio.sleep(10)
+            server.restart()
+            with pytest.raises(ConnectionResetError):
+                await reader.read()
+            server.start(serve_echo())
+            await connected()
+
+    world.run(main())
+
+
+def test_paused_program_answers_nothing_while_its_kernel_acknowledges() -> None:
+    world, server, client = pair()
+
+    async def main() -> None:
+        program = server.start(serve_echo())
+        with client:
+            reader, writer = await connected()
+            program.pause()
+            writer.write(b"later")
+            await asyncio.sleep(60)
+            info = writer.get_extra_info("socket")._sock.tcp_info()
+            assert info.unacked == 0 and info.retransmits == 0
+            program.resume()
+            assert await reader.readexactly(5) == b"later"
+
+    world.run(main())
+    assert 60 < world.now_s < 61
+
+
+def test_timers_of_a_paused_program_fire_when_it_goes_on() -> None:
+    world, server, _ = pair()
+    woke: list[float] = []
+
+    async def sleeper() -> None:
+        await asyncio.sleep(5)
+        woke.append(world.now_s)
+
+    async def main() -> None:
+        program = server.start(sleeper())
+        await asyncio.sleep(1)
+        program.pause()
+        await asyncio.sleep(19)
+        assert woke == []
+        program.resume()
+        await program.wait()
+
+    world.run(main())
+    assert woke == [20.0]
+
+
+def test_signal_is_delivered_to_the_program_alone() -> None:
+    world, server, client = pair()
+
+    async def until_told() -> str:
+        told = asyncio.Event()
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, told.set)
+        await told.wait()
+        return "drained"
+
+    async def main() -> None:
+        one, other = server.start(until_told()), client.start(until_told())
+        await asyncio.sleep(1)
+        one.signal(signal.SIGTERM)
+        assert await one.wait() == "drained"
+        assert other.is_running
+        other.signal(signal.SIGKILL)
+        assert not other.is_running
+
+    world.run(main())
+
+
+def test_descriptors_are_limited_at_the_edge() -> None:
+    import socket
+
+    world, server, _ = pair()
+    server.descriptors_max = 3
+
+    async def main() -> None:
+        kept = [socket.socket() for _ in range(3)]
+        with pytest.raises(OSError) as raised:
+            socket.socket()
+        assert raised.value.errno == errno.EMFILE
+        kept.pop().close()
+        socket.socket().close()
+
+    world.run(main(), on=server)
+
+
+def test_action_on_the_timeline_happens_at_its_time() -> None:
+    world, server, client = pair()
+    world.at(30, server.crash)
+
+    async def main() -> None:
+        server.start(serve_echo())
+        with client:
+            await connected()
+            await asyncio.sleep(29)
+            assert server.is_up
+            await asyncio.sleep(2)
+            assert not server.is_up
+
+    world.run(main())
+    assert "30.000000000  server           crashed" in world.timeline()
