@@ -1,10 +1,18 @@
+import { type ServerMessage } from "./connection.js";
 import { LongwireError } from "./errors.js";
+import { type HistoryOptions, type Page } from "./message.js";
+import { type PublishOptions } from "./outbox.js";
+import { type Member, type PresenceHandler, type Watch } from "./presence.js";
 import type { Ack } from "./producer.js";
 import { type End, type Gap, type Handler, type Recovered, type SubscribeOptions, Subscription } from "./subscription.js";
+import { type Token } from "./token.js";
 import { type WebSocketConstructor } from "./transport.js";
 export interface ConnectOptions {
-    /** Who this is; a function is asked before each attempt, so that it can renew the token. */
-    token?: string | (() => string | Promise<string>);
+    /**
+     * Who this is; a function is asked before each attempt, and again on the open connection when
+     * three quarters of the token's life have passed.
+     */
+    token?: Token;
     /** The WebSocket to use where there is no global one (Node.js before 22). */
     WebSocket?: WebSocketConstructor;
     /** Bound of the first delays before a retry; it grows with the outage. Default 500. */
@@ -71,11 +79,39 @@ export declare class Client {
     subscribe<Data = unknown>(stream: string, handler?: Handler<Data>): Subscription<Data>;
     subscribe<Data = unknown>(stream: string, options: SubscribeOptions, handler?: Handler<Data>): Subscription<Data>;
     /**
+     * Read what is sent to this user, where the server has inboxes; otherwise the subscription ends
+     * with the error `no_inbox`.
+     */
+    inbox<Data = unknown>(handler?: Handler<Data>, options?: Pick<SubscribeOptions, "position">): Subscription<Data>;
+    /**
      * Append a message, JSON or bytes, to a stream. Resolves once it is stored; stored once,
      * however often it had to be sent. Rejects with a LongwireError whose `outcome` tells whether
      * it may be stored all the same.
      */
-    publish(stream: string, data: unknown): Promise<Ack>;
+    publish(stream: string, data: unknown, options?: PublishOptions): Promise<Ack>;
+    /** Append several messages next to each other, all or none. */
+    publishBatch(stream: string, batch: readonly unknown[], options?: PublishOptions): Promise<Ack>;
+    /** A page of a stream's past: what follows `after`, the latest before `before`, or of all. */
+    history<Data = unknown>(stream: string, options?: HistoryOptions): Promise<Page<Data>>;
+    /** Call a function of the application behind the server. Never repeated by itself. */
+    call<Result = unknown>(method: string, data?: unknown, { timeoutMs }?: {
+        timeoutMs?: number;
+    }): Promise<Result>;
+    /** Make a request of docs/protocol.md as it stands there, once; resolves with its answer. */
+    ask(op: string, members: object): Promise<ServerMessage>;
+    /** Be a member of a stream, over reconnects, until `leave`; again, to change the data. */
+    enter(stream: string, data?: unknown): Promise<void>;
+    /** Be no member any more. */
+    leave(stream: string): Promise<void>;
+    /** Who is there now. */
+    members(stream: string): Promise<Member[]>;
+    /** Follow who is there. */
+    watch(stream: string, handler?: PresenceHandler): Watch;
+    /**
+     * Show a token on the open connection: this one, or what the token option gives now. When the
+     * server refuses it, the connection goes on with the one it had.
+     */
+    authenticate(token?: string): Promise<void>;
     /** Wait until the outcome of everything published so far is known. */
     flush(): Promise<void>;
     /** Have doubts now: ask an open connection for a sign of life, end the wait for a retry. */

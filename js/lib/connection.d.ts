@@ -22,7 +22,7 @@ export interface Ending {
 export interface ConnectionOwner {
     /** The server accepted; requests may be sent. */
     connected(hello: ServerMessage): void;
-    /** An entry or a gap of a subscribed stream, or its end. */
+    /** What the server sends without being asked: entries, gaps, presence … */
     delivered(message: ServerMessage): void;
     /** Something went wrong that no request asked for. */
     failed(error: LongwireError): void;
@@ -31,6 +31,8 @@ export interface ConnectionOwner {
 }
 export interface ConnectionSettings {
     readonly token: string | undefined;
+    /** The position held of the own inbox. */
+    readonly inbox: string | undefined;
     readonly client: string;
     readonly connectTimeoutMs: number;
     readonly answerTimeoutMs: number;
@@ -38,6 +40,8 @@ export interface ConnectionSettings {
 }
 interface Request {
     readonly sentMs: number;
+    /** The server may take its time. */
+    readonly isPatient: boolean;
     readonly answered: (message: ServerMessage) => void;
     readonly refused: (error: LongwireError) => void;
 }
@@ -54,7 +58,7 @@ export declare class Connection {
      * Send a request. `raw` is more members of its JSON object, already encoded. Exactly one of
      * the two functions is called, or neither when the connection ends first.
      */
-    request(op: string, members: object, answered: Request["answered"], refused: Request["refused"], raw?: string): void;
+    request(op: string, members: object, answered: Request["answered"], refused: Request["refused"], raw?: string, isPatient?: boolean): void;
     /** Ask for a sign of life; the connection ends when none comes in time. */
     probe(): void;
     /** End the connection for good, for the owner's own reason; `ended` is not called. */

@@ -23,3 +23,5 @@ export declare class LongwireError extends Error {
     /** The same error, said of a publish. */
     withOutcome(outcome: Outcome): LongwireError;
 }
+/** From an `error` of the protocol, or another message that has its members. */
+export declare function errorOf(message: Readonly<Record<string, unknown>>): LongwireError;

@@ -53,7 +53,21 @@ var LongwireError = class _LongwireError extends Error {
     const { code, message, retry, details } = this;
     return new _LongwireError(code, message, { retry, outcome, details, cause: this.cause });
   }
+  /** The same error, with what it is about. @internal */
+  about(more) {
+    const { code, message, retry, details } = this;
+    const cause = this.cause === void 0 ? {} : { cause: this.cause };
+    return new _LongwireError(code, message, { retry, details: { ...details, ...more }, ...cause });
+  }
 };
+function errorOf(message) {
+  const { op: _op, id: _id, code, message: sentence, retry, ...details } = message;
+  return new LongwireError(
+    typeof code === "string" ? code : "internal",
+    typeof sentence === "string" ? sentence : "the server gave no reason",
+    { retry: retry === true, details }
+  );
+}
 
 // src/connection.ts
 var OWN_HEARTBEAT_S = 25;
@@ -62,14 +76,6 @@ var LATE_MS = 2e3;
 function allowsReconnect(code) {
   if (code >= 3e3) return code % 1e3 < 500;
   return ![1e3, 1002, 1003, 1007, 1008, 1009, 1010].includes(code);
-}
-function errorOf(message) {
-  const { op: _op, id: _id, code, message: sentence, retry, ...details } = message;
-  return new LongwireError(
-    typeof code === "string" ? code : "internal",
-    typeof sentence === "string" ? sentence : "the server gave no reason",
-    { retry: retry === true, details }
-  );
 }
 var Connection = class {
   #owner;
@@ -106,10 +112,10 @@ var Connection = class {
    * Send a request. `raw` is more members of its JSON object, already encoded. Exactly one of
    * the two functions is called, or neither when the connection ends first.
    */
-  request(op, members, answered, refused, raw = "") {
+  request(op, members, answered, refused, raw = "", isPatient = false) {
     const id = ++this.#lastId;
     const text = JSON.stringify({ op, id, ...members });
-    this.#requests.set(id, { sentMs: Date.now(), answered, refused });
+    this.#requests.set(id, { sentMs: Date.now(), isPatient, answered, refused });
     this.#transport.send(raw ? `${text.slice(0, -1)},${raw}}` : text);
     this.#watch();
   }
@@ -127,10 +133,10 @@ var Connection = class {
     this.#transport.close(code, reason);
   }
   #sayHello() {
-    const { token, client } = this.#settings;
+    const { token, inbox, client } = this.#settings;
     this.request(
       "connect",
-      { version: 1, client, ...token === void 0 ? {} : { token } },
+      { version: 1, client, ...token === void 0 ? {} : { token }, ...inbox === void 0 ? {} : { inbox } },
       (hello) => {
         this.#heartbeatS = Number(hello.heartbeat_s) || 0;
         this.#connectedMs = Date.now();
@@ -169,11 +175,6 @@ var Connection = class {
   }
   #handle(message) {
     switch (message.op) {
-      case "entry":
-      case "gap":
-      case "closed":
-        this.#owner.delivered(message);
-        break;
       case "ping":
         this.#transport.send('{"op":"pong"}');
         break;
@@ -184,6 +185,8 @@ var Connection = class {
         this.#closing = { ...message, heardMs: this.#heardMs };
         this.#watch();
         break;
+      default:
+        this.#owner.delivered(message);
     }
   }
   /** What is waited for, and until when: the earliest of the deadlines. */
@@ -205,7 +208,8 @@ var Connection = class {
       reason = `no sign of life within ${probeTimeoutMs / 1e3} s`;
       isProbe = true;
     }
-    for (const { sentMs } of this.#requests.values()) {
+    for (const { sentMs, isPatient } of this.#requests.values()) {
+      if (isPatient) continue;
       const answerMs = Math.max(sentMs, this.#answeredMs) + answerTimeoutMs;
       if (answerMs < whenMs) return [answerMs, `no answer within ${answerTimeoutMs / 1e3} s`, false];
       break;
@@ -311,6 +315,19 @@ function decodeBase64(text) {
   return Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
 }
 
+// src/message.ts
+function messageOf(stream, entry) {
+  const { position, time, base64, data, key, erased } = entry;
+  return {
+    stream,
+    position: String(position),
+    time: Number(time),
+    data: base64 === void 0 ? data : decodeBase64(String(base64)),
+    ...key === void 0 ? {} : { key: String(key) },
+    ...erased === true ? { erased } : {}
+  };
+}
+
 // src/producer.ts
 var NOT_STORED = ["rate_limited", "too_many_in_flight", "store_full"];
 var FORGOTTEN = ["producer_unknown", "producer_epoch_start", "sequence_gap"];
@@ -399,6 +416,7 @@ var StreamProducer = class {
     pending.resolve({
       stream: this.#stream,
       position: typeof answer.last === "string" ? answer.last : null,
+      first: typeof answer.first === "string" ? answer.first : null,
       duplicate: answer.duplicate === true,
       durability: String(answer.durability)
     });
@@ -508,9 +526,16 @@ var Outbox = class {
   get inFlightMax() {
     return Math.min(IN_FLIGHT_MAX, this.#link.limit("producer_in_flight"));
   }
-  async publish(stream, data) {
+  async publish(stream, data, options) {
+    return this.#add(stream, encodePayload(data) + encodeOptions(options));
+  }
+  async publishBatch(stream, batch, { key, ...options }) {
+    const each = encodeOptions(key === void 0 ? {} : { key });
+    const entries = batch.map((data) => `{${encodePayload(data)}${each}}`);
+    return this.#add(stream, `"batch":[${entries}]${encodeOptions(options)}`);
+  }
+  async #add(stream, payload) {
     if (this.#closed) throw this.#closed.withOutcome("not_stored");
-    const payload = encodePayload(data);
     const bytes = this.#encoder.encode(payload).length;
     const tooLarge = this.whyTooLarge(stream, bytes);
     if (tooLarge) throw tooLarge;
@@ -604,9 +629,252 @@ function encodePayload(data) {
     { outcome: "not_stored", cause }
   );
 }
+function encodeOptions({ key, ifTail, durability }) {
+  const members = JSON.stringify({ key, if_tail: ifTail, durability }).slice(1, -1);
+  return members && `,${members}`;
+}
 function randomId() {
   const bytes = crypto.getRandomValues(new Uint8Array(16));
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+// src/presence.ts
+var keyOf = ({ user, connection }) => user === void 0 ? `connection ${connection}` : `user ${user}`;
+var Watch = class {
+  stream;
+  /** Settled when the members are known, or the server refused. */
+  ready;
+  #presence;
+  #handler;
+  #members = /* @__PURE__ */ new Map();
+  #settle;
+  /** @internal */
+  constructor(presence, stream, handler) {
+    this.stream = stream;
+    this.#presence = presence;
+    this.#handler = handler;
+    this.ready = new Promise((resolve, reject) => {
+      this.#settle = (error) => error ? reject(error) : resolve();
+    });
+    this.ready.catch(() => void 0);
+  }
+  get members() {
+    return [...this.#members.values()];
+  }
+  unwatch() {
+    this.#presence.unwatch(this);
+  }
+  /** @internal */
+  changed(event, members) {
+    if (event === "reset") this.#members.clear();
+    for (const member of members) {
+      if (event === "leave") this.#members.delete(keyOf(member));
+      else this.#members.set(keyOf(member), member);
+    }
+    if (event === "reset") this.#settle();
+    this.#handler?.({ stream: this.stream, event, members });
+  }
+  /** @internal */
+  end(error) {
+    this.#settle(error);
+  }
+};
+var Presence = class {
+  #host;
+  #entered = /* @__PURE__ */ new Map();
+  #watches = /* @__PURE__ */ new Map();
+  #retries = /* @__PURE__ */ new Set();
+  /** @internal */
+  constructor(host) {
+    this.#host = host;
+  }
+  async enter(stream, data) {
+    const request = { stream, ...data === void 0 ? {} : { data } };
+    this.#entered.set(stream, request);
+    try {
+      await this.#host.ask("enter", request);
+    } catch (error) {
+      if (isLost(error)) return;
+      if (this.#entered.get(stream) === request) this.#entered.delete(stream);
+      throw error;
+    }
+  }
+  async leave(stream) {
+    this.#entered.delete(stream);
+    try {
+      await this.#host.ask("leave", { stream });
+    } catch (error) {
+      if (!isLost(error)) throw error;
+    }
+  }
+  watch(stream, handler) {
+    if (this.#watches.has(stream)) {
+      throw new LongwireError(
+        "already_watching",
+        `this client watches ${stream} already; use that watch`
+      );
+    }
+    const watch = new Watch(this, stream, handler);
+    this.#watches.set(stream, watch);
+    if (this.#host.isUsable) this.#ask(watch);
+    return watch;
+  }
+  unwatch(watch) {
+    if (this.#watches.get(watch.stream) !== watch) return;
+    this.#watches.delete(watch.stream);
+    watch.end(new LongwireError("closed", "unwatched before the answer"));
+    if (!this.#host.isUsable) return;
+    this.#host.ask("unwatch", { stream: watch.stream }).catch(() => void 0);
+  }
+  connected() {
+    for (const request of this.#entered.values()) this.#enterAgain(request);
+    for (const watch of this.#watches.values()) this.#ask(watch);
+  }
+  disconnected() {
+    for (const retry of this.#retries) clearTimeout(retry);
+    this.#retries.clear();
+  }
+  received(message) {
+    const { stream, event, members, op: _op, ...member } = message;
+    this.#watches.get(String(stream))?.changed(event, members ?? [member]);
+  }
+  close(error) {
+    this.disconnected();
+    for (const watch of this.#watches.values()) watch.end(error);
+    this.#watches.clear();
+    this.#entered.clear();
+  }
+  #enterAgain(request, failures = 0) {
+    const { stream } = request;
+    if (this.#entered.get(stream) !== request) return;
+    this.#host.ask("enter", request).catch((error) => {
+      if (this.#entered.get(stream) !== request || isLost(error)) return;
+      this.#host.failed(error.about({ stream }));
+      if (error.retry) this.#later(error, failures, () => this.#enterAgain(request, failures + 1));
+      else this.#entered.delete(stream);
+    });
+  }
+  #ask(watch, failures = 0) {
+    const { stream } = watch;
+    const isWanted = () => this.#watches.get(stream) === watch;
+    if (!isWanted()) return;
+    this.#host.ask("members", { stream, watch: true }).then(
+      ({ members }) => {
+        if (isWanted()) watch.changed("reset", members);
+      },
+      (error) => {
+        if (!isWanted() || isLost(error)) return;
+        const named = error.about({ stream });
+        this.#host.failed(named);
+        if (error.retry) return this.#later(error, failures, () => this.#ask(watch, failures + 1));
+        this.#watches.delete(stream);
+        watch.end(named);
+      }
+    );
+  }
+  #later(error, failures, work) {
+    const retry = setTimeout(
+      () => {
+        this.#retries.delete(retry);
+        work();
+      },
+      this.#host.retryDelayMs(error, failures)
+    );
+    this.#retries.add(retry);
+  }
+};
+function isLost(error) {
+  return error.code === "connection_lost";
+}
+
+// src/requests.ts
+var Requests = class {
+  #connection;
+  /** Those without a connection yet. */
+  #waiting = /* @__PURE__ */ new Set();
+  /** How to refuse those without an answer yet. */
+  #asked = /* @__PURE__ */ new Set();
+  #closed;
+  constructor(connection) {
+    this.#connection = connection;
+  }
+  /** `isPatient`: the server may take long, as for a call, and only its silence is a fault. */
+  ask(op, members, isPatient = false) {
+    return new Promise((resolve, reject) => {
+      if (this.#closed) return reject(this.#closed);
+      const send = () => {
+        this.#asked.add(reject);
+        this.#connection()?.request(
+          op,
+          members,
+          (answer) => {
+            this.#asked.delete(reject);
+            resolve(answer);
+          },
+          (error) => {
+            this.#asked.delete(reject);
+            reject(error);
+          },
+          "",
+          isPatient
+        );
+      };
+      if (this.#connection()?.isUsable) send();
+      else this.#waiting.add({ send, reject });
+    });
+  }
+  connected() {
+    for (const { send } of this.#waiting) send();
+    this.#waiting.clear();
+  }
+  disconnected() {
+    const sentence = "the connection was lost before the answer; whether the request took effect is not known";
+    const asked = [...this.#asked];
+    this.#asked.clear();
+    for (const reject of asked) reject(new LongwireError("connection_lost", sentence, { retry: true }));
+  }
+  close(error) {
+    this.#closed = error;
+    for (const { reject } of this.#waiting) reject(error);
+    this.#waiting.clear();
+    this.disconnected();
+  }
+};
+
+// src/resume.ts
+var STREAMS_MAX = 500;
+var Resume = class {
+  #subscribes = [];
+  add(members, answered, refused) {
+    this.#subscribes.push({ members, answered, refused });
+  }
+  /** Send all; `streamsMax` is what the server lets a connection subscribe to. */
+  send(request, streamsMax) {
+    const most = Math.max(1, Math.min(STREAMS_MAX, streamsMax));
+    for (let at = 0; at < this.#subscribes.length; at += most) {
+      sendSome(request, this.#subscribes.slice(at, at + most));
+    }
+  }
+};
+function sendSome(request, some) {
+  const oneByOne = () => {
+    for (const { members, answered, refused } of some) {
+      request("subscribe", members, answered, refused);
+    }
+  };
+  if (some.length === 1) return oneByOne();
+  request(
+    "resume",
+    { streams: some.map(({ members }) => members) },
+    ({ streams }) => {
+      streams.forEach((answer, index) => {
+        if (typeof answer.code === "string") some[index]?.refused(errorOf(answer));
+        else some[index]?.answered(answer);
+      });
+    },
+    // One that is malformed refuses all of them: then each is asked for by itself.
+    oneByOne
+  );
 }
 
 // src/position.ts
@@ -625,6 +893,7 @@ function offsetOf(position) {
 // src/subscription.ts
 var MISMATCHES_MAX = 3;
 var Subscription = class {
+  /** Its name; of an inbox, empty until the server has told it. */
   stream;
   /** Settled with the first answer of the server: subscribed, or refused. */
   ready;
@@ -694,17 +963,8 @@ var Subscription = class {
   entry(message) {
     const position = String(message.position);
     if (!this.#follows(String(message.after), position)) return;
-    const data = "base64" in message ? decodeBase64(String(message.base64)) : message.data;
     this.#received = position;
-    this.#enqueue({
-      kind: "message",
-      message: {
-        stream: this.stream,
-        position,
-        time: Number(message.time),
-        data
-      }
-    });
+    this.#enqueue({ kind: "message", message: messageOf(this.stream, message) });
   }
   /** The server's word that (after, upto] will not come. @internal */
   gap(message) {
@@ -712,6 +972,22 @@ var Subscription = class {
     const upto = String(message.upto);
     if (!this.#follows(after, upto)) return;
     this.#enqueueGap(String(message.reason), after, upto, message.lost !== false);
+  }
+  /** The position to ask for when the server subscribes by itself, as to an inbox. @internal */
+  get held() {
+    return this.#received;
+  }
+  /** The server has subscribed by itself. @internal */
+  adopt(answer) {
+    if (this.#state === "paused") return this.#leave();
+    this.#state = "asking";
+    this.#subscribed(this.#received, answer);
+  }
+  /** The server has ended it. @internal */
+  refused(error) {
+    if (this.#state !== "live") return;
+    this.#state = "asking";
+    this.#refused(error);
   }
   /** The server's word that the stream is closed and this was all of it. @internal */
   closed(message) {
@@ -727,8 +1003,7 @@ var Subscription = class {
     this.#state = "asking";
     const held = this.#received;
     const from = held === void 0 ? { start: this.#start } : { position: held };
-    this.#host.request(
-      "subscribe",
+    this.#host.subscribe(
       { stream: this.stream, ...from },
       (answer) => this.#subscribed(held, answer),
       (error) => this.#refused(error)
@@ -755,10 +1030,7 @@ var Subscription = class {
   #refused(error) {
     if (this.#state !== "asking") return;
     this.#state = "idle";
-    const named = new LongwireError(error.code, error.message, {
-      retry: error.retry,
-      details: { ...error.details, stream: this.stream }
-    });
+    const named = error.about({ stream: this.stream });
     this.#host.failed(named);
     if (!error.retry) return this.end(named);
     const delayMs = this.#host.retryDelayMs(error, this.#failures++);
@@ -808,9 +1080,9 @@ var Subscription = class {
     return false;
   }
   // --- the application's side -------------------------------------------------------------
-  #enqueueGap(reason, held, position, isLost) {
+  #enqueueGap(reason, held, position, isLost2) {
     this.#received = position;
-    this.#enqueue({ kind: "gap", event: { stream: this.stream, reason, held, position }, isLost });
+    this.#enqueue({ kind: "gap", event: { stream: this.stream, reason, held, position }, isLost: isLost2 });
   }
   #enqueue(item) {
     this.#queue.push(item);
@@ -890,6 +1162,54 @@ var Subscription = class {
       if (this.#error) throw this.#error;
     } finally {
       this.unsubscribe();
+    }
+  }
+};
+
+// src/token.ts
+var LIFE_PART = 0.75;
+var LEFT_PART = 0.5;
+var TIMER_MS_MAX = 2 ** 31 - 1;
+async function fetchToken(token) {
+  try {
+    return typeof token === "function" ? await token() : token;
+  } catch (cause) {
+    const sentence = `the token function failed: ${String(cause)}`;
+    throw new LongwireError("token_failed", sentence, { retry: true, cause });
+  }
+}
+var Renewal = class {
+  #renew;
+  #failed;
+  #timer;
+  #expiresMs = Infinity;
+  constructor(renew, failed) {
+    this.#renew = renew;
+    this.#failed = failed;
+  }
+  /** The server's word for how long the token is good, seconds; anything else: for ever. */
+  expiresIn(seconds) {
+    this.stop();
+    if (typeof seconds !== "number") return;
+    this.#expiresMs = Date.now() + seconds * 1e3;
+    this.#wait(seconds * 1e3 * LIFE_PART);
+  }
+  stop() {
+    clearTimeout(this.#timer);
+    this.#expiresMs = Infinity;
+  }
+  #wait(delayMs) {
+    this.#timer = setTimeout(() => void this.#expire(), Math.min(delayMs, TIMER_MS_MAX));
+  }
+  async #expire() {
+    const expiresMs = this.#expiresMs;
+    try {
+      await this.#renew();
+    } catch (error) {
+      if (this.#expiresMs !== expiresMs) return;
+      this.#failed(error);
+      const leftMs = expiresMs - Date.now();
+      if (leftMs > 1e3) this.#wait(leftMs * LEFT_PART);
     }
   }
 };
@@ -988,11 +1308,17 @@ var Client = class {
   #emitter = new Emitter();
   #subscriptions = /* @__PURE__ */ new Map();
   #outbox;
+  #requests = new Requests(() => this.#connection);
+  #presence;
+  #renewal;
   #backoff;
   #stopWaking;
   #connection;
   #state = "connecting";
   #hello;
+  /** While a connection begins: what is to be subscribed. */
+  #resume;
+  #inbox;
   #retry;
   #last = { reason: "", code: 0 };
   #closed;
@@ -1006,6 +1332,11 @@ var Client = class {
       messagesMax: this.#options.outboxMessagesMax,
       bytesMax: this.#options.outboxBytesMax
     });
+    this.#presence = new Presence(this.#presenceHost());
+    this.#renewal = new Renewal(
+      () => this.authenticate(),
+      (error) => this.#fail(error)
+    );
     this.#stopWaking = onWake(() => this.wake());
     queueMicrotask(() => void this.#attempt());
   }
@@ -1040,12 +1371,75 @@ var Client = class {
     return subscription;
   }
   /**
+   * Read what is sent to this user, where the server has inboxes; otherwise the subscription ends
+   * with the error `no_inbox`.
+   */
+  inbox(handler, options = {}) {
+    if (this.#closed) throw this.#closed;
+    if (this.#inbox) throw new LongwireError("already_subscribed", "this client reads its inbox already");
+    const inbox = new Subscription(this.#subscriptionHost(), "", options, handler);
+    this.#inbox = inbox;
+    if (this.#connection?.isUsable) this.#beginInbox(false);
+    return inbox;
+  }
+  /**
    * Append a message, JSON or bytes, to a stream. Resolves once it is stored; stored once,
    * however often it had to be sent. Rejects with a LongwireError whose `outcome` tells whether
    * it may be stored all the same.
    */
-  publish(stream, data) {
-    return this.#outbox.publish(stream, data);
+  publish(stream, data, options = {}) {
+    return this.#outbox.publish(stream, data, options);
+  }
+  /** Append several messages next to each other, all or none. */
+  publishBatch(stream, batch, options = {}) {
+    return this.#outbox.publishBatch(stream, batch, options);
+  }
+  /** A page of a stream's past: what follows `after`, the latest before `before`, or of all. */
+  async history(stream, options = {}) {
+    const { after, before, limit } = options;
+    const answer = await this.#requests.ask("history", { stream, after, before, limit });
+    const entries = answer.entries;
+    const messages = entries.map((entry) => messageOf(stream, entry));
+    return { messages, more: answer.more === true, tail: String(answer.tail) };
+  }
+  /** Call a function of the application behind the server. Never repeated by itself. */
+  async call(method, data, { timeoutMs } = {}) {
+    const timeout_s = timeoutMs === void 0 ? void 0 : timeoutMs / 1e3;
+    const answer = await this.#requests.ask("call", { method, data, timeout_s }, true);
+    return answer.data;
+  }
+  /** Make a request of docs/protocol.md as it stands there, once; resolves with its answer. */
+  ask(op, members) {
+    return this.#requests.ask(op, members);
+  }
+  /** Be a member of a stream, over reconnects, until `leave`; again, to change the data. */
+  enter(stream, data) {
+    return this.#presence.enter(stream, data);
+  }
+  /** Be no member any more. */
+  leave(stream) {
+    return this.#presence.leave(stream);
+  }
+  /** Who is there now. */
+  async members(stream) {
+    const { members } = await this.#requests.ask("members", { stream });
+    return members;
+  }
+  /** Follow who is there. */
+  watch(stream, handler) {
+    if (this.#closed) throw this.#closed;
+    return this.#presence.watch(stream, handler);
+  }
+  /**
+   * Show a token on the open connection: this one, or what the token option gives now. When the
+   * server refuses it, the connection goes on with the one it had.
+   */
+  async authenticate(token) {
+    const shown = token ?? await fetchToken(this.#options.token);
+    if (shown === void 0) throw new LongwireError("bad_use", "there is no token to show");
+    const answer = await this.#requests.ask("authenticate", { token: shown });
+    if (token !== void 0 && typeof this.#options.token !== "function") this.#options.token = token;
+    this.#renewBefore(answer);
   }
   /** Wait until the outcome of everything published so far is known. */
   flush() {
@@ -1068,12 +1462,9 @@ var Client = class {
     this.#setState("connecting");
     let token;
     try {
-      const { token: given } = this.#options;
-      token = typeof given === "function" ? await given() : given;
-    } catch (cause) {
-      const sentence = `the token function failed: ${String(cause)}`;
-      this.#attemptFailed(new LongwireError("token_failed", sentence, { retry: true, cause }));
-      return;
+      token = await fetchToken(this.#options.token);
+    } catch (error) {
+      return this.#attemptFailed(error);
     }
     if (this.#state !== "connecting") return;
     const client = `longwire.js/${"0.1.0"}`;
@@ -1083,7 +1474,7 @@ var Client = class {
       this.#connection = new Connection(
         (events) => openWebSocket(this.url, WebSocket, events),
         this.#owner(),
-        { ...this.#options, client, token }
+        { ...this.#options, client, token, inbox: this.#inbox?.held }
       );
     } catch (cause) {
       const sentence = `cannot open ${this.url}: ${String(cause)}`;
@@ -1099,22 +1490,68 @@ var Client = class {
     return {
       connected: (hello) => {
         this.#hello = hello;
+        this.#renewBefore(hello);
         this.#setState("open");
-        for (const subscription of this.#subscriptions.values()) subscription.connected();
-        this.#outbox.connected();
+        if (this.#connection?.isUsable) this.#takeUp();
       },
-      delivered: (message) => {
-        const subscription = this.#subscriptions.get(String(message.stream));
-        if (message.op === "entry") subscription?.entry(message);
-        else if (message.op === "gap") subscription?.gap(message);
-        else subscription?.closed(message);
-      },
+      delivered: (message) => this.#delivered(message),
       failed: (error) => this.#fail(error),
       ended: (ending) => this.#ended(ending)
     };
   }
+  /** There is a new connection: go on with everything that outlives one. */
+  #takeUp() {
+    const resume = this.#resume = new Resume();
+    if (this.#inbox) this.#beginInbox(true);
+    for (const subscription of this.#subscriptions.values()) {
+      if (subscription !== this.#inbox) subscription.connected();
+    }
+    this.#resume = void 0;
+    resume.send((...request) => this.#connection?.request(...request), this.#limit("subscriptions"));
+    this.#presence.connected();
+    this.#outbox.connected();
+    this.#requests.connected();
+  }
+  /** `isNew`: with this connection, to which the position was told. */
+  #beginInbox(isNew) {
+    const inbox = this.#inbox;
+    const answer = this.#hello?.inbox;
+    if (!answer) {
+      const error = new LongwireError("no_inbox", "the server keeps no inbox for this client");
+      this.#fail(error);
+      return inbox.end(error);
+    }
+    inbox.stream = String(answer.stream);
+    this.#subscriptions.set(inbox.stream, inbox);
+    if (isNew) return inbox.adopt(answer);
+    const { stream } = inbox;
+    const again = () => inbox.connected();
+    this.#connection?.request("unsubscribe", { stream }, again, again);
+  }
+  #renewBefore({ expires_in_s }) {
+    const isRenewable = typeof this.#options.token === "function";
+    this.#renewal.expiresIn(isRenewable ? expires_in_s : void 0);
+  }
+  #delivered(message) {
+    const subscription = this.#subscriptions.get(String(message.stream));
+    switch (message.op) {
+      case "entry":
+        return subscription?.entry(message);
+      case "gap":
+        return subscription?.gap(message);
+      case "closed":
+        return subscription?.closed(message);
+      case "ended":
+        return subscription?.refused(errorOf(message));
+      case "presence":
+        return this.#presence.received(message);
+    }
+  }
   #ended(ending) {
     this.#connection = void 0;
+    this.#renewal.stop();
+    this.#requests.disconnected();
+    this.#presence.disconnected();
     this.#last = { reason: ending.reason, code: ending.code };
     for (const subscription of this.#subscriptions.values()) subscription.disconnected();
     this.#outbox.disconnected();
@@ -1149,6 +1586,10 @@ var Client = class {
     for (const subscription of [...this.#subscriptions.values()]) {
       subscription.end(isOwnWill ? void 0 : error);
     }
+    this.#renewal.stop();
+    this.#inbox?.end(isOwnWill ? void 0 : error);
+    this.#requests.close(error);
+    this.#presence.close(error);
     this.#outbox.close(error);
     this.#setState("closed");
   }
@@ -1160,16 +1601,29 @@ var Client = class {
     const { retryFirstMs, retryMaxMs, random } = this.#options;
     return random() * Math.min(retryMaxMs, retryFirstMs * 2 ** failures);
   }
+  /** A limit that the server named, or Infinity. */
+  #limit(name) {
+    const limits = this.#hello?.limits;
+    return limits?.[name] ?? Infinity;
+  }
+  #presenceHost() {
+    const client = this;
+    return {
+      get isUsable() {
+        return client.#connection?.isUsable ?? false;
+      },
+      ask: (...request) => client.#requests.ask(...request),
+      failed: (error) => client.#fail(error),
+      retryDelayMs: (error, failures) => client.#retryDelayMs(error, failures)
+    };
+  }
   #outboxLink() {
     const client = this;
     return {
       get isUsable() {
         return client.#connection?.isUsable ?? false;
       },
-      limit(name) {
-        const limits = client.#hello?.limits;
-        return limits?.[name] ?? Infinity;
-      },
+      limit: (name) => client.#limit(name),
       request: (...request) => client.#connection?.request(...request),
       retryDelayMs: (error, failures) => client.#retryDelayMs(error, failures)
     };
@@ -1182,6 +1636,10 @@ var Client = class {
       },
       queueMessagesMax: client.#options.queueMessagesMax,
       request: (...request) => client.#connection?.request(...request),
+      subscribe: (...request) => {
+        if (client.#resume) client.#resume.add(...request);
+        else client.#connection?.request("subscribe", ...request);
+      },
       recovered: (event) => void client.#emitter.emit("recovered", event),
       finished: (event) => void client.#emitter.emit("end", event),
       gap: (event) => {
@@ -1191,7 +1649,10 @@ var Client = class {
       },
       failed: (error) => client.#fail(error),
       retryDelayMs: (error, failures) => client.#retryDelayMs(error, failures),
-      ended: ({ stream }) => void client.#subscriptions.delete(stream)
+      ended: (subscription) => {
+        client.#subscriptions.delete(subscription.stream);
+        if (subscription === client.#inbox) client.#inbox = void 0;
+      }
     };
   }
   #fail(error) {

@@ -1,6 +1,15 @@
 import type { ServerMessage } from "./connection.js";
 import { LongwireError } from "./errors.js";
+import type { Position } from "./position.js";
 import { type Ack, type Pending, type ProducerHost } from "./producer.js";
+export interface PublishOptions {
+    /** For streams that keep the latest message of each key. */
+    key?: string;
+    /** Store it only if the stream still ends at this position. */
+    ifTail?: Position;
+    /** Store it only if the server keeps this stream at least so safely. */
+    durability?: "memory" | "disk" | "replicated";
+}
 export interface OutboxLimits {
     readonly messagesMax: number;
     readonly bytesMax: number;
@@ -24,7 +33,8 @@ export declare class Outbox implements ProducerHost {
     get size(): number;
     get hasRoom(): boolean;
     get inFlightMax(): number;
-    publish(stream: string, data: unknown): Promise<Ack>;
+    publish(stream: string, data: unknown, options: PublishOptions): Promise<Ack>;
+    publishBatch(stream: string, batch: readonly unknown[], { key, ...options }: PublishOptions): Promise<Ack>;
     /** Wait until nothing is left, whatever became of it. */
     flush(): Promise<void>;
     connected(): void;

@@ -6,6 +6,8 @@ export interface Ack {
     readonly stream: string;
     /** Where the message stands; null for the repetition of one that was long ago. */
     readonly position: Position | null;
+    /** Where the first message of a batch stands; null as `position`. */
+    readonly first: Position | null;
     /** Whether this was a repetition of a publish that had been stored before. */
     readonly duplicate: boolean;
     /** How safe the message is: "memory", "disk" or "replicated". */

@@ -1,14 +1,5 @@
+import { type Message } from "./message.js";
 import { type Position } from "./position.js";
-/** One message of a stream. */
-export interface Message<Data = unknown> {
-    readonly stream: string;
-    /** Where the stream is read up to once this message is dealt with. */
-    readonly position: Position;
-    /** When the server stored it, milliseconds since 1970. */
-    readonly time: number;
-    /** What was published: JSON, or a Uint8Array where bytes were published. */
-    readonly data: Data;
-}
 /** Where to begin: after a position, at the end, at the beginning, or with the last N messages. */
 export interface SubscribeOptions {
     /** Go on after this position, which a message or a subscription had. Beats `start`. */
@@ -51,7 +42,8 @@ export interface End {
  */
 export declare class Subscription<Data = unknown> implements AsyncIterable<Message<Data>> {
     #private;
-    readonly stream: string;
+    /** Its name; of an inbox, empty until the server has told it. */
+    stream: string;
     /** Settled with the first answer of the server: subscribed, or refused. */
     readonly ready: Promise<void>;
     /** How far this subscription has dealt with the stream; undefined before the first answer. */

@@ -1,9 +1,13 @@
 import { Backoff } from "./backoff.js";
 import { Connection, type ConnectionOwner, type Ending, type ServerMessage } from "./connection.js";
 import { Emitter } from "./emitter.js";
-import { LongwireError } from "./errors.js";
-import { Outbox } from "./outbox.js";
+import { LongwireError, errorOf } from "./errors.js";
+import { type HistoryOptions, type Page, messageOf } from "./message.js";
+import { Outbox, type PublishOptions } from "./outbox.js";
+import { type Member, Presence, type PresenceHandler, type Watch } from "./presence.js";
 import type { Ack } from "./producer.js";
+import { Requests } from "./requests.js";
+import { Resume } from "./resume.js";
 import {
   type End,
   type Gap,
@@ -12,12 +16,16 @@ import {
   type SubscribeOptions,
   Subscription,
 } from "./subscription.js";
+import { Renewal, type Token, fetchToken } from "./token.js";
 import { type WebSocketConstructor, openWebSocket, webSocketUrl } from "./transport.js";
 import { onWake } from "./wake.js";
 
 export interface ConnectOptions {
-  /** Who this is; a function is asked before each attempt, so that it can renew the token. */
-  token?: string | (() => string | Promise<string>);
+  /**
+   * Who this is; a function is asked before each attempt, and again on the open connection when
+   * three quarters of the token's life have passed.
+   */
+  token?: Token;
   /** The WebSocket to use where there is no global one (Node.js before 22). */
   WebSocket?: WebSocketConstructor;
   /** Bound of the first delays before a retry; it grows with the outage. Default 500. */
@@ -98,11 +106,17 @@ export class Client {
   readonly #emitter = new Emitter<ClientEvents>();
   readonly #subscriptions = new Map<string, Subscription<never>>();
   readonly #outbox: Outbox;
+  readonly #requests = new Requests(() => this.#connection);
+  readonly #presence: Presence;
+  readonly #renewal: Renewal;
   readonly #backoff: Backoff;
   readonly #stopWaking: () => void;
   #connection: Connection | undefined;
   #state: State = "connecting";
   #hello: ServerMessage | undefined;
+  /** While a connection begins: what is to be subscribed. */
+  #resume: Resume | undefined;
+  #inbox: Subscription<never> | undefined;
   #retry: ReturnType<typeof setTimeout> | undefined;
   #last: Pick<StateChange, "reason" | "code"> = { reason: "", code: 0 };
   #closed: LongwireError | undefined;
@@ -117,6 +131,11 @@ export class Client {
       messagesMax: this.#options.outboxMessagesMax,
       bytesMax: this.#options.outboxBytesMax,
     });
+    this.#presence = new Presence(this.#presenceHost());
+    this.#renewal = new Renewal(
+      () => this.authenticate(),
+      (error) => this.#fail(error),
+    );
     this.#stopWaking = onWake(() => this.wake());
     // Listeners that are added after `connect` returned hear of the first attempt too.
     queueMicrotask(() => void this.#attempt());
@@ -175,12 +194,96 @@ export class Client {
   }
 
   /**
+   * Read what is sent to this user, where the server has inboxes; otherwise the subscription ends
+   * with the error `no_inbox`.
+   */
+  inbox<Data = unknown>(
+    handler?: Handler<Data>,
+    options: Pick<SubscribeOptions, "position"> = {},
+  ): Subscription<Data> {
+    if (this.#closed) throw this.#closed;
+    if (this.#inbox) throw new LongwireError("already_subscribed", "this client reads its inbox already");
+    const inbox = new Subscription<Data>(this.#subscriptionHost(), "", options, handler);
+    this.#inbox = inbox as unknown as Subscription<never>;
+    if (this.#connection?.isUsable) this.#beginInbox(false);
+    return inbox;
+  }
+
+  /**
    * Append a message, JSON or bytes, to a stream. Resolves once it is stored; stored once,
    * however often it had to be sent. Rejects with a LongwireError whose `outcome` tells whether
    * it may be stored all the same.
    */
-  publish(stream: string, data: unknown): Promise<Ack> {
-    return this.#outbox.publish(stream, data);
+  publish(stream: string, data: unknown, options: PublishOptions = {}): Promise<Ack> {
+    return this.#outbox.publish(stream, data, options);
+  }
+
+  /** Append several messages next to each other, all or none. */
+  publishBatch(
+    stream: string,
+    batch: readonly unknown[],
+    options: PublishOptions = {},
+  ): Promise<Ack> {
+    return this.#outbox.publishBatch(stream, batch, options);
+  }
+
+  /** A page of a stream's past: what follows `after`, the latest before `before`, or of all. */
+  async history<Data = unknown>(stream: string, options: HistoryOptions = {}): Promise<Page<Data>> {
+    const { after, before, limit } = options;
+    const answer = await this.#requests.ask("history", { stream, after, before, limit });
+    const entries = answer.entries as Record<string, unknown>[];
+    const messages = entries.map((entry) => messageOf<Data>(stream, entry));
+    return { messages, more: answer.more === true, tail: String(answer.tail) };
+  }
+
+  /** Call a function of the application behind the server. Never repeated by itself. */
+  async call<Result = unknown>(
+    method: string,
+    data?: unknown,
+    { timeoutMs }: { timeoutMs?: number } = {},
+  ): Promise<Result> {
+    const timeout_s = timeoutMs === undefined ? undefined : timeoutMs / 1000;
+    const answer = await this.#requests.ask("call", { method, data, timeout_s }, true);
+    return answer.data as Result;
+  }
+
+  /** Make a request of docs/protocol.md as it stands there, once; resolves with its answer. */
+  ask(op: string, members: object): Promise<ServerMessage> {
+    return this.#requests.ask(op, members);
+  }
+
+  /** Be a member of a stream, over reconnects, until `leave`; again, to change the data. */
+  enter(stream: string, data?: unknown): Promise<void> {
+    return this.#presence.enter(stream, data);
+  }
+
+  /** Be no member any more. */
+  leave(stream: string): Promise<void> {
+    return this.#presence.leave(stream);
+  }
+
+  /** Who is there now. */
+  async members(stream: string): Promise<Member[]> {
+    const { members } = await this.#requests.ask("members", { stream });
+    return members as Member[];
+  }
+
+  /** Follow who is there. */
+  watch(stream: string, handler?: PresenceHandler): Watch {
+    if (this.#closed) throw this.#closed;
+    return this.#presence.watch(stream, handler);
+  }
+
+  /**
+   * Show a token on the open connection: this one, or what the token option gives now. When the
+   * server refuses it, the connection goes on with the one it had.
+   */
+  async authenticate(token?: string): Promise<void> {
+    const shown = token ?? (await fetchToken(this.#options.token));
+    if (shown === undefined) throw new LongwireError("bad_use", "there is no token to show");
+    const answer = await this.#requests.ask("authenticate", { token: shown });
+    if (token !== undefined && typeof this.#options.token !== "function") this.#options.token = token;
+    this.#renewBefore(answer);
   }
 
   /** Wait until the outcome of everything published so far is known. */
@@ -208,12 +311,9 @@ export class Client {
     this.#setState("connecting");
     let token: string | undefined;
     try {
-      const { token: given } = this.#options;
-      token = typeof given === "function" ? await given() : given;
-    } catch (cause) {
-      const sentence = `the token function failed: ${String(cause)}`;
-      this.#attemptFailed(new LongwireError("token_failed", sentence, { retry: true, cause }));
-      return;
+      token = await fetchToken(this.#options.token);
+    } catch (error) {
+      return this.#attemptFailed(error as LongwireError);
     }
     if (this.#state !== "connecting") return; // closed while the token was fetched
     const client = `longwire.js/${LONGWIRE_VERSION}`;
@@ -223,7 +323,7 @@ export class Client {
       this.#connection = new Connection(
         (events) => openWebSocket(this.url, WebSocket, events),
         this.#owner(),
-        { ...this.#options, client, token },
+        { ...this.#options, client, token, inbox: this.#inbox?.held },
       );
     } catch (cause) {
       const sentence = `cannot open ${this.url}: ${String(cause)}`;
@@ -241,23 +341,75 @@ export class Client {
     return {
       connected: (hello) => {
         this.#hello = hello;
+        this.#renewBefore(hello);
         this.#setState("open");
-        for (const subscription of this.#subscriptions.values()) subscription.connected();
-        this.#outbox.connected();
+        if (this.#connection?.isUsable) this.#takeUp();
       },
-      delivered: (message) => {
-        const subscription = this.#subscriptions.get(String(message.stream));
-        if (message.op === "entry") subscription?.entry(message);
-        else if (message.op === "gap") subscription?.gap(message);
-        else subscription?.closed(message);
-      },
+      delivered: (message) => this.#delivered(message),
       failed: (error) => this.#fail(error),
       ended: (ending) => this.#ended(ending),
     };
   }
 
+  /** There is a new connection: go on with everything that outlives one. */
+  #takeUp(): void {
+    const resume = (this.#resume = new Resume());
+    if (this.#inbox) this.#beginInbox(true);
+    for (const subscription of this.#subscriptions.values()) {
+      if (subscription !== this.#inbox) subscription.connected();
+    }
+    this.#resume = undefined;
+    resume.send((...request) => this.#connection?.request(...request), this.#limit("subscriptions"));
+    this.#presence.connected();
+    this.#outbox.connected();
+    this.#requests.connected();
+  }
+
+  /** `isNew`: with this connection, to which the position was told. */
+  #beginInbox(isNew: boolean): void {
+    const inbox = this.#inbox as Subscription<never>;
+    const answer = this.#hello?.inbox as ServerMessage | undefined;
+    if (!answer) {
+      const error = new LongwireError("no_inbox", "the server keeps no inbox for this client");
+      this.#fail(error);
+      return inbox.end(error);
+    }
+    inbox.stream = String(answer.stream);
+    this.#subscriptions.set(inbox.stream, inbox);
+    if (isNew) return inbox.adopt(answer);
+    // Nobody read what the server has delivered since the connection began.
+    const { stream } = inbox;
+    const again = (): void => inbox.connected();
+    this.#connection?.request("unsubscribe", { stream }, again, again);
+  }
+
+  #renewBefore({ expires_in_s }: ServerMessage): void {
+    const isRenewable = typeof this.#options.token === "function";
+    this.#renewal.expiresIn(isRenewable ? expires_in_s : undefined);
+  }
+
+  #delivered(message: ServerMessage): void {
+    const subscription = this.#subscriptions.get(String(message.stream));
+    switch (message.op) {
+      case "entry":
+        return subscription?.entry(message);
+      case "gap":
+        return subscription?.gap(message);
+      case "closed":
+        return subscription?.closed(message);
+      case "ended":
+        return subscription?.refused(errorOf(message));
+      case "presence":
+        return this.#presence.received(message);
+      // Other operations belong to later versions of the protocol: passed over, as it asks.
+    }
+  }
+
   #ended(ending: Ending): void {
     this.#connection = undefined;
+    this.#renewal.stop();
+    this.#requests.disconnected();
+    this.#presence.disconnected();
     this.#last = { reason: ending.reason, code: ending.code };
     for (const subscription of this.#subscriptions.values()) subscription.disconnected();
     this.#outbox.disconnected();
@@ -294,6 +446,10 @@ export class Client {
     for (const subscription of [...this.#subscriptions.values()]) {
       subscription.end(isOwnWill ? undefined : error);
     }
+    this.#renewal.stop();
+    this.#inbox?.end(isOwnWill ? undefined : error);
+    this.#requests.close(error);
+    this.#presence.close(error);
     this.#outbox.close(error);
     this.#setState("closed");
   }
@@ -308,16 +464,31 @@ export class Client {
     return random() * Math.min(retryMaxMs, retryFirstMs * 2 ** failures);
   }
 
+  /** A limit that the server named, or Infinity. */
+  #limit(name: string): number {
+    const limits = this.#hello?.limits as Record<string, number> | undefined;
+    return limits?.[name] ?? Infinity;
+  }
+
+  #presenceHost(): ConstructorParameters<typeof Presence>[0] {
+    const client = this;
+    return {
+      get isUsable() {
+        return client.#connection?.isUsable ?? false;
+      },
+      ask: (...request) => client.#requests.ask(...request),
+      failed: (error) => client.#fail(error),
+      retryDelayMs: (error, failures) => client.#retryDelayMs(error, failures),
+    };
+  }
+
   #outboxLink(): ConstructorParameters<typeof Outbox>[0] {
     const client = this;
     return {
       get isUsable() {
         return client.#connection?.isUsable ?? false;
       },
-      limit(name) {
-        const limits = client.#hello?.limits as Record<string, number> | undefined;
-        return limits?.[name] ?? Infinity;
-      },
+      limit: (name) => client.#limit(name),
       request: (...request) => client.#connection?.request(...request),
       retryDelayMs: (error, failures) => client.#retryDelayMs(error, failures),
     };
@@ -331,6 +502,10 @@ export class Client {
       },
       queueMessagesMax: client.#options.queueMessagesMax,
       request: (...request) => client.#connection?.request(...request),
+      subscribe: (...request) => {
+        if (client.#resume) client.#resume.add(...request);
+        else client.#connection?.request("subscribe", ...request);
+      },
       recovered: (event) => void client.#emitter.emit("recovered", event),
       finished: (event) => void client.#emitter.emit("end", event),
       gap: (event) => {
@@ -340,7 +515,10 @@ export class Client {
       },
       failed: (error) => client.#fail(error),
       retryDelayMs: (error, failures) => client.#retryDelayMs(error, failures),
-      ended: ({ stream }) => void client.#subscriptions.delete(stream),
+      ended: (subscription) => {
+        client.#subscriptions.delete(subscription.stream);
+        if (subscription === client.#inbox) client.#inbox = undefined;
+      },
     };
   }
 

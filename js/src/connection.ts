@@ -1,4 +1,4 @@
-import { LongwireError } from "./errors.js";
+import { LongwireError, errorOf } from "./errors.js";
 import type { OpenTransport, Transport } from "./transport.js";
 
 /** One message of the protocol, as it came. */
@@ -25,7 +25,7 @@ export interface Ending {
 export interface ConnectionOwner {
   /** The server accepted; requests may be sent. */
   connected(hello: ServerMessage): void;
-  /** An entry or a gap of a subscribed stream, or its end. */
+  /** What the server sends without being asked: entries, gaps, presence … */
   delivered(message: ServerMessage): void;
   /** Something went wrong that no request asked for. */
   failed(error: LongwireError): void;
@@ -35,6 +35,8 @@ export interface ConnectionOwner {
 
 export interface ConnectionSettings {
   readonly token: string | undefined;
+  /** The position held of the own inbox. */
+  readonly inbox: string | undefined;
   readonly client: string;
   readonly connectTimeoutMs: number;
   readonly answerTimeoutMs: number;
@@ -43,6 +45,8 @@ export interface ConnectionSettings {
 
 interface Request {
   readonly sentMs: number;
+  /** The server may take its time. */
+  readonly isPatient: boolean;
   readonly answered: (message: ServerMessage) => void;
   readonly refused: (error: LongwireError) => void;
 }
@@ -58,15 +62,6 @@ const LATE_MS = 2000;
 function allowsReconnect(code: number): boolean {
   if (code >= 3000) return code % 1000 < 500;
   return ![1000, 1002, 1003, 1007, 1008, 1009, 1010].includes(code);
-}
-
-function errorOf(message: ServerMessage): LongwireError {
-  const { op: _op, id: _id, code, message: sentence, retry, ...details } = message;
-  return new LongwireError(
-    typeof code === "string" ? code : "internal",
-    typeof sentence === "string" ? sentence : "the server gave no reason",
-    { retry: retry === true, details },
-  );
 }
 
 /**
@@ -117,10 +112,11 @@ export class Connection {
     answered: Request["answered"],
     refused: Request["refused"],
     raw = "",
+    isPatient = false,
   ): void {
     const id = ++this.#lastId;
     const text = JSON.stringify({ op, id, ...members });
-    this.#requests.set(id, { sentMs: Date.now(), answered, refused });
+    this.#requests.set(id, { sentMs: Date.now(), isPatient, answered, refused });
     this.#transport.send(raw ? `${text.slice(0, -1)},${raw}}` : text);
     this.#watch();
   }
@@ -141,10 +137,10 @@ export class Connection {
   }
 
   #sayHello(): void {
-    const { token, client } = this.#settings;
+    const { token, inbox, client } = this.#settings;
     this.request(
       "connect",
-      { version: 1, client, ...(token === undefined ? {} : { token }) },
+      { version: 1, client, ...(token === undefined ? {} : { token }), ...(inbox === undefined ? {} : { inbox }) },
       (hello) => {
         this.#heartbeatS = Number(hello.heartbeat_s) || 0;
         this.#connectedMs = Date.now();
@@ -185,11 +181,6 @@ export class Connection {
 
   #handle(message: ServerMessage): void {
     switch (message.op) {
-      case "entry":
-      case "gap":
-      case "closed":
-        this.#owner.delivered(message);
-        break;
       case "ping":
         this.#transport.send('{"op":"pong"}');
         break;
@@ -200,7 +191,8 @@ export class Connection {
         this.#closing = { ...message, heardMs: this.#heardMs };
         this.#watch();
         break;
-      // Other operations belong to later versions of the protocol: passed over, as it asks.
+      default:
+        this.#owner.delivered(message);
     }
   }
 
@@ -224,7 +216,8 @@ export class Connection {
       isProbe = true;
     }
     // Requests stand in the order in which they were sent: the first is the oldest.
-    for (const { sentMs } of this.#requests.values()) {
+    for (const { sentMs, isPatient } of this.#requests.values()) {
+      if (isPatient) continue;
       const answerMs = Math.max(sentMs, this.#answeredMs) + answerTimeoutMs;
       if (answerMs < whenMs) return [answerMs, `no answer within ${answerTimeoutMs / 1000} s`, false];
       break;

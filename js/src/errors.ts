@@ -38,4 +38,21 @@ export class LongwireError extends Error {
     const { code, message, retry, details } = this;
     return new LongwireError(code, message, { retry, outcome, details, cause: this.cause });
   }
+
+  /** The same error, with what it is about. @internal */
+  about(more: Record<string, unknown>): LongwireError {
+    const { code, message, retry, details } = this;
+    const cause = this.cause === undefined ? {} : { cause: this.cause };
+    return new LongwireError(code, message, { retry, details: { ...details, ...more }, ...cause });
+  }
+}
+
+/** From an `error` of the protocol, or another message that has its members. */
+export function errorOf(message: Readonly<Record<string, unknown>>): LongwireError {
+  const { op: _op, id: _id, code, message: sentence, retry, ...details } = message;
+  return new LongwireError(
+    typeof code === "string" ? code : "internal",
+    typeof sentence === "string" ? sentence : "the server gave no reason",
+    { retry: retry === true, details },
+  );
 }

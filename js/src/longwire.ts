@@ -1,6 +1,10 @@
 export { type Client, type ClientEvents, type ConnectOptions, type State, type StateChange, connect } from "./client.js";
+export type { ServerMessage } from "./connection.js";
 export { LongwireError, type Outcome } from "./errors.js";
+export type { HistoryOptions, Message, Page } from "./message.js";
+export type { PublishOptions } from "./outbox.js";
+export type { Member, PresenceChange, PresenceHandler, Watch } from "./presence.js";
 export type { Position } from "./position.js";
 export type { Ack } from "./producer.js";
-export type { End, Gap, Handler, Message, Recovered, SubscribeOptions, Subscription } from "./subscription.js";
+export type { End, Gap, Handler, Recovered, SubscribeOptions, Subscription } from "./subscription.js";
 export type { WebSocketConstructor, WebSocketLike } from "./transport.js";

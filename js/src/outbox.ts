@@ -1,10 +1,20 @@
 import { encodeBase64 } from "./base64.js";
 import type { ServerMessage } from "./connection.js";
 import { LongwireError } from "./errors.js";
+import type { Position } from "./position.js";
 import { type Ack, type Pending, type ProducerHost, StreamProducer } from "./producer.js";
 
 /** The server keeps the results of as many for each producer and stream. */
 const IN_FLIGHT_MAX = 64;
+
+export interface PublishOptions {
+  /** For streams that keep the latest message of each key. */
+  key?: string;
+  /** Store it only if the stream still ends at this position. */
+  ifTail?: Position;
+  /** Store it only if the server keeps this stream at least so safely. */
+  durability?: "memory" | "disk" | "replicated";
+}
 
 export interface OutboxLimits {
   readonly messagesMax: number;
@@ -56,9 +66,22 @@ export class Outbox implements ProducerHost {
     return Math.min(IN_FLIGHT_MAX, this.#link.limit("producer_in_flight"));
   }
 
-  async publish(stream: string, data: unknown): Promise<Ack> {
+  async publish(stream: string, data: unknown, options: PublishOptions): Promise<Ack> {
+    return this.#add(stream, encodePayload(data) + encodeOptions(options));
+  }
+
+  async publishBatch(
+    stream: string,
+    batch: readonly unknown[],
+    { key, ...options }: PublishOptions,
+  ): Promise<Ack> {
+    const each = encodeOptions(key === undefined ? {} : { key });
+    const entries = batch.map((data) => `{${encodePayload(data)}${each}}`);
+    return this.#add(stream, `"batch":[${entries}]${encodeOptions(options)}`);
+  }
+
+  async #add(stream: string, payload: string): Promise<Ack> {
     if (this.#closed) throw this.#closed.withOutcome("not_stored");
-    const payload = encodePayload(data);
     const bytes = this.#encoder.encode(payload).length;
     const tooLarge = this.whyTooLarge(stream, bytes);
     if (tooLarge) throw tooLarge;
@@ -172,6 +195,12 @@ function encodePayload(data: unknown): string {
       "string, array, object) or bytes (Uint8Array, ArrayBuffer)",
     { outcome: "not_stored", cause },
   );
+}
+
+/** Further members of a publish, behind its payload. */
+function encodeOptions({ key, ifTail, durability }: PublishOptions): string {
+  const members = JSON.stringify({ key, if_tail: ifTail, durability }).slice(1, -1);
+  return members && `,${members}`;
 }
 
 /** 128 random bits as 32 hex digits. */

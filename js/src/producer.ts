@@ -7,6 +7,8 @@ export interface Ack {
   readonly stream: string;
   /** Where the message stands; null for the repetition of one that was long ago. */
   readonly position: Position | null;
+  /** Where the first message of a batch stands; null as `position`. */
+  readonly first: Position | null;
   /** Whether this was a repetition of a publish that had been stored before. */
   readonly duplicate: boolean;
   /** How safe the message is: "memory", "disk" or "replicated". */
@@ -158,6 +160,7 @@ export class StreamProducer {
     pending.resolve({
       stream: this.#stream,
       position: typeof answer.last === "string" ? answer.last : null,
+      first: typeof answer.first === "string" ? answer.first : null,
       duplicate: answer.duplicate === true,
       durability: String(answer.durability),
     });

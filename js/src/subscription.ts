@@ -1,18 +1,7 @@
-import { decodeBase64 } from "./base64.js";
 import type { ServerMessage } from "./connection.js";
 import { LongwireError } from "./errors.js";
+import { type Message, messageOf } from "./message.js";
 import { type Position, checkPosition, offsetOf } from "./position.js";
-
-/** One message of a stream. */
-export interface Message<Data = unknown> {
-  readonly stream: string;
-  /** Where the stream is read up to once this message is dealt with. */
-  readonly position: Position;
-  /** When the server stored it, milliseconds since 1970. */
-  readonly time: number;
-  /** What was published: JSON, or a Uint8Array where bytes were published. */
-  readonly data: Data;
-}
 
 /** Where to begin: after a position, at the end, at the beginning, or with the last N messages. */
 export interface SubscribeOptions {
@@ -66,6 +55,12 @@ export interface SubscriptionHost {
   failed(error: LongwireError): void;
   retryDelayMs(error: LongwireError, failures: number): number;
   ended(subscription: Subscription<never>): void;
+  /** Ask for this stream, perhaps together with others. */
+  subscribe(
+    members: object,
+    answered: (message: ServerMessage) => void,
+    refused: (error: LongwireError) => void,
+  ): void;
 }
 
 type Queued<Data> =
@@ -92,7 +87,8 @@ const MISMATCHES_MAX = 3;
  * promise settled), or when the loop asks for the next one.
  */
 export class Subscription<Data = unknown> implements AsyncIterable<Message<Data>> {
-  readonly stream: string;
+  /** Its name; of an inbox, empty until the server has told it. */
+  stream: string;
   /** Settled with the first answer of the server: subscribed, or refused. */
   readonly ready: Promise<void>;
   readonly #host: SubscriptionHost;
@@ -174,17 +170,8 @@ export class Subscription<Data = unknown> implements AsyncIterable<Message<Data>
   entry(message: ServerMessage): void {
     const position = String(message.position);
     if (!this.#follows(String(message.after), position)) return;
-    const data = "base64" in message ? decodeBase64(String(message.base64)) : message.data;
     this.#received = position;
-    this.#enqueue({
-      kind: "message",
-      message: {
-        stream: this.stream,
-        position,
-        time: Number(message.time),
-        data: data as Data,
-      },
-    });
+    this.#enqueue({ kind: "message", message: messageOf<Data>(this.stream, message) });
   }
 
   /** The server's word that (after, upto] will not come. @internal */
@@ -193,6 +180,25 @@ export class Subscription<Data = unknown> implements AsyncIterable<Message<Data>
     const upto = String(message.upto);
     if (!this.#follows(after, upto)) return;
     this.#enqueueGap(String(message.reason), after, upto, message.lost !== false);
+  }
+
+  /** The position to ask for when the server subscribes by itself, as to an inbox. @internal */
+  get held(): Position | undefined {
+    return this.#received;
+  }
+
+  /** The server has subscribed by itself. @internal */
+  adopt(answer: ServerMessage): void {
+    if (this.#state === "paused") return this.#leave();
+    this.#state = "asking";
+    this.#subscribed(this.#received, answer);
+  }
+
+  /** The server has ended it. @internal */
+  refused(error: LongwireError): void {
+    if (this.#state !== "live") return;
+    this.#state = "asking";
+    this.#refused(error);
   }
 
   /** The server's word that the stream is closed and this was all of it. @internal */
@@ -211,8 +217,7 @@ export class Subscription<Data = unknown> implements AsyncIterable<Message<Data>
     this.#state = "asking";
     const held = this.#received;
     const from = held === undefined ? { start: this.#start } : { position: held };
-    this.#host.request(
-      "subscribe",
+    this.#host.subscribe(
       { stream: this.stream, ...from },
       (answer) => this.#subscribed(held, answer),
       (error) => this.#refused(error),
@@ -241,10 +246,7 @@ export class Subscription<Data = unknown> implements AsyncIterable<Message<Data>
   #refused(error: LongwireError): void {
     if (this.#state !== "asking") return;
     this.#state = "idle";
-    const named = new LongwireError(error.code, error.message, {
-      retry: error.retry,
-      details: { ...error.details, stream: this.stream },
-    });
+    const named = error.about({ stream: this.stream });
     this.#host.failed(named);
     if (!error.retry) return this.end(named);
     const delayMs = this.#host.retryDelayMs(error, this.#failures++);

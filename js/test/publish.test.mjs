@@ -89,6 +89,7 @@ test("publish resolves with what the server stored", async () => {
   assert.deepEqual(await promise, {
     stream: "chat/room",
     position,
+    first: position,
     duplicate: false,
     durability: "disk",
   });

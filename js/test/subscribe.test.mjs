@@ -61,14 +61,17 @@ test("subscribe asks from the tail, from the beginning, for the last N, or after
   client.subscribe("d", { position: at(3), start: "earliest" }, handler);
   Socket.last.welcome();
   client.subscribe("e", {}, handler);
-  const requests = Socket.last.take().map(({ op, id, ...members }) => members);
-  assert.deepEqual(requests, [
-    { stream: "a", start: "tail" },
-    { stream: "b", start: "earliest" },
-    { stream: "c", start: { last: 50 } },
-    { stream: "d", position: at(3) },
-    { stream: "e", start: "tail" },
-  ]);
+  const [resume, subscribe] = Socket.last.take().map(({ id, ...members }) => members);
+  assert.deepEqual(resume, {
+    op: "resume",
+    streams: [
+      { stream: "a", start: "tail" },
+      { stream: "b", start: "earliest" },
+      { stream: "c", start: { last: 50 } },
+      { stream: "d", position: at(3) },
+    ],
+  });
+  assert.deepEqual(subscribe, { op: "subscribe", stream: "e", start: "tail" });
 });
 
 test("subscribe refuses a malformed position and a second reader of the same stream", async () => {
@@ -198,15 +201,13 @@ test("a position handed to subscribe is answered by recovered or gap", async () 
   client.subscribe("s", { position: at(2) }, handler);
   client.subscribe("t", { position: at(2) }, handler);
   Socket.last.welcome();
-  const [first, second] = Socket.last.take();
-  Socket.last.says({
-    ...{ op: "subscribed", id: first.id, stream: "s", recovered: true },
-    ...{ position: at(2), tail: at(2) },
-  });
-  Socket.last.says({
-    ...{ op: "subscribed", id: second.id, stream: "t", recovered: false, reason: "trimmed" },
-    ...{ position: at(5), tail: at(9), held: at(2) },
-  });
+  const [{ id }] = Socket.last.take();
+  const places = { position: at(5), tail: at(9), held: at(2) };
+  const streams = [
+    { stream: "s", recovered: true, position: at(2), tail: at(2) },
+    { stream: "t", recovered: false, reason: "trimmed", ...places },
+  ];
+  Socket.last.says({ op: "resumed", id, streams });
   await settle();
   assert.deepEqual(seen, ["recovered 0", "gap trimmed"]);
 });
@@ -441,10 +442,12 @@ test("a loop ends when the client is closed, and throws when the server refuses"
   const subscription = client.subscribe("s");
   const refused = client.subscribe("t");
   Socket.last.welcome();
-  const [one, other] = Socket.last.take();
-  const position = START;
-  Socket.last.says({ op: "subscribed", id: one.id, stream: "s", position, tail: position });
-  Socket.last.says({ op: "error", id: other.id, code: "permission_denied", message: "no", retry: false });
+  const [{ id }] = Socket.last.take();
+  const streams = [
+    { stream: "s", position: START, tail: START },
+    { stream: "t", code: "permission_denied", message: "no", retry: false },
+  ];
+  Socket.last.says({ op: "resumed", id, streams });
   await assert.rejects(refused[Symbol.asyncIterator]().next(), { code: "permission_denied" });
   const next = subscription[Symbol.asyncIterator]().next();
   await settle();
@@ -456,4 +459,46 @@ test("a subscription with a handler is not iterated over", async () => {
   await start();
   const subscription = client.subscribe("s", handler);
   await assert.rejects(subscription[Symbol.asyncIterator]().next(), { code: "bad_use" });
+});
+
+test("where one of many is malformed, each is asked for by itself", async () => {
+  await start();
+  client.subscribe("good", handler);
+  const bad = client.subscribe("bad//name", handler);
+  Socket.last.welcome();
+  const [{ id }] = Socket.last.take();
+  const refusal = { op: "error", code: "bad_stream_name", message: "no", retry: false };
+  Socket.last.says({ ...refusal, id });
+  const [good, other] = Socket.last.take();
+  assert.deepEqual([good.stream, other.stream], ["good", "bad//name"]);
+  const places = { position: START, tail: START };
+  Socket.last.says({ op: "subscribed", id: good.id, stream: "good", ...places });
+  Socket.last.says({ ...refusal, id: other.id });
+  await assert.rejects(bad.ready, { code: "bad_stream_name" });
+  Socket.last.says(entry("good", 1, "a"));
+  await settle();
+  assert.deepEqual(seen, ["error bad_stream_name", "a"]);
+});
+
+test("more streams than the server lets a connection subscribe to are asked for in pieces", async () => {
+  await start();
+  for (const stream of ["a", "b", "c"]) client.subscribe(stream, handler);
+  Socket.last.welcome({ limits: { subscriptions: 2 } });
+  assert.deepEqual(Socket.last.take().map(({ op }) => op), ["resume", "subscribe"]);
+});
+
+test("a subscription that the server ended is told, and asked for again where that helps", async () => {
+  await start();
+  const subscription = client.subscribe("s", handler);
+  Socket.last.welcome();
+  subscribed(at(1), at(1));
+  const ended = { op: "ended", stream: "s", position: at(1), message: "no" };
+  Socket.last.says({ ...ended, code: "store_unavailable", retry: true });
+  await pass(30_000);
+  subscribed(at(1), at(1), { recovered: true });
+  Socket.last.says(entry("s", 2, "b"));
+  Socket.last.says({ ...ended, code: "permission_denied", retry: false });
+  await settle();
+  assert.deepEqual(seen, ["error store_unavailable", "b", "error permission_denied"]);
+  assert.equal(subscription.position, at(2));
 });

@@ -44,6 +44,13 @@ export async function use(): Promise<Ack> {
   // @ts-expect-error: there is no such event
   client.on("open", () => undefined);
   try {
+    const page = await client.history<{ text: string }>("chat/room", { limit: 5 });
+    console.log(page.messages[0]?.data.text, page.messages[0]?.key ?? "");
+    const room: number = await client.call<number>("rooms.create", {}, { timeoutMs: 500 });
+    await client.enter("chat/room", { room });
+    client.watch("chat/room", ({ members }) => console.log(members[0]?.user));
+    // @ts-expect-error: a durability that there is not
+    await client.publish("chat/room", 1, { durability: "eternal" });
     return await client.publish("chat/room", { text: "hello" });
   } catch (error) {
     if (error instanceof LongwireError && error.outcome === "unknown") console.log(error.code);
