@@ -5,8 +5,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
 FUZZ_SECONDS ?= 60
+SEEDS ?= 1000
 
-.PHONY: help serve venv build test check bench conformance fuzz docs long clean
+.PHONY: help serve venv build test check bench conformance fuzz docs long chaos clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 14
@@ -40,6 +41,9 @@ docs: venv ## write the generated pages of docs/ anew
 
 long: venv ## what takes longer than `make test` allows; output goes to docs/evidence/
 	@scripts/long.sh $(ARGS)
+
+chaos: venv ## our server, stores and clients under faults, over SEEDS seeds in virtual time
+	@LONGWIRE_CHAOS_SEEDS=$(SEEDS) $(BIN)/python -m pytest -q -n 2 tests/integration/simulation/test_chaos.py
 
 clean: ## remove everything that the other targets made
 	@scripts/clean.sh

@@ -1,0 +1,182 @@
+"""Our server, its stores and our clients in a world that treats them badly.
+
+What must hold whatever happens: nothing that was acknowledged is lost, nothing comes twice, the
+order of each publisher is kept, no gap is passed over, and everybody is back at the end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import signal
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from longwire import App
+from longwire.client.client import Client
+from longwire.client.events import Gap
+from longwire.server.serve import serve_until_stopped
+from longwire.server.service import Service
+from longwire.server.settings import (
+    AnonymousSettings,
+    ServerSettings,
+    Settings,
+    StoreSettings,
+)
+from longwire.simulation import SimHost, World
+
+SEEDS = range(int(os.environ.get("LONGWIRE_CHAOS_SEEDS", "6")))  # `make chaos SEEDS=N`
+PUBLISHERS = 3
+MESSAGES = 40
+BACK_WITHIN_S = 300.0
+
+
+def settings(store: str) -> Settings:
+    return Settings(
+        server=ServerSettings(host="0.0.0.0", port=80, driver="asyncio"),
+        store=StoreSettings(url=store),
+        anonymous=AnonymousSettings(read=("**",), publish=("**",)),
+    )
+
+
+def serve(host: SimHost, store: str):  # type: ignore[no-untyped-def]
+    async def server() -> None:
+        service = Service(App(), settings(store))
+        await serve_until_stopped(service, lambda _: None)
+
+    return host.start(server())
+
+
+@dataclass
+class Outcome:
+    """What the publishers were told, and what the subscriber got."""
+
+    acknowledged: list[str] = field(default_factory=list)
+    received: list[str] = field(default_factory=list)
+    gaps: list[object] = field(default_factory=list)
+
+    def check(self) -> None:
+        assert self.gaps == []
+        assert len(self.acknowledged) == PUBLISHERS * MESSAGES
+        assert sorted(self.received) == sorted(self.acknowledged)
+        for publisher in range(PUBLISHERS):
+            own = [each for each in self.received if each.startswith(f"{publisher}:")]
+            assert own == [f"{publisher}:{number}" for number in range(MESSAGES)]
+
+
+class Town:
+    """One server, some publishers and a subscriber, each on a host and a bad link of its own."""
+
+    def __init__(self, seed: int) -> None:
+        self.world = World(seed)
+        self.fate = self.world.stream("faults")
+        self.server = self.world.host("server")
+        self.router = self.world.router("router")
+        self.trunk = self.world.link(self.server, self.router, delay=0.005)
+        self.outcome = Outcome()
+        self.publishers = [self._home(f"publisher-{n}") for n in range(PUBLISHERS)]
+        self.subscriber = self._home("subscriber")
+
+    def _home(self, name: str) -> SimHost:
+        host = self.world.host(name)
+        self.world.link(
+            host, self.router, delay=0.02, jitter=0.01, loss=0.02, reorder=0.01, duplicate=0.01
+        )
+        return host
+
+    async def publish(self, number: int) -> None:
+        async with Client("http://server") as client:
+            for message in range(MESSAGES):
+                text = f"{number}:{message}"
+                await client.publish("town/square", text)
+                self.outcome.acknowledged.append(text)
+                await asyncio.sleep(0.2 + self.fate.fraction())
+
+    async def subscribe(self) -> None:
+        async with Client("http://server") as client:
+            client.on_event(
+                lambda event: self.outcome.gaps.append(event) if isinstance(event, Gap) else None
+            )
+            async for message in client.subscribe("town/square", start="earliest"):
+                self.outcome.received.append(message.data)
+                if len(self.outcome.received) == PUBLISHERS * MESSAGES:
+                    # One more would be one too many.
+                    await asyncio.sleep(5)
+                    return
+
+    async def live(self) -> None:
+        programs = [host.start(self.publish(n)) for n, host in enumerate(self.publishers)]
+        reading = self.subscriber.start(self.subscribe())
+        async with asyncio.timeout(BACK_WITHIN_S):
+            for program in programs:
+                await program.wait()
+            await reading.wait()
+
+    def happened(self, what: str) -> int:
+        return sum(what in event.what for event in self.world.recording.events)
+
+    def cut_links(self) -> None:
+        """Cut each link a few times, for moments and for longer than keepalive bears."""
+        for link in self.world.links:
+            for _ in range(3):
+                start_s = 1 + self.fate.fraction() * 40
+                self.world.at(start_s, link.down)
+                self.world.at(start_s + self.fate.fraction() * 25, link.up)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_links_are_cut(seed: int) -> None:
+    town = Town(seed)
+    town.cut_links()
+
+    async def main() -> None:
+        serve(town.server, "memory")
+        await town.live()
+
+    town.world.run(main())
+    town.outcome.check()
+    assert town.happened("link down") == 3 * len(town.world.links)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_server_is_drained_and_killed_over_sqlite(seed: int, tmp_path: Path) -> None:
+    town = Town(seed)
+    folders = iter(range(1000))
+
+    def store_after(stop: Callable[[], None], folder: Path | None) -> Path:
+        """Stop the server; what comes next works on the files as they lay at that moment."""
+        following = tmp_path / f"life-{next(folders)}"
+        following.mkdir()
+        stop()
+        if folder is not None:
+            shutil.copytree(folder, following, dirs_exist_ok=True)
+        return following
+
+    async def reign() -> None:
+        folder = store_after(lambda: None, None)
+        while True:
+            program = serve(town.server, f"sqlite:{folder / 'streams.db'}")
+            await asyncio.sleep(4 + town.fate.fraction() * 12)
+            if town.fate.chance(0.3):
+                program.signal(signal.SIGTERM)
+                await program.wait()
+                continue
+            # The power goes, or only the process: either way nobody says goodbye in the store.
+            stop = town.server.crash if town.fate.chance(0.5) else program.kill
+            folder = store_after(stop, folder)
+            await asyncio.sleep(town.fate.fraction() * 3)
+            if not town.server.is_up:
+                town.server.restart()
+
+    async def main() -> None:
+        reigning = asyncio.create_task(reign())
+        await town.live()
+        reigning.cancel()
+
+    town.world.run(main())
+    town.outcome.check()
+    assert town.happened("killed") >= 1
