@@ -301,7 +301,9 @@ class ClientConnection(Callbacks):
         now = self._loop.time()
         if self._probe_until_s is not None and now >= self._probe_until_s:
             self.give_up(f"no sign of life within {self._timing.probe_s:g} s when asked for one")
-        elif self._heartbeat_s and now - self._heard_s >= 2 * self._heartbeat_s:
+        elif self._heartbeat_s and now >= self._heard_s + 2 * self._heartbeat_s:
+            # The sum of ``_watch``: a difference may round otherwise, and the timer would go off
+            # again and again until the clock has moved on.
             self.give_up(f"nothing came for {2 * self._heartbeat_s:g} s")
         elif now < self._due_s():
             self._doubted_s = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from longwire.tcpip.durations import SECOND
 
-__all__ = ["EPOCH_NS", "Clock", "from_seconds", "to_seconds"]
+__all__ = ["EPOCH_NS", "Clock", "from_seconds", "on_grid", "to_seconds"]
 
 EPOCH_NS = 1_767_225_600 * SECOND
 """The wall clock at the beginning of a world: 2026-01-01, 00:00 UTC."""
@@ -18,6 +18,16 @@ def from_seconds(seconds: float) -> int:
 def to_seconds(time_ns: int) -> float:
     """Return seconds, as asyncio counts them."""
     return time_ns / SECOND
+
+
+def on_grid(seconds: float) -> float:
+    """Return the first whole nanosecond, in seconds, that is not before ``seconds``.
+
+    So that a program whose timer goes off never finds that its time has not come.
+    """
+    nearest_ns = from_seconds(seconds)
+    nearest_s = nearest_ns / SECOND
+    return nearest_s if nearest_s >= seconds else (nearest_ns + 1) / SECOND
 
 
 class Clock:

@@ -13,11 +13,11 @@ from collections.abc import Callable
 from contextvars import Context
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from longwire.simulation.clock import to_seconds
+from longwire.simulation.clock import on_grid, to_seconds
 from longwire.simulation.errors import NotSimulatedError
 from longwire.simulation.process import Life, Process, process_of
 from longwire.simulation.selector import SimSelector
-from longwire.tcpip.durations import MICROSECOND, MILLISECOND
+from longwire.tcpip.durations import MICROSECOND, MILLISECOND, SECOND
 
 if TYPE_CHECKING:
     from longwire.simulation.world import World
@@ -44,6 +44,9 @@ class SimLoop(asyncio.SelectorEventLoop):
         super().__init__(
             SimSelector(world.clock, world.schedule, world.descriptors, world.raise_deadlock)
         )
+        # asyncio fires a timer that is due within the resolution of the clock. Ours is exact, and
+        # a program that finds itself a moment early would wait for ever for time to pass.
+        self._clock_resolution = 0.5 / SECOND
 
     # The self-pipe wakes a loop that waits from another thread; this loop never waits.
 
@@ -77,7 +80,7 @@ class SimLoop(asyncio.SelectorEventLoop):
             handle = asyncio.TimerHandle(when, callback, args, self, context)
             handle.cancel()
             return handle
-        return super().call_at(when, callback, *args, context=context)
+        return super().call_at(on_grid(when), callback, *args, context=context)
 
     def call_soon_threadsafe(  # type: ignore[override]
         self, callback: Callable[..., object], *args: Any, context: Context | None = None

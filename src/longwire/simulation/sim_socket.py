@@ -182,8 +182,9 @@ class SimSocket(socket.socket):
             file = self._stream("accept").accept()
         except OSError as error:
             raise self._wait("accept", error) from None
-        accepted = SimSocket._of(file)
-        return accepted, accepted.getpeername()
+        # The peer may have reset the connection while it waited: it has its address all the same.
+        assert file.connection is not None
+        return SimSocket._of(file), to_tuple(*file.connection.tcb.remote)
 
     def connect(self, address: Any) -> None:
         try:
