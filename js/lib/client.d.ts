@@ -1,7 +1,9 @@
 import { type ServerMessage } from "./connection.js";
+import { type ConsumeOptions, Consumer, type ConsumerState, type DeliveryHandler } from "./consumer.js";
 import { LongwireError } from "./errors.js";
 import { type HistoryOptions, type Page } from "./message.js";
 import { type PublishOptions } from "./outbox.js";
+import { type PatternOptions, PatternSubscription } from "./pattern.js";
 import { type Member, type PresenceHandler, type Watch } from "./presence.js";
 import type { Ack } from "./producer.js";
 import { type End, type Gap, type Handler, type Recovered, type SubscribeOptions, Subscription } from "./subscription.js";
@@ -83,6 +85,18 @@ export declare class Client {
      * with the error `no_inbox`.
      */
     inbox<Data = unknown>(handler?: Handler<Data>, options?: Pick<SubscribeOptions, "position">): Subscription<Data>;
+    /**
+     * Read every stream that matches, also those that are created later: `*` stands for one segment
+     * or a piece of one, `**` for one or more. A stream that has a subscription of its own, or that
+     * another pattern reads, is an error `already_subscribed`: use a second client for it.
+     */
+    subscribePattern<Data = unknown>(pattern: string, options: PatternOptions, handler: Handler<Data>): PatternSubscription<Data>;
+    /** Work for a consumer: each delivery is acknowledged when its handler has returned. */
+    consume<Data = unknown>(stream: string, consumer: string, options: ConsumeOptions, handler: DeliveryHandler<Data>): Consumer<Data>;
+    /** Where a consumer stands, and how much of the stream is unread. */
+    consumerState(stream: string, consumer: string): Promise<ConsumerState>;
+    /** Remove a consumer, with its position. */
+    forgetConsumer(stream: string, consumer: string): Promise<void>;
     /**
      * Append a message, JSON or bytes, to a stream. Resolves once it is stored; stored once,
      * however often it had to be sent. Rejects with a LongwireError whose `outcome` tells whether

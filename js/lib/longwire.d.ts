@@ -1,8 +1,10 @@
 export { type Client, type ClientEvents, type ConnectOptions, type State, type StateChange, connect } from "./client.js";
 export type { ServerMessage } from "./connection.js";
+export type { ConsumeOptions, Consumer, ConsumerState, Delivery, DeliveryHandler } from "./consumer.js";
 export { LongwireError, type Outcome } from "./errors.js";
 export type { HistoryOptions, Message, Page } from "./message.js";
 export type { PublishOptions } from "./outbox.js";
+export type { PatternOptions, PatternSubscription } from "./pattern.js";
 export type { Member, PresenceChange, PresenceHandler, Watch } from "./presence.js";
 export type { Position } from "./position.js";
 export type { Ack } from "./producer.js";

@@ -275,6 +275,170 @@ var Connection = class {
   }
 };
 
+// src/base64.ts
+var SLICE_BYTES = 32768;
+function encodeBase64(bytes) {
+  let binary = "";
+  for (let at = 0; at < bytes.length; at += SLICE_BYTES) {
+    binary += String.fromCharCode(...bytes.subarray(at, at + SLICE_BYTES));
+  }
+  return btoa(binary);
+}
+function decodeBase64(text) {
+  return Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
+}
+
+// src/message.ts
+function messageOf(stream, entry) {
+  const { position, time, base64, data, key, erased } = entry;
+  return {
+    stream,
+    position: String(position),
+    time: Number(time),
+    data: base64 === void 0 ? data : decodeBase64(String(base64)),
+    ...key === void 0 ? {} : { key: String(key) },
+    ...erased === true ? { erased } : {}
+  };
+}
+
+// src/consumer.ts
+var Consumer = class {
+  stream;
+  name;
+  /** Settled with the server's first answer. */
+  ready;
+  #host;
+  #options;
+  #handler;
+  #queue = [];
+  #isDelivering = false;
+  #isEnded = false;
+  /** Counts connections: what was delivered on an earlier one is not acknowledged on this. */
+  #life = 0;
+  #failures = 0;
+  #retry;
+  #settle;
+  /** @internal */
+  constructor(host, stream, name, options, handler) {
+    this.#host = host;
+    this.stream = stream;
+    this.name = name;
+    this.#options = options;
+    this.#handler = handler;
+    this.ready = new Promise((resolve, reject) => {
+      this.#settle = (state) => state instanceof LongwireError ? reject(state) : resolve(state);
+    });
+    this.ready.catch(() => void 0);
+  }
+  /** Stop. What is not acknowledged goes to others at once. */
+  release() {
+    if (this.#isEnded) return;
+    if (this.#host.isUsable) this.#tell("release", {});
+    this.end(new LongwireError("closed", "released before the answer"));
+  }
+  /** @internal */
+  connected() {
+    const life = this.#life;
+    const { start, window: window2, ackWaitMs } = this.#options;
+    const ack_wait_s = ackWaitMs === void 0 ? void 0 : ackWaitMs / 1e3;
+    this.#host.ask("consume", { ...this.#names, start, window: window2, ack_wait_s }).then(
+      (answer) => {
+        this.#failures = 0;
+        this.#settle(consumerStateOf(answer));
+      },
+      (error) => {
+        if (life === this.#life) this.#refused(error);
+      }
+    );
+  }
+  /** The connection is gone: what was delivered on it comes again. @internal */
+  disconnected() {
+    clearTimeout(this.#retry);
+    this.#life += 1;
+    this.#queue.length = 0;
+  }
+  /** @internal */
+  received(message) {
+    if (this.#isEnded) return;
+    const { stream } = this;
+    if (message.op === "delivery") {
+      const attempt = Number(message.attempt);
+      this.#queue.push({ ...messageOf(stream, message), consumer: this.name, attempt });
+    } else if (message.op === "gap") {
+      const { reason, after, upto, lost } = message;
+      const places = { held: String(after), position: String(upto) };
+      if (lost === false) return;
+      this.#queue.push(() => this.#host.gap({ stream, reason: String(reason), ...places }));
+    } else if (message.op === "closed") {
+      this.#queue.push(() => {
+        this.#host.finished({ stream, position: String(message.position) });
+        this.end(new LongwireError("closed", "the stream is closed"));
+      });
+    } else if (message.op === "ended") {
+      this.disconnected();
+      this.#refused(errorOf(message));
+    }
+    void this.#deliver();
+  }
+  /** @internal */
+  end(error) {
+    if (this.#isEnded) return;
+    this.disconnected();
+    this.#isEnded = true;
+    this.#settle(error);
+    this.#host.ended(this);
+  }
+  get #names() {
+    return { stream: this.stream, consumer: this.name };
+  }
+  #tell(op, members) {
+    this.#host.ask(op, { ...this.#names, ...members }).catch(() => void 0);
+  }
+  #refused(error) {
+    const named = error.about(this.#names);
+    this.#host.failed(named);
+    if (!error.retry) return this.end(named);
+    const delayMs = this.#host.retryDelayMs(error, this.#failures++);
+    this.#retry = setTimeout(() => this.connected(), delayMs);
+  }
+  async #deliver() {
+    if (this.#isDelivering) return;
+    this.#isDelivering = true;
+    for (let item = this.#queue.shift(); item; item = this.#queue.shift()) {
+      if (typeof item === "function") item();
+      else await this.#handle(item);
+    }
+    this.#isDelivering = false;
+  }
+  async #handle(delivery) {
+    const life = this.#life;
+    const { position } = delivery;
+    let failed = false;
+    try {
+      await this.#handler(delivery);
+    } catch (cause) {
+      failed = true;
+      const sentence = `the handler of ${this.name} failed at ${this.stream}, ${position}: ${String(cause)}`;
+      const details = { ...this.#names, position };
+      this.#host.failed(new LongwireError("handler_failed", sentence, { details, cause }));
+    }
+    if (life !== this.#life || !this.#host.isUsable) return;
+    const after_s = (this.#options.retryAfterMs ?? 1e3) / 1e3;
+    if (failed) this.#tell("nack", { positions: [position], after_s });
+    else this.#tell("ack", { positions: [position] });
+  }
+};
+function consumerStateOf(answer) {
+  const { exists, position, tail, unread, pending } = answer;
+  return {
+    exists: exists !== false,
+    position: String(position),
+    tail: String(tail),
+    unread: Number(unread ?? 0),
+    pending: Number(pending ?? 0)
+  };
+}
+
 // src/emitter.ts
 var Emitter = class {
   #listeners = /* @__PURE__ */ new Map();
@@ -301,32 +465,6 @@ var Emitter = class {
     return true;
   }
 };
-
-// src/base64.ts
-var SLICE_BYTES = 32768;
-function encodeBase64(bytes) {
-  let binary = "";
-  for (let at = 0; at < bytes.length; at += SLICE_BYTES) {
-    binary += String.fromCharCode(...bytes.subarray(at, at + SLICE_BYTES));
-  }
-  return btoa(binary);
-}
-function decodeBase64(text) {
-  return Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
-}
-
-// src/message.ts
-function messageOf(stream, entry) {
-  const { position, time, base64, data, key, erased } = entry;
-  return {
-    stream,
-    position: String(position),
-    time: Number(time),
-    data: base64 === void 0 ? data : decodeBase64(String(base64)),
-    ...key === void 0 ? {} : { key: String(key) },
-    ...erased === true ? { erased } : {}
-  };
-}
 
 // src/producer.ts
 var NOT_STORED = ["rate_limited", "too_many_in_flight", "store_full"];
@@ -638,6 +776,259 @@ function randomId() {
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
+// src/position.ts
+var POSITION = /^\d{16}_[0-9a-z]{8}[0-9a-f]{16}$/;
+function checkPosition(position) {
+  if (POSITION.test(position)) return position;
+  throw new LongwireError(
+    "bad_position",
+    `${JSON.stringify(position)} is not a position: it is 16 digits, "_", 8 characters and 16 hex digits, as a message's position field holds it`
+  );
+}
+function offsetOf(position) {
+  return Number(position.slice(0, 16));
+}
+
+// src/pattern.ts
+var MISMATCHES_MAX = 3;
+var PatternSubscription = class {
+  pattern;
+  /** Settled with the server's first answer. */
+  ready;
+  #host;
+  #handler;
+  #tracks = /* @__PURE__ */ new Map();
+  #queue = [];
+  #start;
+  #state = "idle";
+  /** Streams that the server has still to tell of. */
+  #untold = Infinity;
+  #mismatches = 0;
+  #failures = 0;
+  #retry;
+  #isDelivering = false;
+  #settle;
+  /** @internal */
+  constructor(host, pattern, options, handler) {
+    this.#host = host;
+    this.pattern = pattern;
+    this.#handler = handler;
+    this.#start = options.start;
+    for (const [stream, position] of Object.entries(options.positions ?? {})) {
+      this.#tracks.set(stream, newTrack(checkPosition(position), true));
+    }
+    this.ready = new Promise((resolve, reject) => {
+      this.#settle = (error) => error ? reject(error) : resolve();
+    });
+    this.ready.catch(() => void 0);
+  }
+  /** How far each stream has been dealt with. */
+  get positions() {
+    return Object.fromEntries([...this.#tracks].map(([stream, { handled }]) => [stream, handled]));
+  }
+  /** Stop. What was received and not handled yet is dropped; `positions` say which. */
+  unsubscribe() {
+    if (this.#state === "asking" || this.#state === "live") this.#tellUnsubscribe(() => void 0);
+    this.#queue.length = 0;
+    this.end(new LongwireError("closed", "unsubscribed before the answer"));
+  }
+  /** @internal */
+  connected() {
+    if (this.#state === "paused" && this.#hasRoom) this.#state = "idle";
+    if (this.#state !== "idle" || !this.#host.isUsable) return;
+    clearTimeout(this.#retry);
+    this.#state = "asking";
+    const positions = {};
+    for (const [stream, track] of this.#tracks) {
+      if (!track.isFinished) positions[stream] = track.received;
+    }
+    this.#host.request(
+      "subscribe",
+      { pattern: this.pattern, start: this.#start, positions },
+      (answer) => {
+        if (this.#state !== "asking") return;
+        this.#state = "live";
+        this.#failures = 0;
+        this.#untold = Number(answer.streams);
+        this.#told(0);
+        this.#settle();
+      },
+      (error) => {
+        if (this.#state !== "asking") return;
+        this.#state = "idle";
+        const named = error.about({ pattern: this.pattern });
+        this.#host.failed(named);
+        if (error.retry) this.#later(error);
+        else this.end(named);
+      }
+    );
+  }
+  /** @internal */
+  disconnected() {
+    if (this.#state === "ended") return;
+    clearTimeout(this.#retry);
+    this.#state = this.#state === "leaving" || this.#state === "paused" ? "paused" : "idle";
+    for (const track of this.#tracks.values()) {
+      track.isLive = false;
+      track.wasInterrupted = true;
+    }
+  }
+  /** @internal */
+  end(error) {
+    if (this.#state === "ended") return;
+    this.#state = "ended";
+    clearTimeout(this.#retry);
+    this.#settle(error);
+    this.#host.ended(this);
+  }
+  /** Whether the server delivers a stream to it. @internal */
+  reads(stream) {
+    return this.#tracks.get(stream)?.isLive ?? false;
+  }
+  /** A stream belongs to it, and its deliveries go on there. @internal */
+  matched(message) {
+    if (this.#state !== "live") return;
+    this.#told(1);
+    const stream = String(message.stream);
+    const position = String(message.position);
+    let track = this.#tracks.get(stream);
+    if (!track) this.#tracks.set(stream, track = newTrack(position, false));
+    const held = track.received;
+    if (message.recovered === false) {
+      this.#pass(
+        stream,
+        track,
+        position,
+        () => this.#host.gap({ stream, reason: String(message.reason), held, position })
+      );
+    } else if (track.wasInterrupted) {
+      const missed = Math.max(0, offsetOf(String(message.tail)) - offsetOf(held));
+      this.#queue.push(() => this.#host.recovered({ stream, position: held, missed }));
+    }
+    track.wasInterrupted = false;
+    track.isLive = !track.isFinished;
+    void this.#deliver();
+  }
+  /** A delivery of one of the streams. @internal */
+  delivered(message) {
+    const stream = String(message.stream);
+    const track = this.#tracks.get(stream);
+    if (!track?.isLive || this.#state !== "live") return;
+    const upto = String(message.upto ?? message.position);
+    if (message.op === "closed") {
+      track.isLive = false;
+      track.isFinished = true;
+      this.#queue.push(() => this.#host.finished({ stream, position: upto }));
+    } else if (!this.#follows(stream, track, String(message.after), upto)) {
+      return;
+    } else if (message.op === "entry") {
+      track.received = upto;
+      this.#queue.push(messageOf(stream, message));
+      if (this.#queue.length >= this.#host.queueMessagesMax) this.#leave();
+    } else {
+      const { reason, lost } = message;
+      const event = { stream, reason: String(reason), held: track.received, position: upto };
+      this.#pass(stream, track, upto, () => lost !== false && this.#host.gap(event));
+    }
+    void this.#deliver();
+  }
+  /** The server does not deliver one of the streams any more. @internal */
+  refused(stream, error) {
+    const track = this.#tracks.get(stream);
+    if (track) track.isLive = false;
+    if (error.retry) this.#later(error);
+    else this.#tracks.delete(stream);
+    this.#host.failed(error.about({ stream, pattern: this.pattern }));
+  }
+  /** There was no room for one of them. @internal */
+  untold() {
+    this.#told(1);
+  }
+  /** What was there at the beginning is known: what is not was created since. */
+  #told(count) {
+    this.#untold -= count;
+    if (this.#untold <= 0) this.#start = "earliest";
+  }
+  #pass(stream, track, position, announce) {
+    track.received = position;
+    this.#queue.push(() => {
+      this.#hold(stream, position);
+      announce();
+    });
+  }
+  #follows(stream, track, after, upto) {
+    const held = track.received;
+    if (after === held) {
+      this.#mismatches = 0;
+      return true;
+    }
+    if (upto === held) return false;
+    const sentence = `${stream}: the server delivered what follows ${after}, but ${held} is held`;
+    const error = new LongwireError("interval_mismatch", sentence, {
+      retry: true,
+      details: { stream, held, after }
+    });
+    this.#host.failed(error);
+    this.#mismatches += 1;
+    if (this.#mismatches > MISMATCHES_MAX) this.end(error);
+    else this.#leave();
+    return false;
+  }
+  #later(error) {
+    clearTimeout(this.#retry);
+    const delayMs = this.#host.retryDelayMs(error, this.#failures++);
+    this.#retry = setTimeout(() => {
+      if (this.#state === "live") this.#leave();
+      else this.connected();
+    }, delayMs);
+  }
+  #tellUnsubscribe(done) {
+    if (!this.#host.isUsable) return;
+    this.#host.request("unsubscribe", { pattern: this.pattern }, done, done);
+  }
+  /** Leave all of them, and come back when the answer is there and the queue has room. */
+  #leave() {
+    this.#state = "leaving";
+    for (const track of this.#tracks.values()) track.isLive = false;
+    this.#tellUnsubscribe(() => {
+      if (this.#state !== "leaving") return;
+      this.#state = "paused";
+      this.connected();
+    });
+  }
+  get #hasRoom() {
+    return this.#queue.length <= this.#host.queueMessagesMax / 2;
+  }
+  #hold(stream, position) {
+    const track = this.#tracks.get(stream);
+    if (track) track.handled = position;
+  }
+  async #deliver() {
+    if (this.#isDelivering) return;
+    this.#isDelivering = true;
+    for (let item = this.#queue.shift(); item; item = this.#queue.shift()) {
+      if (this.#state === "paused") this.connected();
+      if (typeof item === "function") item();
+      else await this.#handle(item);
+    }
+    this.#isDelivering = false;
+  }
+  async #handle(message) {
+    const { stream, position } = message;
+    try {
+      await this.#handler(message);
+    } catch (cause) {
+      const sentence = `the handler of ${this.pattern} failed at ${stream}, ${position}: ${String(cause)}`;
+      const details = { stream, position };
+      this.#host.failed(new LongwireError("handler_failed", sentence, { details, cause }));
+    }
+    this.#hold(stream, position);
+  }
+};
+function newTrack(position, wasInterrupted) {
+  return { received: position, handled: position, isLive: false, isFinished: false, wasInterrupted };
+}
+
 // src/presence.ts
 var keyOf = ({ user, connection }) => user === void 0 ? `connection ${connection}` : `user ${user}`;
 var Watch = class {
@@ -877,21 +1268,8 @@ function sendSome(request, some) {
   );
 }
 
-// src/position.ts
-var POSITION = /^\d{16}_[0-9a-z]{8}[0-9a-f]{16}$/;
-function checkPosition(position) {
-  if (POSITION.test(position)) return position;
-  throw new LongwireError(
-    "bad_position",
-    `${JSON.stringify(position)} is not a position: it is 16 digits, "_", 8 characters and 16 hex digits, as a message's position field holds it`
-  );
-}
-function offsetOf(position) {
-  return Number(position.slice(0, 16));
-}
-
 // src/subscription.ts
-var MISMATCHES_MAX = 3;
+var MISMATCHES_MAX2 = 3;
 var Subscription = class {
   /** Its name; of an inbox, empty until the server has told it. */
   stream;
@@ -1072,7 +1450,7 @@ var Subscription = class {
         { retry: true, details: { stream: this.stream, held: this.#received, after } }
       )
     );
-    if (this.#mismatches > MISMATCHES_MAX) {
+    if (this.#mismatches > MISMATCHES_MAX2) {
       this.end(new LongwireError("interval_mismatch", `${this.stream}: the deliveries never fit`));
     } else {
       this.#leave();
@@ -1307,6 +1685,8 @@ var Client = class {
   #options;
   #emitter = new Emitter();
   #subscriptions = /* @__PURE__ */ new Map();
+  #patterns = /* @__PURE__ */ new Map();
+  #consumers = /* @__PURE__ */ new Map();
   #outbox;
   #requests = new Requests(() => this.#connection);
   #presence;
@@ -1354,7 +1734,7 @@ var Client = class {
   subscribe(stream, options = {}, handler) {
     if (typeof options === "function") [options, handler] = [{}, options];
     if (this.#closed) throw this.#closed;
-    if (this.#subscriptions.has(stream)) {
+    if (this.#subscriptions.has(stream) || this.#patternThatReads(stream)) {
       throw new LongwireError(
         "already_subscribed",
         `this client reads ${stream} already; use that subscription, or a second client`
@@ -1381,6 +1761,44 @@ var Client = class {
     this.#inbox = inbox;
     if (this.#connection?.isUsable) this.#beginInbox(false);
     return inbox;
+  }
+  /**
+   * Read every stream that matches, also those that are created later: `*` stands for one segment
+   * or a piece of one, `**` for one or more. A stream that has a subscription of its own, or that
+   * another pattern reads, is an error `already_subscribed`: use a second client for it.
+   */
+  subscribePattern(pattern, options, handler) {
+    if (this.#closed) throw this.#closed;
+    if (this.#patterns.has(pattern)) {
+      throw new LongwireError("already_subscribed", `this client reads ${pattern} already`);
+    }
+    const host = this.#readerHost(() => void this.#patterns.delete(pattern));
+    const subscription = new PatternSubscription(host, pattern, options, handler);
+    this.#patterns.set(pattern, subscription);
+    subscription.connected();
+    return subscription;
+  }
+  /** Work for a consumer: each delivery is acknowledged when its handler has returned. */
+  consume(stream, consumer, options, handler) {
+    if (this.#closed) throw this.#closed;
+    const key = JSON.stringify([stream, consumer]);
+    if (this.#consumers.has(key)) {
+      const sentence = `this client works for ${consumer} of ${stream} already`;
+      throw new LongwireError("already_consuming", sentence);
+    }
+    const host = this.#readerHost(() => void this.#consumers.delete(key));
+    const worker = new Consumer(host, stream, consumer, options, handler);
+    this.#consumers.set(key, worker);
+    if (this.#connection?.isUsable) worker.connected();
+    return worker;
+  }
+  /** Where a consumer stands, and how much of the stream is unread. */
+  async consumerState(stream, consumer) {
+    return consumerStateOf(await this.#requests.ask("consumer", { stream, consumer }));
+  }
+  /** Remove a consumer, with its position. */
+  async forgetConsumer(stream, consumer) {
+    await this.#requests.ask("release", { stream, consumer, forget: true });
   }
   /**
    * Append a message, JSON or bytes, to a stream. Resolves once it is stored; stored once,
@@ -1508,6 +1926,8 @@ var Client = class {
     }
     this.#resume = void 0;
     resume.send((...request) => this.#connection?.request(...request), this.#limit("subscriptions"));
+    for (const pattern of this.#patterns.values()) pattern.connected();
+    for (const consumer of this.#consumers.values()) consumer.connected();
     this.#presence.connected();
     this.#outbox.connected();
     this.#requests.connected();
@@ -1533,25 +1953,58 @@ var Client = class {
     this.#renewal.expiresIn(isRenewable ? expires_in_s : void 0);
   }
   #delivered(message) {
-    const subscription = this.#subscriptions.get(String(message.stream));
+    const { stream, consumer } = message;
+    if (consumer !== void 0) {
+      return this.#consumers.get(JSON.stringify([stream, consumer]))?.received(message);
+    }
+    const reader = this.#patternThatReads(String(stream));
+    const subscription = this.#subscriptions.get(String(stream));
     switch (message.op) {
+      case "matched":
+        return this.#matched(message, reader ?? subscription);
       case "entry":
+        reader?.delivered(message);
         return subscription?.entry(message);
       case "gap":
+        reader?.delivered(message);
         return subscription?.gap(message);
       case "closed":
+        reader?.delivered(message);
         return subscription?.closed(message);
       case "ended":
-        return subscription?.refused(errorOf(message));
+        return this.#refused(message, reader, subscription);
       case "presence":
         return this.#presence.received(message);
     }
+  }
+  #patternThatReads(stream) {
+    return [...this.#patterns.values()].find((pattern) => pattern.reads(stream));
+  }
+  #refused(message, reader, subscription) {
+    const error = errorOf(message);
+    if (reader) reader.refused(String(message.stream), error);
+    else if (subscription) subscription.refused(error);
+    else {
+      for (const pattern of this.#patterns.values()) pattern.untold();
+      this.#fail(error);
+    }
+  }
+  #matched(message, reader) {
+    const pattern = this.#patterns.get(String(message.pattern));
+    if (!reader || !pattern || reader === pattern) return pattern?.matched(message);
+    const sentence = `this client reads ${String(message.stream)} already, which ${pattern.pattern} matches`;
+    const error = new LongwireError("already_subscribed", sentence);
+    this.#fail(error);
+    this.#connection?.request("unsubscribe", { pattern: pattern.pattern }, () => void 0, () => void 0);
+    pattern.end(error);
   }
   #ended(ending) {
     this.#connection = void 0;
     this.#renewal.stop();
     this.#requests.disconnected();
     this.#presence.disconnected();
+    for (const pattern of this.#patterns.values()) pattern.disconnected();
+    for (const consumer of this.#consumers.values()) consumer.disconnected();
     this.#last = { reason: ending.reason, code: ending.code };
     for (const subscription of this.#subscriptions.values()) subscription.disconnected();
     this.#outbox.disconnected();
@@ -1587,6 +2040,8 @@ var Client = class {
       subscription.end(isOwnWill ? void 0 : error);
     }
     this.#renewal.stop();
+    for (const pattern of [...this.#patterns.values()]) pattern.end(error);
+    for (const consumer of [...this.#consumers.values()]) consumer.end(error);
     this.#inbox?.end(isOwnWill ? void 0 : error);
     this.#requests.close(error);
     this.#presence.close(error);
@@ -1629,8 +2084,16 @@ var Client = class {
     };
   }
   #subscriptionHost() {
+    return this.#readerHost((subscription) => {
+      this.#subscriptions.delete(subscription.stream);
+      if (subscription === this.#inbox) this.#inbox = void 0;
+    });
+  }
+  #readerHost(ended) {
     const client = this;
     return {
+      ended,
+      ask: (...request) => client.#requests.ask(...request),
       get isUsable() {
         return client.#connection?.isUsable ?? false;
       },
@@ -1648,11 +2111,7 @@ var Client = class {
         console.warn(`longwire: ${stream}: messages are missing (${reason}), ${held} … ${position}`);
       },
       failed: (error) => client.#fail(error),
-      retryDelayMs: (error, failures) => client.#retryDelayMs(error, failures),
-      ended: (subscription) => {
-        client.#subscriptions.delete(subscription.stream);
-        if (subscription === client.#inbox) client.#inbox = void 0;
-      }
+      retryDelayMs: (error, failures) => client.#retryDelayMs(error, failures)
     };
   }
   #fail(error) {

@@ -1,9 +1,17 @@
 import { Backoff } from "./backoff.js";
 import { Connection, type ConnectionOwner, type Ending, type ServerMessage } from "./connection.js";
+import {
+  type ConsumeOptions,
+  Consumer,
+  type ConsumerState,
+  type DeliveryHandler,
+  consumerStateOf,
+} from "./consumer.js";
 import { Emitter } from "./emitter.js";
 import { LongwireError, errorOf } from "./errors.js";
 import { type HistoryOptions, type Page, messageOf } from "./message.js";
 import { Outbox, type PublishOptions } from "./outbox.js";
+import { type PatternOptions, PatternSubscription } from "./pattern.js";
 import { type Member, Presence, type PresenceHandler, type Watch } from "./presence.js";
 import type { Ack } from "./producer.js";
 import { Requests } from "./requests.js";
@@ -15,6 +23,7 @@ import {
   type Recovered,
   type SubscribeOptions,
   Subscription,
+  type SubscriptionHost,
 } from "./subscription.js";
 import { Renewal, type Token, fetchToken } from "./token.js";
 import { type WebSocketConstructor, openWebSocket, webSocketUrl } from "./transport.js";
@@ -89,6 +98,12 @@ const DEFAULTS = {
   random: Math.random,
 };
 
+/** What readers of all kinds need of their client. */
+type ReaderHost<Reader> = Omit<SubscriptionHost, "ended"> & {
+  ask(op: string, members: object): Promise<ServerMessage>;
+  ended(reader: Reader): void;
+};
+
 /** Version of the package, told to the server. */
 declare const LONGWIRE_VERSION: string;
 
@@ -105,6 +120,8 @@ export class Client {
   readonly #options: typeof DEFAULTS & ConnectOptions;
   readonly #emitter = new Emitter<ClientEvents>();
   readonly #subscriptions = new Map<string, Subscription<never>>();
+  readonly #patterns = new Map<string, PatternSubscription<never>>();
+  readonly #consumers = new Map<string, Consumer<never>>();
   readonly #outbox: Outbox;
   readonly #requests = new Requests(() => this.#connection);
   readonly #presence: Presence;
@@ -176,7 +193,7 @@ export class Client {
   ): Subscription<Data> {
     if (typeof options === "function") [options, handler] = [{}, options];
     if (this.#closed) throw this.#closed;
-    if (this.#subscriptions.has(stream)) {
+    if (this.#subscriptions.has(stream) || this.#patternThatReads(stream)) {
       throw new LongwireError(
         "already_subscribed",
         `this client reads ${stream} already; use that subscription, or a second client`,
@@ -207,6 +224,57 @@ export class Client {
     this.#inbox = inbox as unknown as Subscription<never>;
     if (this.#connection?.isUsable) this.#beginInbox(false);
     return inbox;
+  }
+
+  /**
+   * Read every stream that matches, also those that are created later: `*` stands for one segment
+   * or a piece of one, `**` for one or more. A stream that has a subscription of its own, or that
+   * another pattern reads, is an error `already_subscribed`: use a second client for it.
+   */
+  subscribePattern<Data = unknown>(
+    pattern: string,
+    options: PatternOptions,
+    handler: Handler<Data>,
+  ): PatternSubscription<Data> {
+    if (this.#closed) throw this.#closed;
+    if (this.#patterns.has(pattern)) {
+      throw new LongwireError("already_subscribed", `this client reads ${pattern} already`);
+    }
+    const host = this.#readerHost(() => void this.#patterns.delete(pattern));
+    const subscription = new PatternSubscription<Data>(host, pattern, options, handler);
+    this.#patterns.set(pattern, subscription as unknown as PatternSubscription<never>);
+    subscription.connected();
+    return subscription;
+  }
+
+  /** Work for a consumer: each delivery is acknowledged when its handler has returned. */
+  consume<Data = unknown>(
+    stream: string,
+    consumer: string,
+    options: ConsumeOptions,
+    handler: DeliveryHandler<Data>,
+  ): Consumer<Data> {
+    if (this.#closed) throw this.#closed;
+    const key = JSON.stringify([stream, consumer]);
+    if (this.#consumers.has(key)) {
+      const sentence = `this client works for ${consumer} of ${stream} already`;
+      throw new LongwireError("already_consuming", sentence);
+    }
+    const host = this.#readerHost(() => void this.#consumers.delete(key));
+    const worker = new Consumer<Data>(host, stream, consumer, options, handler);
+    this.#consumers.set(key, worker as unknown as Consumer<never>);
+    if (this.#connection?.isUsable) worker.connected();
+    return worker;
+  }
+
+  /** Where a consumer stands, and how much of the stream is unread. */
+  async consumerState(stream: string, consumer: string): Promise<ConsumerState> {
+    return consumerStateOf(await this.#requests.ask("consumer", { stream, consumer }));
+  }
+
+  /** Remove a consumer, with its position. */
+  async forgetConsumer(stream: string, consumer: string): Promise<void> {
+    await this.#requests.ask("release", { stream, consumer, forget: true });
   }
 
   /**
@@ -360,6 +428,8 @@ export class Client {
     }
     this.#resume = undefined;
     resume.send((...request) => this.#connection?.request(...request), this.#limit("subscriptions"));
+    for (const pattern of this.#patterns.values()) pattern.connected();
+    for (const consumer of this.#consumers.values()) consumer.connected();
     this.#presence.connected();
     this.#outbox.connected();
     this.#requests.connected();
@@ -389,20 +459,59 @@ export class Client {
   }
 
   #delivered(message: ServerMessage): void {
-    const subscription = this.#subscriptions.get(String(message.stream));
+    const { stream, consumer } = message;
+    if (consumer !== undefined) {
+      return this.#consumers.get(JSON.stringify([stream, consumer]))?.received(message);
+    }
+    const reader = this.#patternThatReads(String(stream));
+    const subscription = this.#subscriptions.get(String(stream));
     switch (message.op) {
+      case "matched":
+        return this.#matched(message, reader ?? subscription);
       case "entry":
+        reader?.delivered(message);
         return subscription?.entry(message);
       case "gap":
+        reader?.delivered(message);
         return subscription?.gap(message);
       case "closed":
+        reader?.delivered(message);
         return subscription?.closed(message);
       case "ended":
-        return subscription?.refused(errorOf(message));
+        return this.#refused(message, reader, subscription);
       case "presence":
         return this.#presence.received(message);
       // Other operations belong to later versions of the protocol: passed over, as it asks.
     }
+  }
+
+  #patternThatReads(stream: string): PatternSubscription<never> | undefined {
+    return [...this.#patterns.values()].find((pattern) => pattern.reads(stream));
+  }
+
+  #refused(
+    message: ServerMessage,
+    reader: PatternSubscription<never> | undefined,
+    subscription: Subscription<never> | undefined,
+  ): void {
+    const error = errorOf(message);
+    if (reader) reader.refused(String(message.stream), error);
+    else if (subscription) subscription.refused(error);
+    else {
+      // There was no room for a stream of a pattern.
+      for (const pattern of this.#patterns.values()) pattern.untold();
+      this.#fail(error);
+    }
+  }
+
+  #matched(message: ServerMessage, reader: object | undefined): void {
+    const pattern = this.#patterns.get(String(message.pattern));
+    if (!reader || !pattern || reader === pattern) return pattern?.matched(message);
+    const sentence = `this client reads ${String(message.stream)} already, which ${pattern.pattern} matches`;
+    const error = new LongwireError("already_subscribed", sentence);
+    this.#fail(error);
+    this.#connection?.request("unsubscribe", { pattern: pattern.pattern }, () => undefined, () => undefined);
+    pattern.end(error);
   }
 
   #ended(ending: Ending): void {
@@ -410,6 +519,8 @@ export class Client {
     this.#renewal.stop();
     this.#requests.disconnected();
     this.#presence.disconnected();
+    for (const pattern of this.#patterns.values()) pattern.disconnected();
+    for (const consumer of this.#consumers.values()) consumer.disconnected();
     this.#last = { reason: ending.reason, code: ending.code };
     for (const subscription of this.#subscriptions.values()) subscription.disconnected();
     this.#outbox.disconnected();
@@ -447,6 +558,8 @@ export class Client {
       subscription.end(isOwnWill ? undefined : error);
     }
     this.#renewal.stop();
+    for (const pattern of [...this.#patterns.values()]) pattern.end(error);
+    for (const consumer of [...this.#consumers.values()]) consumer.end(error);
     this.#inbox?.end(isOwnWill ? undefined : error);
     this.#requests.close(error);
     this.#presence.close(error);
@@ -495,8 +608,17 @@ export class Client {
   }
 
   #subscriptionHost(): ConstructorParameters<typeof Subscription>[0] {
+    return this.#readerHost((subscription: Subscription<never>) => {
+      this.#subscriptions.delete(subscription.stream);
+      if (subscription === this.#inbox) this.#inbox = undefined;
+    });
+  }
+
+  #readerHost<Reader>(ended: (reader: Reader) => void): ReaderHost<Reader> {
     const client = this;
     return {
+      ended,
+      ask: (...request) => client.#requests.ask(...request),
       get isUsable() {
         return client.#connection?.isUsable ?? false;
       },
@@ -515,10 +637,6 @@ export class Client {
       },
       failed: (error) => client.#fail(error),
       retryDelayMs: (error, failures) => client.#retryDelayMs(error, failures),
-      ended: (subscription) => {
-        client.#subscriptions.delete(subscription.stream);
-        if (subscription === client.#inbox) client.#inbox = undefined;
-      },
     };
   }
 

@@ -49,6 +49,12 @@ export async function use(): Promise<Ack> {
     const room: number = await client.call<number>("rooms.create", {}, { timeoutMs: 500 });
     await client.enter("chat/room", { room });
     client.watch("chat/room", ({ members }) => console.log(members[0]?.user));
+    const rooms = client.subscribePattern<number>("chat/*", {}, ({ data }) => console.log(data + 1));
+    client.subscribePattern("game/*", { positions: rooms.positions }, () => undefined);
+    const worker = client.consume("orders", "billing", { window: 2 }, async ({ attempt }) => {
+      console.log(attempt + 1);
+    });
+    console.log((await worker.ready).unread + 1);
     // @ts-expect-error: a durability that there is not
     await client.publish("chat/room", 1, { durability: "eternal" });
     return await client.publish("chat/room", { text: "hello" });

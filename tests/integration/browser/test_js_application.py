@@ -1,4 +1,4 @@
-"""longwire.js against an application: tokens, inbox, presence, calls, and what is refused."""
+"""longwire.js against an application: what it brings to its clients, and what it refuses."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def make_app() -> App:
     return app
 
 
-@pytest.mark.parametrize("script", ["application.mjs", "wrong_input.mjs"])
+@pytest.mark.parametrize("script", ["application.mjs", "readers.mjs", "wrong_input.mjs"])
 async def test_application_from_javascript(tmp_path: Path, script: str) -> None:
     node = require_node_modules("ws", "undici")
     async with serve_app(make_app(), "longwire") as url:
