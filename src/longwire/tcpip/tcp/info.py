@@ -78,7 +78,8 @@ def make_info(tcb: ControlBlock, now_ns: int) -> TcpInfo:
     return TcpInfo(
         state=tcb.state.value,
         ca_state=tcb.recovery.phase.value,
-        retransmits=tcb.retransmissions,
+        # As in the kernel, SYNs count while the handshake lasts.
+        retransmits=tcb.retransmissions if tcb.state.is_synchronized else tcb.syn_retransmissions,
         probes=tcb.persist_backoff or tcb.keepalive_probes,
         backoff=tcb.persist_backoff if is_probing else rtt.backoff,
         options=options,

@@ -1,0 +1,173 @@
+"""Faults that look alike from far away: what the application sees, and what TCP_INFO shows."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import socket
+from typing import Any
+
+import pytest
+
+from longwire.simulation import SimHost, World
+from longwire.tcpip.tcp.info import TcpInfo
+from longwire.tcpip.tcp.state import State
+
+PORT = 7
+
+
+def pair(**settings: Any) -> tuple[World, SimHost, SimHost]:
+    world = World(11)
+    server, client = world.host("server"), world.host("client")
+    world.link(server, client, delay=0.025, **settings)
+    return world, server, client
+
+
+def info_of(writer: asyncio.StreamWriter) -> TcpInfo:
+    info: TcpInfo = writer.get_extra_info("socket")._sock.tcp_info()
+    return info
+
+
+async def begin_connecting() -> tuple[Any, asyncio.Task[None]]:
+    made: Any = socket.socket()
+    made.setblocking(False)
+    loop = asyncio.get_running_loop()
+    return made, loop.create_task(loop.sock_connect(made, ("10.0.1.1", PORT)))
+
+
+async def read_for_ever() -> None:
+    async def read(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while await reader.read(65_536):
+            pass
+        writer.close()
+
+    await (await asyncio.start_server(read, "0.0.0.0", PORT)).serve_forever()
+
+
+async def read_never() -> None:
+    async def wait(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.transport.pause_reading()  # type: ignore[attr-defined]
+        await asyncio.sleep(3600)
+
+    await (await asyncio.start_server(wait, "0.0.0.0", PORT)).serve_forever()
+
+
+def test_filtered_handshake_repeats_its_syn_and_times_out() -> None:
+    world, _, client = pair(loss=1.0)
+
+    async def main() -> None:
+        made, connecting = await begin_connecting()
+        await asyncio.sleep(10)
+        info = made.tcp_info()
+        assert info.state == State.SYN_SENT.value and info.retransmits >= 3
+        with pytest.raises(OSError) as raised:
+            await connecting
+        assert raised.value.errno == errno.ETIMEDOUT
+
+    world.run(main(), on=client)
+
+
+def test_refused_handshake_ends_in_one_round_trip() -> None:
+    world, _, client = pair()
+
+    async def main() -> None:
+        _, connecting = await begin_connecting()
+        with pytest.raises(ConnectionRefusedError):
+            await connecting
+        assert world.now_s == 0.05
+
+    world.run(main(), on=client)
+
+
+def test_full_accept_queue_connects_some_and_leaves_the_others_in_syn_sent() -> None:
+    world, server, client = pair()
+
+    async def main() -> None:
+        with server:
+            listening: Any = socket.socket()
+            listening.bind(("0.0.0.0", PORT))
+            listening.listen(2)
+        with client:
+            started = [await begin_connecting() for _ in range(2)]
+            await asyncio.sleep(1)
+            late, connecting = await begin_connecting()
+            await asyncio.sleep(3)
+            assert all(task.done() for _, task in started)
+            info = late.tcp_info()
+            assert info.state == State.SYN_SENT.value and info.retransmits >= 2
+            # Linux on a listener: how many wait, and how many may.
+            figures = listening.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 104)
+            assert int.from_bytes(figures[24:28], "little") == 2
+            listening.setblocking(False)
+            listening.accept()
+            await connecting  # the next SYN finds room
+        assert late.tcp_info().state == State.ESTABLISHED.value
+
+    world.run(main())
+
+
+@pytest.mark.parametrize("fault", ["process stuck", "host gone"])
+def test_stuck_process_and_vanished_host_differ_in_who_acknowledges(fault: str) -> None:
+    world, server, client = pair()
+
+    async def main() -> None:
+        program = server.start(read_for_ever())
+        with client:
+            reader, writer = await asyncio.open_connection("server", PORT)
+            if fault == "process stuck":
+                program.pause()
+            else:
+                server.crash()
+            writer.write(b"are you there?")
+            await asyncio.sleep(10)
+            info = info_of(writer)
+            if fault == "process stuck":
+                assert info.unacked == 0 and info.backoff == 0
+                assert info.last_ack_recv < 10_000 and info.bytes_acked >= 14
+                return
+            assert info.unacked == 1 and info.backoff >= 3 and info.retransmits >= 3
+            assert info.last_ack_recv >= 10_000
+            with pytest.raises(OSError) as raised:
+                await reader.read()
+            assert raised.value.errno == errno.ETIMEDOUT
+
+    world.run(main())
+
+
+def test_mtu_hole_lets_small_messages_through_and_holds_large_ones() -> None:
+    world, server, client = pair(path_mtu=1300)
+
+    async def main() -> None:
+        server.start(read_for_ever())
+        with client:
+            _, writer = await asyncio.open_connection("server", PORT)
+            writer.write(b"small")
+            await asyncio.sleep(1)
+            assert info_of(writer).unacked == 0
+            writer.write(bytes(20_000))
+            await asyncio.sleep(10)
+            info = info_of(writer)
+            assert info.ca_state == 4 and info.backoff >= 3  # Loss
+            # The handshake is acknowledged, and the small message, and nothing since.
+            assert info.lost == info.unacked > 0 and info.bytes_acked <= 6
+            assert info.snd_mss > 1300 - 52
+
+    world.run(main())
+
+
+def test_zero_window_is_probed_and_nothing_is_lost() -> None:
+    world, server, client = pair()
+
+    async def main() -> None:
+        server.start(read_never())
+        with client:
+            _, writer = await asyncio.open_connection("server", PORT)
+            writer.write(bytes(4_000_000))
+            await asyncio.sleep(60)
+            info = info_of(writer)
+            assert info.snd_wnd == 0 and info.probes >= 1
+            assert info.lost == 0 and info.last_ack_recv < 60_000
+            assert info.state == State.ESTABLISHED.value
+            writer.transport.abort()
+
+    world.run(main())
