@@ -1,0 +1,56 @@
+"""The pytest plugin, as somebody else's test run sees it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+TESTS = """
+import asyncio
+import pytest
+from longwire.simulation import World
+
+async def test_inside(world):
+    await asyncio.sleep(3600)
+    assert world.now_s == 3600
+
+@pytest.mark.seeds(3)
+async def test_fails_for_one_seed(world):
+    a, b = world.host("a"), world.host("b")
+    world.link(a, b, delay=0.01)
+    with b:
+        with pytest.raises(ConnectionRefusedError):
+            await asyncio.open_connection("a", 1)
+    assert world.seed != 2
+"""
+
+
+def run_pytest(folder: Path, *arguments: str) -> str:
+    (folder / "test_worlds.py").write_text(TESTS)
+    (folder / "pytest.ini").write_text("[pytest]\n")
+    finished = subprocess.run(
+        [
+            *(sys.executable, "-m", "pytest", "-p", "longwire.simulation.pytest_plugin"),
+            *("-p", "no:cacheprovider", "-p", "no:xdist", *arguments),
+        ],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    return finished.stdout + finished.stderr
+
+
+def test_failure_shows_seed_timeline_and_capture(tmp_path: Path) -> None:
+    output = run_pytest(tmp_path)
+    assert "1 failed, 3 passed" in output
+    assert "--world-seed 2" in output and "tcp-refused" in output
+    captures = list(tmp_path.rglob("*.pcapng"))
+    assert len(captures) == 1 and captures[0].read_bytes()[:4] == b"\x0a\x0d\x0d\x0a"
+
+
+def test_seed_that_failed_is_run_alone(tmp_path: Path) -> None:
+    output = run_pytest(tmp_path, "--world-seed", "2", "-k", "one_seed")
+    assert "1 failed" in output and "seed-2" in output
