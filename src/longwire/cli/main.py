@@ -24,12 +24,16 @@ _NO_ARGUMENTS = getattr(click.exceptions, "NoArgsIsHelpError", ())
 
 
 class _Commands(click.Group):
-    """Loads the lab when it is asked for: a server has no use for it and should start fast."""
+    """Loads the lab and the simulator when they are asked for: a server should start fast."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return sorted([*super().list_commands(ctx), "bench"])
+        return sorted([*super().list_commands(ctx), "bench", "sim"])
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name == "sim":
+            from longwire.cli.sim import sim_command
+
+            return sim_command
         if cmd_name != "bench":
             return super().get_command(ctx, cmd_name)
         from longwire.cli.bench import bench_group
