@@ -73,9 +73,11 @@ class ConsumerRecord(msgspec.Struct):
         done = sum(item.state == DONE for item in self.items)
         return max(0, tail.offset - position.offset - done)
 
-    def next_due_ms(self) -> int | None:
-        """When something is to be delivered again."""
-        return min((item.due_ms for item in self.items if item.state != DONE), default=None)
+    def next_due_ms(self, now_ms: int) -> int | None:
+        """When something more is to be delivered again. What may be now already waits for a worker
+        with room, not for a time."""
+        dues = (item.due_ms for item in self.items if item.state != DONE and item.due_ms > now_ms)
+        return min(dues, default=None)
 
     def held_by(self, worker: str) -> int:
         """How much a worker has without an acknowledgement."""

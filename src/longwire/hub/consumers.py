@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from longwire.base.limits import ConsumerLimits, RetentionLimits
 from longwire.hub.consumer_record import ConsumerRecord, Item
+from longwire.hub.errors import ConsumerRemovedError
 from longwire.hub.sinks import Gap
 from longwire.streams.entry import Entry, NewEntry
 from longwire.streams.errors import StoreUnavailableError, StreamError, TailMovedError
@@ -33,6 +34,8 @@ logger = logging.getLogger("longwire.hub")
 
 _SETTINGS = StreamSettings(retention=RetentionLimits(entries_max=1, age_max_s=None))
 _PAGE_BYTES_MAX = 1 << 20
+"""Payload bytes handed out in one round, but for the entry that goes over it; then workers are
+asked again whether they can take more."""
 _ROUNDS_MAX = 100
 """Times that a record is tried to be written which others write too."""
 _RETRY_S = 1.0
@@ -56,6 +59,10 @@ class Worker(Protocol):
     window: int
     ack_wait_s: float
 
+    @property
+    def can_take(self) -> bool:
+        """Whether its connection takes more now; when it does again, call ``Consumer.look``."""
+
     def deliver(self, entry: Entry, attempt: int) -> None:
         """Here is an entry."""
 
@@ -63,7 +70,10 @@ class Worker(Protocol):
         """These were lost before they were acknowledged."""
 
     def closed(self, position: Position) -> None:
-        """The stream is closed, and everything is acknowledged."""
+        """The stream is closed, and everything is acknowledged. The last call."""
+
+    def ended(self, error: StreamError) -> None:
+        """There is nothing to work for any more. The last call."""
 
 
 Change = Callable[[ConsumerRecord], bool]
@@ -107,7 +117,17 @@ class _Round:
 
     deliveries: list[tuple[Worker, Entry, int]] = field(default_factory=list)
     gaps: list[Gap] = field(default_factory=list)
-    entries: dict[str, Entry] = field(default_factory=dict)
+    payload_bytes: int = 0
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the rest is left to the next round."""
+        return self.payload_bytes >= _PAGE_BYTES_MAX
+
+    def deliver(self, worker: Worker, entry: Entry, attempt: int) -> None:
+        """Hand an entry to a worker."""
+        self.deliveries.append((worker, entry, attempt))
+        self.payload_bytes += len(entry.payload)
 
 
 class Consumer:
@@ -147,7 +167,7 @@ class Consumer:
         finally:
             self._users -= 1
             self._consumers.tidy(self)
-        self._look()
+        self.look()
         return standing
 
     def leave(self, worker: Worker) -> None:
@@ -188,6 +208,7 @@ class Consumer:
     async def forget(self) -> None:
         """Remove it, with its position."""
         await self._hub.store.delete(self.home)
+        self.look()
 
     # -- the record -----------------------------------------------------------------------------
 
@@ -217,10 +238,10 @@ class Consumer:
     def _change(self, change: Change) -> asyncio.Future[Standing]:
         done: asyncio.Future[Standing] = asyncio.get_running_loop().create_future()
         self._changes.append((change, done))
-        self._look()
+        self.look()
         return done
 
-    def _look(self) -> None:
+    def look(self) -> None:
         """Something may have changed."""
         self._wake.set()
         if self._task is None or self._task.done():
@@ -233,7 +254,7 @@ class Consumer:
                 due_ms = await self._go_round()
             except (StreamError, OSError) as error:
                 logger.warning("the consumer of %r waits for the store: %s", self.stream, error)
-                self._fail_changes(error)
+                self._fail_changes(StoreUnavailableError(f"the store failed: {error}"))
                 due_ms = _now_ms() + round(_RETRY_S * 1000)
             wait_s = None if due_ms is None else max(0.0, (due_ms - _now_ms()) / 1000)
             try:
@@ -241,11 +262,11 @@ class Consumer:
             except TimeoutError:
                 continue
 
-    def _fail_changes(self, error: Exception) -> None:
+    def _fail_changes(self, error: StreamError) -> None:
         changes, self._changes = self._changes, []
         for _, done in changes:
             if not done.done():
-                done.set_exception(StoreUnavailableError(f"the store failed: {error}"))
+                done.set_exception(error)
 
     async def _go_round(self) -> int | None:
         """Apply what is asked for, hand out what may be, write that down, then tell; return when
@@ -253,16 +274,17 @@ class Consumer:
         for _ in range(_ROUNDS_MAX):
             loaded = await self._load()
             if loaded is None:
-                self._fail_changes(StoreUnavailableError("the consumer was removed"))
+                self._end(ConsumerRemovedError(self.stream))
                 return None
             record, tail = loaded
             before = record.encode()
             changes = list(self._changes)
             for change, _ in changes:
                 change(record)
-            record.reclaim(_now_ms())
+            now_ms = _now_ms()
+            record.reclaim(now_ms)
             decided = _Round()
-            page_tail, is_closed = await self._assign(record, decided)
+            page_tail, is_closed = await self._assign(record, decided, now_ms)
             if record.encode() != before:
                 try:
                     await self._save(record, tail)
@@ -270,8 +292,18 @@ class Consumer:
                     continue
             del self._changes[: len(changes)]
             self._tell(record, decided, changes, page_tail, is_closed)
-            return record.next_due_ms()
+            if decided.is_full:
+                self._wake.set()
+            return record.next_due_ms(now_ms)
         raise StoreUnavailableError("others write this consumer's record all the time")
+
+    def _end(self, error: StreamError) -> None:
+        """Nobody works for it here any more, and all are told why."""
+        self._fail_changes(error)
+        workers, self._workers = self._workers, {}
+        for worker in workers.values():
+            worker.ended(error)
+        self._consumers.tidy(self)
 
     def _tell(
         self,
@@ -298,29 +330,34 @@ class Consumer:
                 worker.closed(tail)
             self._consumers.tidy(self)
 
-    async def _assign(self, record: ConsumerRecord, decided: _Round) -> tuple[Position, bool]:
+    async def _assign(
+        self, record: ConsumerRecord, decided: _Round, now_ms: int
+    ) -> tuple[Position, bool]:
         """Hand out entries as long as there are workers with room; return the tail, and whether
         the stream is closed."""
         room = {
-            name: worker.window - record.held_by(name) for name, worker in self._workers.items()
+            name: worker.window - record.held_by(name)
+            for name, worker in self._workers.items()
+            if worker.can_take
         }
-        for item in record.waiting(_now_ms()):
+        for item in record.waiting(now_ms):
             worker = self._freest(room)
-            if worker is None:
+            if worker is None or decided.is_full:
                 break
             entry = await self._read_again(record, item, decided)
             if entry is not None:
                 due_ms = _now_ms() + round(worker.ack_wait_s * 1000)
                 record.hand_out(item, worker.name, due_ms)
                 room[worker.name] -= 1
-                decided.deliveries.append((worker, entry, item.attempt))
+                decided.deliver(worker, entry, item.attempt)
         return await self._take_new(record, decided, room)
 
     async def _take_new(
         self, record: ConsumerRecord, decided: _Round, room: dict[str, int]
     ) -> tuple[Position, bool]:
         while True:
-            wanted = 0 if record.is_full else sum(max(0, left) for left in room.values())
+            has_room = not (record.is_full or decided.is_full)
+            wanted = sum(max(0, left) for left in room.values()) if has_room else 0
             cursor = parse_position(record.cursor)
             page = await self._hub.store.read(
                 self.stream, cursor, entries_max=max(1, wanted), bytes_max=_PAGE_BYTES_MAX
@@ -332,13 +369,13 @@ class Consumer:
                 record.jump(page.upto)
                 continue
             for entry in page.entries:
-                worker = self._freest(room)
+                worker = self._freest(room) if wanted else None
                 if worker is None:
                     return page.tail, page.is_closed
                 due_ms = _now_ms() + round(worker.ack_wait_s * 1000)
                 record.take(entry.previous, entry.position, worker.name, due_ms)
                 room[worker.name] -= 1
-                decided.deliveries.append((worker, entry, 1))
+                decided.deliver(worker, entry, 1)
             if wanted and not page.has_more and parse_position(record.cursor) != page.upto:
                 record.pass_to(page.upto)
             if not page.has_more or not wanted:
@@ -381,7 +418,7 @@ class Consumer:
 
     def send_entries(self, stream: str, entries: Sequence[Entry]) -> int:
         if self._workers:
-            self._look()
+            self.look()
         return 0
 
     def send_gap(self, stream: str, gap: Gap) -> int:

@@ -9,6 +9,7 @@ __all__ = [
     "ApplicationError",
     "BadArgumentsError",
     "CallRefused",
+    "ConsumerRemovedError",
     "MembersLimitError",
     "NotEnteredError",
     "NotSubscribedError",
@@ -91,6 +92,18 @@ class CallRefused(StreamError):
 
     def __init__(self, message: str, reason: str | None = None) -> None:
         super().__init__(message, **({} if reason is None else {"reason": reason}))
+
+
+class ConsumerRemovedError(StreamError):
+    """The consumer was removed, with its position."""
+
+    code = "consumer_removed"
+
+    def __init__(self, stream: str) -> None:
+        super().__init__(
+            f'this consumer of "{stream}" was removed, with its position; to consume again begins '
+            "anew"
+        )
 
 
 class AlreadySubscribedError(StreamError):

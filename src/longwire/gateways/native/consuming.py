@@ -13,7 +13,8 @@ from longwire.gateways.native.faults import (
     ConsumersLimitError,
     NotConsumingError,
 )
-from longwire.gateways.native.formats.format import closed_members, gap_members
+from longwire.gateways.native.formats.format import closed_members, error_members, gap_members
+from longwire.gateways.native.inbox import check_readable_name
 from longwire.gateways.native.requests import (
     CONSUMER_NAME_BYTES_MAX,
     Ack,
@@ -25,18 +26,18 @@ from longwire.gateways.native.requests import (
     read_start,
 )
 from longwire.hub.consumers import Consumer, Standing
+from longwire.hub.errors import PermissionDeniedError
 from longwire.hub.policy import demand
 from longwire.hub.sinks import Gap
 from longwire.streams.entry import Entry
 from longwire.streams.errors import StreamError
-from longwire.streams.name import check_stream_name
 from longwire.streams.position import Position, parse_position
 
 if TYPE_CHECKING:
     from longwire.gateways.native.gateway import NativeGateway
     from longwire.gateways.native.session import NativeSession
 
-__all__ = ["SessionWorker", "ack", "consume", "consumer", "nack", "release"]
+__all__ = ["SessionWorker", "ack", "consume", "consumer", "end_forbidden", "nack", "release"]
 
 WINDOW_DEFAULT = 100
 ACK_WAIT_S_DEFAULT = 30.0
@@ -58,6 +59,14 @@ class SessionWorker:
         self._consumer_name = name
         self._held: list[bytes] | None = []
         """Messages that came before the answer to ``consume``; ``None`` after it."""
+
+    @property
+    def can_take(self) -> bool:
+        return self._session.takes_more
+
+    def drained(self) -> None:
+        """The connection takes more again."""
+        self.consumer.look()
 
     def begin(self) -> None:
         """The answer has been sent: what came meanwhile follows it."""
@@ -86,6 +95,12 @@ class SessionWorker:
         self._send(self._session.format.answer("closed", None, members))
         self._session.workers.pop((stream, self._consumer_name), None)
 
+    def ended(self, error: StreamError) -> None:
+        stream = self.consumer.stream
+        members = {"stream": stream, "consumer": self._consumer_name} | error_members(error)
+        self._send(self._session.format.answer("ended", None, members))
+        self._session.workers.pop((stream, self._consumer_name), None)
+
     def leave(self) -> None:
         """Give back what is not acknowledged."""
         self.consumer.leave(self)
@@ -93,7 +108,7 @@ class SessionWorker:
 
 async def consume(gateway: NativeGateway, session: NativeSession, request: Consume) -> None:
     """Work for a consumer."""
-    key = _read_key(request)
+    key = _read_key(session, request)
     start = read_start(request, default="earliest")
     limits = gateway.hub.consumers.limits
     window = min(WINDOW_DEFAULT, limits.window_max) if request.window is UNSET else request.window
@@ -147,7 +162,7 @@ async def consumer(
     gateway: NativeGateway, session: NativeSession, request: ConsumerRequest
 ) -> None:
     """Tell where a consumer stands."""
-    key = _read_key(request)
+    key = _read_key(session, request)
     await _demand_read(gateway, session, key[0])
     found = _find(gateway, session, key)
     standing = await found.standing()
@@ -160,7 +175,7 @@ async def consumer(
 
 async def release(gateway: NativeGateway, session: NativeSession, request: Release) -> None:
     """Work for a consumer no longer, or remove it."""
-    key = _read_key(request)
+    key = _read_key(session, request)
     worker = session.workers.pop(key, None)
     if worker is not None:
         worker.leave()
@@ -174,11 +189,24 @@ async def release(gateway: NativeGateway, session: NativeSession, request: Relea
     session.reply("released", request.id, stream=key[0], consumer=key[1])
 
 
+async def end_forbidden(gateway: NativeGateway, session: NativeSession) -> None:
+    """End work on what this client may not read any more, and say so (docs/protocol.md, 4.6)."""
+    for key, worker in list(session.workers.items()):
+        try:
+            await _demand_read(gateway, session, key[0])
+        except PermissionDeniedError as error:
+            if session.workers.get(key) is worker:
+                worker.leave()
+                worker.ended(error)
+
+
 # -- helpers ------------------------------------------------------------------------------------
 
 
-def _read_key(request: Consume | Ack | Nack | ConsumerRequest | Release) -> Key:
-    stream = check_stream_name(request.stream)
+def _read_key(
+    session: NativeSession, request: Consume | Ack | Nack | ConsumerRequest | Release
+) -> Key:
+    stream = check_readable_name(session, request.stream)
     size = len(request.consumer.encode())
     if not 1 <= size <= CONSUMER_NAME_BYTES_MAX:
         raise BadMessageError(
@@ -192,7 +220,7 @@ def _find(gateway: NativeGateway, session: NativeSession, key: Key) -> Consumer:
 
 
 def _worker(session: NativeSession, request: Ack | Nack) -> SessionWorker:
-    key = _read_key(request)
+    key = _read_key(session, request)
     worker = session.workers.get(key)
     if worker is None:
         raise NotConsumingError(*key)
@@ -238,6 +266,8 @@ def _describe(key: Key, standing: Standing) -> dict[str, Any]:
 
 
 async def _demand_read(gateway: NativeGateway, session: NativeSession, stream: str) -> None:
+    if stream.startswith("$"):
+        return  # the own inbox, or the name would not have been taken
     waiting = demand(gateway.hub.policy, session.principal, "read", stream)
     if waiting is not None:
         await waiting

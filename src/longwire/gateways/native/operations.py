@@ -140,6 +140,7 @@ async def _authenticate(
     session.renew(principal, gateway.now())
     session.reply("authenticated", request.id, **_describe(principal))
     await reading.end_forbidden(gateway, session)
+    await consuming.end_forbidden(gateway, session)
 
 
 def _describe(principal: Principal) -> dict[str, Any]:

@@ -170,6 +170,8 @@ class NativeSession:
         self.attachment.drained()
         if self.presence is not None:
             self.presence.drained()
+        for worker in self.workers.values():
+            worker.drained()
 
     def lost(self) -> None:
         """The connection is gone."""
@@ -196,15 +198,17 @@ class NativeSession:
         if self.state is not SessionState.ENDED:
             self.answer(self.format.answer(op, request_id, members))
 
+    @property
+    def takes_more(self) -> bool:
+        """Whether the client reads what it is sent: little of that is held."""
+        return self.wire.held_bytes <= self._gateway.hub.limits.held_bytes_max
+
     def answer(self, message: bytes) -> None:
         """Send an answer. Who does not read answers is not read from either."""
         if self.state is SessionState.ENDED:
             return
         self.wire.send(message)
-        if (
-            not self._is_output_full
-            and self.wire.held_bytes > self._gateway.hub.limits.held_bytes_max
-        ):
+        if not self._is_output_full and not self.takes_more:
             self._is_output_full = True
             self._adjust_reading()
 

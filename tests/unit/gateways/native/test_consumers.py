@@ -6,7 +6,11 @@ import asyncio
 
 import pytest
 
-from longwire.base.limits import ConsumerLimits, RetentionLimits
+from longwire.base.limits import ConsumerLimits, HubLimits, RetentionLimits
+from longwire.hub.publishing import Publish
+from longwire.stores.memory import MemoryStore
+from longwire.streams.entry import JSON, NewEntry
+from longwire.streams.position import START
 from longwire.streams.store import StreamSettings
 from tests.unit.gateways.native.peer import Application, Peer, make_gateway, settle
 from tests.unit.hub.collectors import publish
@@ -255,3 +259,105 @@ async def test_wrong_acknowledgements_are_named():
         assert (answer["op"], answer["code"]) == ("error", code), (op, members)
     answer = await asked(peer, "consume", stream="s", consumer="other")
     assert (answer["code"], answer["limit"]) == ("too_many_consumers", 1)
+
+
+async def test_workers_of_a_forgotten_consumer_are_told():
+    gateway = make_gateway()
+    await fill(gateway, 1)
+    peer, _ = await consume(gateway)
+    other, _ = await consume(gateway)
+    await until(lambda: len(got(peer)) + len(got(other)) == 1)
+    await asked(peer, "release", stream="s", consumer="billing", forget=True)
+    await until(lambda: other.of("ended"))
+    (ended,) = other.of("ended")
+    assert (ended["stream"], ended["consumer"]) == ("s", "billing")
+    assert (ended["code"], ended["retry"]) == ("consumer_removed", False)
+    answer = await asked(other, "ack", stream="s", consumer="billing", upto=str(START))
+    assert answer["code"] == "not_consuming"
+    assert (await asked(other, "consume", stream="s", consumer="billing"))["unread"] == 1
+
+
+async def test_consumer_that_a_new_token_may_not_read_is_ended():
+    application = Application()
+    gateway = make_gateway(application=application)
+    await fill(gateway, 1)
+    peer, _ = await consume(gateway, token="ann")
+    await asked(peer, "consume", stream="t", consumer="billing")
+    application.denied.add(("read", "s"))
+    assert (await asked(peer, "authenticate", token="ann"))["op"] == "authenticated"
+    await until(lambda: peer.of("ended"))
+    (ended,) = peer.of("ended")
+    assert (ended["stream"], ended["consumer"]) == ("s", "billing")
+    assert ended["code"] == "permission_denied"
+    await fill(gateway, 2)
+    await fill(gateway, 3, stream="t")
+    await until(lambda: (3, 1) in got(peer))
+    assert (2, 1) not in got(peer)
+
+
+async def test_worker_that_does_not_read_is_not_handed_more():
+    gateway = make_gateway(hub_options={"limits": HubLimits(held_bytes_max=2_000)})
+    payload = b'"%s"' % (b"x" * 1_000)
+    peer, _ = await consume(gateway, window=50)
+    peer.wire.is_stuck = True
+    for _ in range(20):
+        await gateway.hub.publish(publish(payload, stream="s"))
+    await until(lambda: peer.wire.held_bytes > 2_000)
+    await settle()
+    held = len(peer.of("delivery"))
+    assert held < 10
+    other, _ = await consume(gateway, window=5)
+    await until(lambda: len(other.of("delivery")) == 5)
+    assert len(peer.of("delivery")) == held
+    peer.wire.is_stuck, peer.wire.held_bytes = False, 0
+    peer.session.drained()
+    await until(lambda: len(peer.of("delivery")) == 15)
+
+
+async def test_large_entries_are_handed_out_in_rounds():
+    gateway = make_gateway(hub_options={"limits": HubLimits(held_bytes_max=2_000_000)})
+    for _ in range(8):
+        await gateway.hub.publish(publish(b'"%s"' % (b"x" * 500_000), stream="s"))
+    peer, _ = await consume(gateway, window=50, ack_wait_s=0.1)
+    peer.wire.is_stuck = True
+    await until(lambda: peer.wire.held_bytes > 2_000_000)
+    await asyncio.sleep(0.3)
+    # What was not acknowledged in time is not heaped up either.
+    assert peer.wire.held_bytes < 4_000_000
+
+
+async def test_own_inbox_has_consumers_and_no_other_has():
+    gateway = make_gateway()
+    entries = (NewEntry(b"1"),)
+    await gateway.hub.publish(Publish("$user/ann", entries, content_type=JSON, is_from_server=True))
+    peer, answer = await consume(gateway, stream="$user/ann", token="ann")
+    assert (answer["op"], answer["unread"]) == ("consuming", 1)
+    await until(lambda: got(peer) == [(1, 1)])
+    _, answer = await consume(gateway, stream="$user/ann")
+    assert answer["code"] in ("permission_denied", "bad_stream_name")
+
+
+class CountingStore(MemoryStore):
+    reads = 0
+
+    async def read_back(self, *arguments, **options):
+        self.reads += 1
+        return await super().read_back(*arguments, **options)
+
+
+async def test_entry_that_waits_for_room_is_not_asked_for_all_the_time():
+    store = CountingStore()
+    gateway = make_gateway(store=store)
+    await fill(gateway, 1, 2)
+    busy, _ = await consume(gateway, window=1)
+    await until(lambda: got(busy) == [(1, 1)])
+    gone, _ = await consume(gateway, window=1)
+    await until(lambda: got(gone) == [(2, 1)])
+    gone.session.lost()
+    await asyncio.sleep(0.05)
+    before = store.reads
+    await asyncio.sleep(0.2)
+    assert store.reads - before < 5
+    position = busy.of("delivery")[0]["position"]
+    await asked(busy, "ack", stream="s", consumer="billing", upto=position)
+    await until(lambda: got(busy) == [(1, 1), (2, 2)])
