@@ -2,6 +2,8 @@
 
 // src/backoff.ts
 var OUTAGE_PART = 0.75;
+var PAID_BACK = 10;
+var LIVED_MS = 5e3;
 var Backoff = class {
   #firstMs;
   #maxMs;
@@ -24,10 +26,17 @@ var Backoff = class {
   within([fromMs, toMs]) {
     return fromMs + this.#random() * Math.max(0, toMs - fromMs);
   }
-  /** A connection that had lived was lost: the outage begins now. */
-  lived(nowMs) {
-    this.#lostMs = nowMs;
-    this.failures = 0;
+  /** A connection was lost. Returns whether it had lived: then the first attempt need not wait. */
+  lost(nowMs, livedMs) {
+    const hadLived = livedMs >= LIVED_MS;
+    if (hadLived) {
+      this.#lostMs = nowMs;
+      this.failures = 0;
+    } else if (this.#lostMs !== void 0) {
+      const began = Math.max(this.#lostMs, nowMs - livedMs - this.#maxMs / OUTAGE_PART);
+      this.#lostMs = Math.min(nowMs, began + (1 + PAID_BACK) * livedMs);
+    }
+    return hadLived;
   }
 };
 
@@ -1666,7 +1675,6 @@ function onWake(wake) {
 }
 
 // src/client.ts
-var LIVED_MS = 5e3;
 var UNAUTHORIZED = 4503;
 var DEFAULTS = {
   retryFirstMs: 500,
@@ -2020,8 +2028,7 @@ var Client = class {
       this.#finish(error ?? refusal);
       return;
     }
-    const hadLived = ending.livedMs >= LIVED_MS;
-    if (hadLived) this.#backoff.lived(Date.now());
+    const hadLived = this.#backoff.lost(Date.now(), ending.livedMs);
     let delayMs;
     if (ending.afterMs) delayMs = this.#backoff.within(ending.afterMs);
     else delayMs = hadLived ? 0 : this.#backoff.next(Date.now());

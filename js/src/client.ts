@@ -81,8 +81,6 @@ export interface ClientEvents {
   error: LongwireError;
 }
 
-/** A connection that was open for so long had lived: its loss is answered by a retry at once. */
-const LIVED_MS = 5000;
 /** Close code: the token is not, or no longer, good. */
 const UNAUTHORIZED = 4503;
 
@@ -537,8 +535,7 @@ export class Client {
       this.#finish(error ?? refusal);
       return;
     }
-    const hadLived = ending.livedMs >= LIVED_MS;
-    if (hadLived) this.#backoff.lived(Date.now());
+    const hadLived = this.#backoff.lost(Date.now(), ending.livedMs);
     let delayMs: number;
     if (ending.afterMs) delayMs = this.#backoff.within(ending.afterMs);
     else delayMs = hadLived ? 0 : this.#backoff.next(Date.now());

@@ -5,6 +5,10 @@ moment do not come back at one moment. The bound is three quarters of the time s
 was lost: who was away for two seconds is back one and a half later at the latest, and after a
 minute an attempt every quarter of a minute is enough. A bound that doubles with each failure
 instead has grown past any short outage by the luck of a few short draws.
+
+While a connection lives the outage counts backwards, ten times as fast. So links that break often
+do not add up to one long outage, and a server that drops everyone as soon as they are connected is
+still left alone.
 """
 
 from __future__ import annotations
@@ -14,6 +18,12 @@ from collections.abc import Callable
 __all__ = ["Backoff"]
 
 OUTAGE_PART = 0.75
+
+PAID_BACK = 10.0
+"""Seconds of outage that one second of life makes good."""
+
+LIVED_S = 5.0
+"""A connection that was open for so long had lived: its loss is answered by a retry at once."""
 
 
 class Backoff:
@@ -39,7 +49,15 @@ class Backoff:
         """A delay anywhere in a range that the server asked for."""
         return low_s + self._random() * max(0.0, high_s - low_s)
 
-    def lived(self, now_s: float) -> None:
-        """A connection that had lived was lost at ``now_s``: the outage begins there."""
-        self._lost_s = now_s
-        self.failures = 0
+    def lost(self, now_s: float, lived_s: float) -> bool:
+        """A connection that was open for ``lived_s`` was lost at ``now_s``. Return whether it had
+        lived: then the outage begins now, and the first attempt need not wait."""
+        if lived_s >= LIVED_S:
+            self._lost_s = now_s
+            self.failures = 0
+            return True
+        if self._lost_s is not None:
+            # What lies further back than the longest wait needs makes no difference to the waits.
+            began_s = max(self._lost_s, now_s - lived_s - self._max_s / OUTAGE_PART)
+            self._lost_s = min(now_s, began_s + (1 + PAID_BACK) * lived_s)
+        return False

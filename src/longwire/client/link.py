@@ -27,8 +27,6 @@ __all__ = ["LinkOwner", "ServerLink", "Token"]
 Token: TypeAlias = str | Callable[[], str | Awaitable[str]]
 """Who this is: a token, or a function that returns one, asked before each attempt."""
 
-LIVED_S = 5.0
-"""A connection that was open for so long had lived: its loss is answered by a retry at once."""
 
 WAKE_CHECK_S = 5.0
 """How often to look whether the machine slept."""
@@ -331,13 +329,10 @@ class ServerLink:
 
     def _delay_s(self, ending: Ending) -> float:
         now_s = self._loop.time()
-        if ending.lived_s >= LIVED_S:
-            self._backoff.lived(now_s)
+        had_lived = self._backoff.lost(now_s, ending.lived_s)
         if ending.after_s is not None:
             return self._backoff.within(*ending.after_s)
-        if ending.lived_s >= LIVED_S:
-            return 0.0
-        return self._backoff.next(now_s)
+        return 0.0 if had_lived else self._backoff.next(now_s)
 
     def _change(
         self, state: State, ending: Ending | None = None, delay_s: float | None = None

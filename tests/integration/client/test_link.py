@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from longwire.client import link
+from longwire.client import backoff, link
 from longwire.client.client import Client, Event
 from longwire.client.connection import Timing, allows_reconnect
 from longwire.client.errors import ClientError
@@ -135,7 +135,7 @@ async def test_what_is_no_message_of_the_protocol_ends_the_connection(
 async def test_first_retry_is_at_once_when_the_connection_had_lived(
     server: ScriptedServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(link, "LIVED_S", 0.0)
+    monkeypatch.setattr(backoff, "LIVED_S", 0.0)
     events: list[Event] = []
     async with client_of(server, events, random=lambda: 1.0):
         peer = await server.accept()
