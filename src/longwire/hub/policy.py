@@ -9,7 +9,7 @@ from typing import Literal, Protocol, TypeAlias
 from longwire.hub.errors import PermissionDeniedError, UnknownMethodError
 from longwire.identity.principal import ANONYMOUS, Principal
 
-__all__ = ["Action", "AllowAll", "Policy", "PublishHook", "demand"]
+__all__ = ["Action", "AllowAll", "Policy", "PublishHook", "demand", "identify"]
 
 Action: TypeAlias = Literal["read", "publish", "presence"]
 
@@ -54,6 +54,18 @@ class AllowAll:
 
     def may(self, principal: Principal, action: Action, stream: str) -> bool:
         return True
+
+
+async def identify(policy: Policy, token: str | None, now_s: float) -> Principal | None:
+    """Tell who a client is by its token at ``now_s``, Unix time; ``None`` refuses it.
+
+    Gateways ask here and not the policy itself: an answer that has expired already is none, also
+    where an application looks up who it was and not until when.
+    """
+    principal = await policy.authenticate(token)
+    if principal is None or principal.has_expired(now_s):
+        return None
+    return principal
 
 
 def demand(

@@ -20,5 +20,9 @@ class Principal:
         """Whether the client did not say who it is."""
         return not self.name
 
+    def has_expired(self, now_s: float) -> bool:
+        """Whether it is so no longer at ``now_s``, Unix time."""
+        return self.expires_at_s is not None and now_s >= self.expires_at_s
+
 
 ANONYMOUS = Principal()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 from longwire.base.codes import CloseCode
@@ -12,6 +13,7 @@ from longwire.gateways.native.gateway import NativeGateway
 from longwire.http.events import RequestReceived
 from longwire.http.negotiation import parse_accept
 from longwire.hub.hub import Hub
+from longwire.hub.policy import identify
 from longwire.identity.origins import OriginPolicy
 from longwire.identity.principal import Principal
 from longwire.server.asgi_socket import AsgiHandshake
@@ -95,7 +97,7 @@ class StreamGateways:
         token = None
         if header is not None and header.lower().startswith(_BEARER):
             token = header[len(_BEARER) :].strip()
-        principal = await self._hub.policy.authenticate(token)
+        principal = await identify(self._hub.policy, token, time.time())
         if principal is None:
             # RFC 6750 section 3.1.
             headers = {"WWW-Authenticate": 'Bearer error="invalid_token"'}

@@ -210,6 +210,13 @@ async def test_token_that_expires_is_renewed_on_the_open_connection(url: str) ->
     assert sum(event.state.value == "open" for event in opened) == 1
 
 
+async def test_token_that_has_expired_connects_nobody(url: str) -> None:
+    async with Client(url, token=f"ann until {time.time() - 1:.3f}") as client:
+        with pytest.raises(ClientError) as caught:
+            await client.connected(WAIT_S)
+    assert caught.value.code == "unauthorized"
+
+
 async def test_many_subscriptions_come_back_in_one_message(url: str) -> None:
     seen: dict[str, list[Any]] = {f"many/{number}": [] for number in range(50)}
     async with Client(url) as client, Client(url) as writer:

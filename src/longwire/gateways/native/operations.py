@@ -51,6 +51,7 @@ from longwire.gateways.native.requests import (
     Unwatch,
 )
 from longwire.gateways.native.session import NativeSession
+from longwire.hub.policy import identify
 from longwire.identity.principal import Principal
 
 if TYPE_CHECKING:
@@ -95,7 +96,7 @@ async def _connect(gateway: NativeGateway, session: NativeSession, request: Conn
         session.end(NativeCloseCode.BAD_VERSION, f"version {request.version} is not spoken")
         return
     inbox_start = read_inbox_place(request)
-    principal = await gateway.hub.policy.authenticate(token)
+    principal = await identify(gateway.hub.policy, token, time.time())
     if not session.is_new():
         return  # the connection has ended, or the server goes away
     if principal is None:
@@ -132,7 +133,7 @@ async def _authenticate(
     gateway: NativeGateway, session: NativeSession, request: Authenticate
 ) -> None:
     _check_length("authenticate: token", request.token, gateway.limits.token_bytes_max)
-    principal = await gateway.hub.policy.authenticate(request.token)
+    principal = await identify(gateway.hub.policy, request.token, time.time())
     if principal is None:
         raise UnauthorizedError(has_token=True)
     if principal.name != session.principal.name:

@@ -58,6 +58,20 @@ async def test_expired_token_closes_after_a_while_of_grace():
     assert peer.wire.closed_with == (4002, "the token has expired")
 
 
+async def test_token_that_has_expired_is_refused_at_connect():
+    for seconds in (-0.001, -3600):
+        peer, answer, _ = await connect(f"ann:{seconds}")
+        assert (answer["op"], answer["code"], answer["retry"]) == ("error", "unauthorized", False)
+        assert peer.wire.closed_with == (4503, "unauthorized")
+
+
+async def test_token_that_has_expired_renews_nothing():
+    peer, _, _ = await connect("ann:60")
+    answer = await peer.ask("authenticate", token="ann:-1")
+    assert (answer["op"], answer["code"]) == ("error", "unauthorized")
+    assert peer.wire.closed_with is None
+
+
 async def test_token_of_another_user_or_of_none_changes_nothing():
     peer, _, _ = await connect("ann:60")
     for token, code in [("bob:600", "foreign_token"), ("nobody", "unauthorized")]:
