@@ -98,6 +98,20 @@ def test_readme_application_is_served(tmp_path: Path) -> None:
         assert response.read() == b'{"hello":"reader"}'
 
 
+def test_readme_test_of_the_application_passes(tmp_path: Path) -> None:
+    (tmp_path / "hello.py").write_text(only(snippets("README.md", "python", "App()")))
+    (tmp_path / "test_hello.py").write_text(only(snippets("README.md", "python", "test_client")))
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-o", "asyncio_mode=auto", "test_hello.py"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert "1 passed" in done.stdout, done.stdout + done.stderr
+
+
 def test_readme_names_real_make_targets() -> None:
     makefile = (ROOT / "Makefile").read_text()
     for command in ("serve", "test"):

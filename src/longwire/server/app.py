@@ -14,7 +14,7 @@ from longwire.identity.principal import Principal
 from longwire.server.calls import CallHandler, Calls
 from longwire.server.patterns import StreamPattern
 from longwire.server.permissions import Access, Action, Permissions, PermitRule
-from longwire.server.publication import Publication, PublishHook
+from longwire.server.publication import Publication, PublishHook, ShowTo, make_shower
 from longwire.server.request import Request
 from longwire.server.router import Router
 from longwire.server.settings import Settings
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from longwire.server.asgi import AsgiRunner
     from longwire.server.asgi_exchange import AsgiReceive, AsgiSend, Scope
     from longwire.server.service import Service
+    from longwire.server.testing import TestClient
     from longwire.streams.position import Position
     from longwire.streams.store import Appended
 
@@ -123,7 +124,7 @@ class App:
         self.routes: Router[RouteHandler, SocketRoute] = Router()
         self.calls = Calls()
         self.stream_rules = StreamRules()
-        self.publish_hooks: list[tuple[StreamPattern, PublishHook]] = []
+        self.publish_hooks: list[tuple[StreamPattern, ShowTo]] = []
         self.authenticator: Authenticator | None = None
         self.start_hooks: list[LifespanHook] = []
         self.stop_hooks: list[LifespanHook] = []
@@ -192,13 +193,15 @@ class App:
         """Show every entry that a client publishes to the function below, before it is stored.
 
         It gets a ``Publication``, may change its ``data``, or raise ``longwire.PublishRefused``
-        with a sentence for the client. Hooks run in the order they were registered. What
-        ``App.publish`` stores passes no hook.
+        with a sentence for the client. A second argument is the data, checked against its
+        annotation (a ``msgspec.Struct``, a dataclass …); what does not fit is refused. Hooks run in
+        the order they were registered. What ``App.publish`` stores passes no hook. Raises
+        :exc:`~longwire.base.errors.ConfigError` for a function that takes anything else.
         """
         streams = StreamPattern(pattern)
 
         def register(hook: _Hook) -> _Hook:
-            self.publish_hooks.append((streams, hook))
+            self.publish_hooks.append((streams, make_shower(hook)))
             return hook
 
         return register
@@ -289,6 +292,23 @@ class App:
         For what the law, or a user, wants forgotten. Raises ``longwire.streams.errors``.
         """
         return await self.service.hub.erase(stream, position)
+
+    def test_client(self, *, settings: Settings | None = None) -> TestClient:
+        """Serve this application for the time of a block of a test::
+
+            async with app.test_client() as test:
+                ann = await test.client(token="ann")            # a longwire.Client, connected
+                await ann.publish("chat/lobby", {"text": "hello"})
+                response = await test.get("/hello/world")       # status, headers, body, json()
+                async with test.connect("/socket") as ws: ...   # an @app.websocket route
+
+        Real connections on a free port of this machine, streams in memory, start and stop hooks
+        and permissions as in production. ``settings`` come before the application's own; neither
+        files nor variables are read.
+        """
+        from longwire.server.testing import TestClient
+
+        return TestClient(self, settings)
 
     async def __call__(self, scope: Scope, receive: AsgiReceive, send: AsgiSend) -> None:
         """ASGI 3. Cancelled, the request is given up."""
