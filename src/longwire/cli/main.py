@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import platform
 import sys
@@ -23,22 +24,27 @@ __all__ = ["main"]
 _NO_ARGUMENTS = getattr(click.exceptions, "NoArgsIsHelpError", ())
 
 
+# Commands that load much of their own, in which module and under which name: a server should start
+# fast.
+_LAZY_COMMANDS = {
+    "bench": ("longwire.cli.bench", "bench_group"),
+    "sim": ("longwire.cli.sim", "sim_command"),
+    "tcpip": ("longwire.cli.tcpip", "tcpip_group"),
+}
+
+
 class _Commands(click.Group):
-    """Loads the lab and the simulator when they are asked for: a server should start fast."""
+    """Loads the lab, the simulator and the TCP/IP stack when they are asked for."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return sorted([*super().list_commands(ctx), "bench", "sim"])
+        return sorted([*super().list_commands(ctx), *_LAZY_COMMANDS])
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name == "sim":
-            from longwire.cli.sim import sim_command
-
-            return sim_command
-        if cmd_name != "bench":
+        if cmd_name not in _LAZY_COMMANDS:
             return super().get_command(ctx, cmd_name)
-        from longwire.cli.bench import bench_group
-
-        return bench_group
+        module, name = _LAZY_COMMANDS[cmd_name]
+        command: click.Command = getattr(importlib.import_module(module), name)
+        return command
 
 
 @click.group(

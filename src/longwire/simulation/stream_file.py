@@ -8,10 +8,11 @@ import struct
 
 from longwire.simulation.addressing import any_address
 from longwire.simulation.open_file import READ, WRITE, OpenFile, os_error
-from longwire.simulation.problems import errno_of, error_for
+from longwire.simulation.problems import error_for
 from longwire.simulation.process import Process
 from longwire.simulation.stream_options import StreamOptions
 from longwire.tcpip.addresses import Address, endpoint_text
+from longwire.tcpip.errnos import errno_of
 from longwire.tcpip.reasons import Reason
 from longwire.tcpip.sockets import SocketError
 from longwire.tcpip.tcp.connection import TcpConnection
