@@ -23,9 +23,9 @@ export interface ConnectOptions {
     retryMaxMs?: number;
     /** From an attempt's start to the server's welcome. Default 10,000. */
     connectTimeoutMs?: number;
-    /** From a request to its answer; then the connection is given up and all sent again. 10,000. */
+    /** From a request to its answer; then the connection is asked for a sign of life. 10,000. */
     answerTimeoutMs?: number;
-    /** For a sign of life when the machine woke or the network changed. Default 2,000. */
+    /** For a sign of life in doubt; then the connection is given up, all is sent again. 2,000. */
     probeTimeoutMs?: number;
     /** Published messages that may wait for their acknowledgement. Default 1,000. */
     outboxMessagesMax?: number;

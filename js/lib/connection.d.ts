@@ -35,7 +35,9 @@ export interface ConnectionSettings {
     readonly inbox: string | undefined;
     readonly client: string;
     readonly connectTimeoutMs: number;
+    /** From a request to its answer; then there is doubt. */
     readonly answerTimeoutMs: number;
+    /** For a sign of life in doubt, and for an overdue answer to come all the same. */
     readonly probeTimeoutMs: number;
 }
 interface Request {

@@ -97,7 +97,10 @@ var Connection = class {
   #heartbeatS = 0;
   #connectedMs = 0;
   #probedMs = 0;
+  /** When what the oldest request waited behind was answered. */
   #answeredMs = 0;
+  /** Since when an answer is overdue; 0: none is. */
+  #overdueMs = 0;
   #heldBytes = Infinity;
   #closing;
   #timer;
@@ -174,8 +177,11 @@ var Connection = class {
     }
     const request = message.id === void 0 ? void 0 : this.#requests.get(message.id);
     if (request) {
+      if (request === this.#oldest()) {
+        this.#answeredMs = this.#heardMs;
+        this.#overdueMs = 0;
+      }
       this.#requests.delete(message.id);
-      this.#answeredMs = this.#heardMs;
       if (message.op === "error") request.refused(errorOf(message));
       else request.answered(message);
     } else {
@@ -202,28 +208,21 @@ var Connection = class {
   #deadline() {
     const { connectTimeoutMs, answerTimeoutMs, probeTimeoutMs } = this.#settings;
     if (!this.#connectedMs) {
-      const whenMs2 = this.#startedMs + connectTimeoutMs;
-      return [whenMs2, `no connection within ${connectTimeoutMs / 1e3} s`, true];
+      return [this.#startedMs + connectTimeoutMs, `no connection within ${connectTimeoutMs / 1e3} s`];
     }
-    if (this.#closing) {
-      return [this.#closing.heardMs + CLOSING_MS, "the server is closing", true];
-    }
+    if (this.#closing) return [this.#closing.heardMs + CLOSING_MS, "the server is closing"];
     const silenceS = 2 * this.#heartbeatS || OWN_HEARTBEAT_S;
-    let whenMs = this.#heardMs + silenceS * 1e3;
-    let reason = `the server was silent for ${silenceS} s`;
-    let isProbe = false;
-    if (this.#probedMs) {
-      whenMs = this.#probedMs + probeTimeoutMs;
-      reason = `no sign of life within ${probeTimeoutMs / 1e3} s`;
-      isProbe = true;
-    }
-    for (const { sentMs, isPatient } of this.#requests.values()) {
-      if (isPatient) continue;
-      const answerMs = Math.max(sentMs, this.#answeredMs) + answerTimeoutMs;
-      if (answerMs < whenMs) return [answerMs, `no answer within ${answerTimeoutMs / 1e3} s`, false];
-      break;
-    }
-    return [whenMs, reason, isProbe];
+    const deadline = this.#probedMs ? [this.#probedMs + probeTimeoutMs, `no sign of life within ${probeTimeoutMs / 1e3} s`] : [this.#heardMs + silenceS * 1e3, `the server was silent for ${silenceS} s`, "silence"];
+    const oldest = this.#oldest();
+    if (!oldest) return deadline;
+    const reason = `no answer within ${answerTimeoutMs / 1e3} s`;
+    const answer = this.#overdueMs ? [this.#overdueMs + probeTimeoutMs, reason] : [Math.max(oldest.sentMs, this.#answeredMs) + answerTimeoutMs, reason, "answer"];
+    return answer[0] < deadline[0] ? answer : deadline;
+  }
+  /** Of the requests whose answer may not take its time: they stand in the order of sending. */
+  #oldest() {
+    for (const request of this.#requests.values()) if (!request.isPatient) return request;
+    return void 0;
   }
   /** Have a timer that is no later than the next deadline. */
   #watch() {
@@ -237,20 +236,25 @@ var Connection = class {
   #expire() {
     this.#timer = void 0;
     const nowMs = Date.now();
-    const [whenMs, reason, isProbe] = this.#deadline();
-    if (nowMs < whenMs) {
-      this.#watch();
-    } else if (!isProbe && (nowMs - this.#dueMs > LATE_MS || !this.#heartbeatS)) {
+    const [whenMs, reason, doubt] = this.#deadline();
+    if (nowMs < whenMs) return this.#watch();
+    if (doubt && nowMs - this.#dueMs > LATE_MS) {
       this.#heardMs = this.#answeredMs = nowMs;
       this.probe();
-      this.#watch();
     } else if (this.#isSendingSlowly()) {
       this.#answeredMs = nowMs;
+      if (this.#overdueMs) this.#overdueMs = nowMs;
       if (this.#probedMs) this.#probedMs = nowMs;
-      this.#watch();
+    } else if (doubt === "answer") {
+      this.#overdueMs = nowMs;
+      this.probe();
+    } else if (doubt && !this.#heartbeatS) {
+      this.#heardMs = nowMs;
+      this.probe();
     } else {
-      this.#drop(reason);
+      return this.#drop(reason);
     }
+    this.#watch();
   }
   /** Whether the network took some of what was sent since the last time, and has more to take. */
   #isSendingSlowly() {

@@ -39,7 +39,9 @@ export interface ConnectionSettings {
   readonly inbox: string | undefined;
   readonly client: string;
   readonly connectTimeoutMs: number;
+  /** From a request to its answer; then there is doubt. */
   readonly answerTimeoutMs: number;
+  /** For a sign of life in doubt, and for an overdue answer to come all the same. */
   readonly probeTimeoutMs: number;
 }
 
@@ -50,6 +52,9 @@ interface Request {
   readonly answered: (message: ServerMessage) => void;
   readonly refused: (error: LongwireError) => void;
 }
+
+/** When something ends, as what, and what there is to doubt before it does. */
+type Deadline = readonly [whenMs: number, reason: string, doubt?: "silence" | "answer"];
 
 /** How often a server that sends no heartbeats is asked for one, seconds. */
 const OWN_HEARTBEAT_S = 25;
@@ -79,7 +84,10 @@ export class Connection {
   #heartbeatS = 0;
   #connectedMs = 0;
   #probedMs = 0;
+  /** When what the oldest request waited behind was answered. */
   #answeredMs = 0;
+  /** Since when an answer is overdue; 0: none is. */
+  #overdueMs = 0;
   #heldBytes = Infinity;
   #closing: (ServerMessage & { heardMs: number }) | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
@@ -170,8 +178,12 @@ export class Connection {
     }
     const request = message.id === undefined ? undefined : this.#requests.get(message.id);
     if (request) {
+      // The answer to a later one says nothing of the oldest: its own may have been lost.
+      if (request === this.#oldest()) {
+        this.#answeredMs = this.#heardMs;
+        this.#overdueMs = 0;
+      }
       this.#requests.delete(message.id as number);
-      this.#answeredMs = this.#heardMs;
       if (message.op === "error") request.refused(errorOf(message));
       else request.answered(message);
     } else {
@@ -197,32 +209,29 @@ export class Connection {
   }
 
   /** What is waited for, and until when: the earliest of the deadlines. */
-  #deadline(): readonly [whenMs: number, reason: string, isProbe: boolean] {
+  #deadline(): Deadline {
     const { connectTimeoutMs, answerTimeoutMs, probeTimeoutMs } = this.#settings;
     if (!this.#connectedMs) {
-      const whenMs = this.#startedMs + connectTimeoutMs;
-      return [whenMs, `no connection within ${connectTimeoutMs / 1000} s`, true];
+      return [this.#startedMs + connectTimeoutMs, `no connection within ${connectTimeoutMs / 1000} s`];
     }
-    if (this.#closing) {
-      return [this.#closing.heardMs + CLOSING_MS, "the server is closing", true];
-    }
+    if (this.#closing) return [this.#closing.heardMs + CLOSING_MS, "the server is closing"];
     const silenceS = 2 * this.#heartbeatS || OWN_HEARTBEAT_S;
-    let whenMs = this.#heardMs + silenceS * 1000;
-    let reason = `the server was silent for ${silenceS} s`;
-    let isProbe = false;
-    if (this.#probedMs) {
-      whenMs = this.#probedMs + probeTimeoutMs;
-      reason = `no sign of life within ${probeTimeoutMs / 1000} s`;
-      isProbe = true;
-    }
-    // Requests stand in the order in which they were sent: the first is the oldest.
-    for (const { sentMs, isPatient } of this.#requests.values()) {
-      if (isPatient) continue;
-      const answerMs = Math.max(sentMs, this.#answeredMs) + answerTimeoutMs;
-      if (answerMs < whenMs) return [answerMs, `no answer within ${answerTimeoutMs / 1000} s`, false];
-      break;
-    }
-    return [whenMs, reason, isProbe];
+    const deadline: Deadline = this.#probedMs
+      ? [this.#probedMs + probeTimeoutMs, `no sign of life within ${probeTimeoutMs / 1000} s`]
+      : [this.#heardMs + silenceS * 1000, `the server was silent for ${silenceS} s`, "silence"];
+    const oldest = this.#oldest();
+    if (!oldest) return deadline;
+    const reason = `no answer within ${answerTimeoutMs / 1000} s`;
+    const answer: Deadline = this.#overdueMs
+      ? [this.#overdueMs + probeTimeoutMs, reason]
+      : [Math.max(oldest.sentMs, this.#answeredMs) + answerTimeoutMs, reason, "answer"];
+    return answer[0] < deadline[0] ? answer : deadline;
+  }
+
+  /** Of the requests whose answer may not take its time: they stand in the order of sending. */
+  #oldest(): Request | undefined {
+    for (const request of this.#requests.values()) if (!request.isPatient) return request;
+    return undefined;
   }
 
   /** Have a timer that is no later than the next deadline. */
@@ -238,23 +247,28 @@ export class Connection {
   #expire(): void {
     this.#timer = undefined;
     const nowMs = Date.now();
-    const [whenMs, reason, isProbe] = this.#deadline();
-    if (nowMs < whenMs) {
-      this.#watch();
-    } else if (!isProbe && (nowMs - this.#dueMs > LATE_MS || !this.#heartbeatS)) {
+    const [whenMs, reason, doubt] = this.#deadline();
+    if (nowMs < whenMs) return this.#watch();
+    if (doubt && nowMs - this.#dueMs > LATE_MS) {
       // The machine slept: what the server sent may still lie unread, so silence proves nothing.
-      // Nor does it where the server sends no heartbeats.
       this.#heardMs = this.#answeredMs = nowMs;
       this.probe();
-      this.#watch();
     } else if (this.#isSendingSlowly()) {
       // Our question may still stand behind what is being sent.
       this.#answeredMs = nowMs;
+      if (this.#overdueMs) this.#overdueMs = nowMs;
       if (this.#probedMs) this.#probedMs = nowMs;
-      this.#watch();
+    } else if (doubt === "answer") {
+      this.#overdueMs = nowMs;
+      this.probe();
+    } else if (doubt && !this.#heartbeatS) {
+      // Where the server sends no heartbeats, silence proves nothing either.
+      this.#heardMs = nowMs;
+      this.probe();
     } else {
-      this.#drop(reason);
+      return this.#drop(reason);
     }
+    this.#watch();
   }
 
   /** Whether the network took some of what was sent since the last time, and has more to take. */

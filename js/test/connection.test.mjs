@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, mock, test } from "node:test";
 import { connect } from "../lib/longwire.js";
-import { settle, socketClass } from "./fake_socket.mjs";
+import { at, settle, socketClass } from "./fake_socket.mjs";
 
 let Socket;
 let client;
@@ -361,16 +361,68 @@ test("a probe waits while the network still takes what was sent before it", asyn
   assert.notEqual(client.state, "open");
 });
 
-test("an answer that is missing for 10 seconds ends the connection", async () => {
+test("an answer that is missing for 10 seconds is doubt: the connection is asked, then given up", async () => {
   const { states } = await start();
   Socket.last.welcome();
   client.publish("s", 1).catch(() => undefined);
   await pass(9999);
-  Socket.last.says({ op: "ping" });
+  assert.deepEqual(Socket.last.take().map(({ op }) => op), ["publish"]);
+  await pass(1);
+  assert.deepEqual(Socket.last.take().map(({ op }) => op), ["ping"]);
+  await pass(1999);
   assert.equal(client.state, "open");
   await pass(1);
   assert.notEqual(client.state, "open");
-  assert.equal(states.at(-1).reason, "no answer within 10 s");
+  assert.equal(states.at(-1).reason, "no sign of life within 2 s");
+});
+
+test("an answer that a connection full of life owes for too long is asked for on another one", async () => {
+  const { states } = await start({ answerTimeoutMs: 3000, probeTimeoutMs: 500 });
+  Socket.last.welcome();
+  client.publish("s", "lost").catch(() => undefined);
+  const [{ id: _id, ...publish }] = Socket.last.take();
+  for (let time = 0; time < 3400; time += 200) {
+    await pass(200);
+    const answers = { ping: "pong", history: "history" };
+    for (const { op, id } of Socket.last.take()) Socket.last.says({ op: answers[op], id, entries: [] });
+    client.history("s").catch(() => undefined); // others are answered all the time
+  }
+  assert.equal(client.state, "open");
+  await pass(100);
+  assert.equal(states.at(-1).reason, "no answer within 3 s");
+  await pass(30_000);
+  const again = Socket.last.welcome() && Socket.last.take().find(({ op }) => op === "publish");
+  delete again.id;
+  assert.deepEqual(again, publish);
+});
+
+test("an overdue answer that comes all the same ends the doubt", async () => {
+  await start();
+  Socket.last.welcome();
+  const promise = client.publish("s", 1);
+  const [{ id }] = Socket.last.take();
+  await pass(10_000);
+  const [ping] = Socket.last.take();
+  Socket.last.says({ op: "pong", id: ping.id });
+  await pass(1999);
+  Socket.last.says({ op: "published", id, first: at(1), last: at(1), duplicate: false, durability: "disk" });
+  assert.equal((await promise).position, at(1));
+  await pass(20_000);
+  assert.equal(client.state, "open");
+  assert.equal(Socket.sockets.length, 1);
+});
+
+test("answers that come one after the other are progress, however long the last one takes", async () => {
+  await start();
+  Socket.last.welcome({ heartbeat_s: 100 });
+  for (let number = 0; number < 4; number += 1) client.publish("s", number).catch(() => undefined);
+  for (const { id } of Socket.last.take().slice(0, 3)) {
+    await pass(9000);
+    Socket.last.says({ op: "published", id, first: at(1), last: at(1), duplicate: false, durability: "disk" });
+  }
+  await pass(9999);
+  assert.deepEqual(Socket.last.take(), []);
+  assert.equal(client.state, "open");
 });
 
 test("text that is no message of the protocol ends the connection and is reported", async () => {
