@@ -7,6 +7,7 @@ import itertools
 import json
 import os
 import subprocess
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -38,8 +39,6 @@ MALFORMED = (
     "Icmp6InCsumErrors",
     "TcpInErrs",
     "TcpInCsumErrors",
-    "TcpExtPAWSEstab",
-    "TcpExtTCPACKSkippedSeq",
     "UdpInErrors",
     "UdpInCsumErrors",
 )
@@ -71,15 +70,34 @@ class KernelSide:
             check=False,
         )
 
+    def wait_listening(self, port: int, process: subprocess.Popen[bytes]) -> None:
+        """Wait until somebody there listens on a TCP port, both of IPv4 and IPv6."""
+        for _ in range(500):
+            shown = self.run(needs.require("ss"), "-Hltn", f"sport = :{port}").stdout
+            if len(shown.splitlines()) >= 2 or b"*:" in shown.split(b" LISTEN ")[-1]:
+                return
+            assert process.poll() is None, process.stderr and process.stderr.read()
+            time.sleep(0.02)
+        raise AssertionError(f"nobody listens on port {port}")
+
+    def unread_octets(self, port: int) -> int:
+        """What came to connections of a local TCP port and was not read yet."""
+        shown = self.run(needs.require("ss"), "-Htn", "sport", "=", f":{port}").stdout
+        return sum(int(line.split()[1]) for line in shown.splitlines())
+
     def malformed(self) -> dict[str, int]:
         """What the kernel has found wrong with our packets: empty when all is well."""
-        counted = json.loads(self.run(needs.require("nstat"), "-asz", "--json").stdout)["kernel"]
+        counted = self._counters()
         return {name: counted[name] for name in MALFORMED if counted.get(name)}
 
     def counter(self, name: str) -> int:
         """What the kernel has counted under a name of ``nstat``."""
-        counted = json.loads(self.run(needs.require("nstat"), "-asz", "--json").stdout)["kernel"]
-        return int(counted[name])
+        return self._counters()[name]
+
+    def _counters(self) -> dict[str, int]:
+        shown = self.run(needs.require("nstat"), "-asz", "--json").stdout
+        counted: dict[str, int] = json.loads(shown)["kernel"]
+        return counted
 
     def open(self) -> TunDevice:
         """Make the device with its other end in this process, and set it up."""

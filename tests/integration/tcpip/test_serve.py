@@ -55,9 +55,10 @@ def side(request: pytest.FixtureRequest) -> Iterator[KernelSide]:
         assert made.malformed() == {}
 
 
-def netcat(side: KernelSide, *arguments: str, given: bytes = b"") -> bytes:
+def netcat(side: KernelSide, *arguments: str, given: bytes = b"", timeout_s: float = 30) -> bytes:
     """What ``nc`` prints; it half-closes at the end of what it is given."""
-    done = side.run(needs.require("nc.openbsd"), "-N", *arguments, given=given)
+    command = (needs.require("nc.openbsd"), "-N", *arguments)
+    done = side.run(*command, given=given, timeout_s=timeout_s)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -89,6 +90,14 @@ def test_curl_gets_the_page_and_its_parts(side: KernelSide, address: str) -> Non
 def test_echo_goes_on_after_the_end_of_the_client(side: KernelSide, address: str) -> None:
     assert netcat(side, address, "7", given=SOME_MB) == SOME_MB
     assert netcat(side, address, "7") == b""
+
+
+@pytest.mark.long
+@pytest.mark.timeout(600)
+@BOTH
+def test_echo_of_100_mb_comes_back_whole(side: KernelSide, address: str) -> None:
+    given = bytes(range(256)) * 400_000
+    assert netcat(side, address, "7", given=given, timeout_s=300) == given
 
 
 @BOTH
