@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Awaitable, Callable
-from typing import Literal, Protocol, TypeAlias
+from typing import Protocol, TypeAlias
 
 from longwire.hub.errors import PermissionDeniedError, UnknownMethodError
+from longwire.identity.grants import Action
 from longwire.identity.principal import ANONYMOUS, Principal
 
 __all__ = ["Action", "AllowAll", "Policy", "PublishHook", "demand", "identify"]
-
-Action: TypeAlias = Literal["read", "publish", "presence"]
 
 PublishHook: TypeAlias = Callable[
     [Principal, str, list[bytes], str], "list[bytes] | Awaitable[list[bytes]]"

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from longwire.identity.grants import NO_GRANTS, Grants
 
 __all__ = ["ANONYMOUS", "Principal"]
+
+_NO_CLAIMS: Mapping[str, Any] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,6 +20,10 @@ class Principal:
     name: str = ""
     expires_at_s: float | None = None
     """Until when that is so, Unix time; ``None``: for ever."""
+    grants: Grants = NO_GRANTS
+    """What it may do beyond what anybody may, where no rule of the application decides."""
+    claims: Mapping[str, Any] = field(default_factory=lambda: _NO_CLAIMS, compare=False, repr=False)
+    """All that its token says, for rules of the application; empty without one."""
 
     @property
     def is_anonymous(self) -> bool:

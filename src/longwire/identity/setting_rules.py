@@ -1,0 +1,92 @@
+"""What can be wrong with the settings of ``[identity]`` that are each well-formed."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from longwire.http.field_values import is_token
+from longwire.identity.keys import ALGORITHMS, BadKeyError, SigningKey, read_keys, read_secret
+from longwire.identity.settings import IdentitySettings
+
+__all__ = ["find_setting_problems", "read_key_file"]
+
+Problem = tuple[str, str, str]
+"""The setting, what is wrong with it, and what would be right."""
+
+
+def find_setting_problems(settings: IdentitySettings) -> Iterator[Problem]:
+    """Find all of them; reads the files with keys, fetches nothing."""
+    keys: list[SigningKey] = []
+    if settings.secret is not None:
+        try:
+            keys.append(read_secret(settings.secret))
+        except BadKeyError as error:
+            hint = "32 random bytes or more, such as `openssl rand -base64 32` prints"
+            yield "secret", f"does not fit: {error}", hint
+    for path in settings.key_files:
+        try:
+            keys += read_key_file(path, settings.keys_bytes_max)
+        except OSError as error:
+            hint = "name a file with a key in PEM, a JWK or a set of JWKs"
+            yield "key_files", f'names "{path}", which cannot be read: {error.strerror}', hint
+        except BadKeyError as error:
+            hint = "a public key or a certificate in PEM, a JWK or a set of JWKs is right"
+            yield "key_files", f'names "{path}": {error}', hint
+    yield from _check_url(settings.jwks_url)
+    yield from _check_algorithms(settings, keys)
+    if settings.cookie is not None and not is_token(settings.cookie):
+        hint = 'letters, digits, "-" and "_", or "none"'
+        yield "cookie", f'is "{settings.cookie}", which is no name of a cookie', hint
+
+
+def read_key_file(path: str, bytes_max: int) -> tuple[SigningKey, ...]:
+    """Read a file with keys. Raises ``OSError`` and ``BadKeyError``."""
+    return read_keys(read_bounded(path, bytes_max), are_secrets_allowed=True)
+
+
+def read_bounded(path: str, bytes_max: int) -> bytes:
+    """Read a file of at most so many bytes. Raises ``OSError`` and ``BadKeyError``."""
+    with Path(path).open("rb") as file:
+        data = file.read(bytes_max + 1)
+    if len(data) > bytes_max:
+        raise BadKeyError(f"it has more than {bytes_max} bytes, the limit identity.keys_bytes_max")
+    return data
+
+
+def _check_url(url: str | None) -> Iterator[Problem]:
+    if url is None:
+        return
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname
+    except ValueError:
+        host = None
+    if host is None or parts.scheme not in ("https", "http"):
+        yield "jwks_url", f'is "{url}", which is no URL of a web server', "https://HOST/PATH"
+    elif parts.scheme == "http" and not _is_loopback(host):
+        # Whoever sits on the way could give us keys of his own.
+        yield "jwks_url", f'is "{url}", which anybody on the way can change', "use https"
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _check_algorithms(settings: IdentitySettings, keys: list[SigningKey]) -> Iterator[Problem]:
+    unknown = [name for name in settings.algorithms if name not in ALGORITHMS]
+    if unknown:
+        known = ", ".join(ALGORITHMS)
+        yield "algorithms", f'has "{unknown[0]}", which is not accepted here', f"there are {known}"
+    elif settings.algorithms and keys and settings.jwks_url is None:
+        possible = {name for key in keys for name in key.algorithms}
+        if not possible & set(settings.algorithms):
+            hint = "the keys are for " + ", ".join(sorted(possible))
+            yield "algorithms", "has none that a key is for", hint

@@ -1,0 +1,75 @@
+"""The settings of the section ``[identity]``: where tokens come from and what they must say."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from longwire.base.limits import KIB
+
+__all__ = ["IdentitySettings"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IdentitySettings:
+    """Whose tokens (JWT) are accepted, and what they must say; docs/identity.md explains it.
+    Without any key every token is left to the application."""
+
+    secret: str | None = field(default=None, metadata={"is_secret": True})
+    """A secret that is shared with who makes the tokens (HS256, HS384, HS512): a text of at least
+    32 bytes. Better given as a variable than in a file."""
+
+    key_files: tuple[str, ...] = ()
+    """Paths of files with keys: a public key or a certificate in PEM, a JWK, or a set of JWKs.
+    They are read again every `keys_refresh_s`, and when a token names a key that is not there."""
+
+    jwks_url: str | None = None
+    """https URL of a set of JWKs, such as an identity provider publishes. Plain http is for
+    addresses of this machine only."""
+
+    algorithms: tuple[str, ...] = ()
+    """Algorithms that are accepted, of HS256, HS384, HS512, RS256, RS384, RS512, PS256, PS384,
+    PS512, ES256, ES384, ES512, EdDSA and Ed25519. Empty: all that the keys are for. Which of them
+    a key is for goes by its type, never by what a token says; `none` is never accepted."""
+
+    issuers: tuple[str, ...] = ()
+    """Accepted values of `iss`. Empty: it is not looked at."""
+
+    audiences: tuple[str, ...] = ()
+    """Names of this server in `aud`; a token must have one of them. Empty: a token that is for
+    somebody in particular (RFC 7519, 4.1.3) is refused."""
+
+    leeway_s: float = field(default=1.0, metadata={"minimum": 0.0, "maximum": 300.0})
+    """By how much the clocks of who makes tokens and ours may differ, seconds."""
+
+    lifetime_max_s: float | None = None
+    """Longest time from now until a token expires, seconds; with it, tokens must expire."""
+
+    user_claim: str = "sub"
+    """The claim that names the user."""
+
+    permissions_claim: str = "streams"
+    """The claim that says what the user may do: an object with lists of patterns of stream names,
+    `read`, `publish` and `presence`."""
+
+    cookie: str | None = "longwire_token"
+    """Name of the cookie that may hold a token."""
+
+    token_bytes_max: int = 8 * KIB
+    """Length of a token, bytes. Precedent: common limits of header fields."""
+
+    keys_refresh_s: float = 300.0
+    """After how long keys are read again, seconds."""
+
+    keys_retry_s: float = 10.0
+    """Shortest time between two readings of the same keys, seconds, whatever tokens name."""
+
+    keys_timeout_s: float = 5.0
+    """Longest time for reading keys, seconds."""
+
+    keys_bytes_max: int = 256 * KIB
+    """Length of a set of keys, bytes."""
+
+    @property
+    def has_keys(self) -> bool:
+        """Whether tokens can be checked here."""
+        return bool(self.secret or self.key_files or self.jwks_url)
