@@ -184,7 +184,9 @@ class App:
         """Let the function below say who a client is by the token that it sent.
 
         It returns a name (or a ``Principal``), or ``None`` to refuse the token. Clients without a
-        token are anonymous. Without this every token is refused.
+        token are anonymous. Without this every token is refused that the keys of the section
+        [identity] do not accept; where there are such keys, tokens that look like JWTs are not
+        shown to the function.
         """
         self.authenticator = authenticator
         return authenticator
@@ -284,6 +286,14 @@ class App:
         """Send to one user, on all devices, now or when he comes back: publish to his inbox, which
         every connection of his is subscribed to by itself. As ``publish`` otherwise."""
         return await self.service.publish(inbox_of(user), data, content_type)
+
+    async def identify(self, request: Request) -> Principal:
+        """Tell who sent a request that a route answers: by its token in the Authorization header,
+        the query or the cookie (docs/identity.md); anonymous without one.
+
+        Raises an error that answers 401 for a token that is not accepted. Cancel-safe.
+        """
+        return await self.service.admission.identify(request)
 
     async def erase(self, stream: str, position: Position) -> bool:
         """Remove the payload of the entry at a position for good; its place in the stream stays, so

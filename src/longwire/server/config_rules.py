@@ -7,6 +7,7 @@ from pathlib import Path
 
 from longwire.base.errors import ConfigError
 from longwire.identity.origins import OriginPolicy
+from longwire.identity.setting_rules import find_setting_problems
 from longwire.server.patterns import StreamPattern
 from longwire.server.settings import Settings
 from longwire.server.store_urls import find_url_problem
@@ -47,10 +48,12 @@ def check_rules(
             OriginPolicy([text])
         except ConfigError as error:
             refuse("origins", "allowed", f"does not fit: {error.message}", error.hint)
-    for key in ("read", "publish"):
+    for key in ("read", "publish", "presence"):
         for text in getattr(settings.anonymous, key):
             try:
                 StreamPattern(text)
             except ConfigError as error:
                 refuse("anonymous", key, f"does not fit: {error.message}", error.hint)
+    for key, message, hint in find_setting_problems(settings.identity):
+        refuse("identity", key, message, hint)
     return problems

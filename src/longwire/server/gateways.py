@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+from collections.abc import Sequence
 from typing import Any
 
 from longwire.base.codes import CloseCode
@@ -13,10 +13,9 @@ from longwire.gateways.native.gateway import NativeGateway
 from longwire.http.events import RequestReceived
 from longwire.http.negotiation import parse_accept
 from longwire.hub.hub import Hub
-from longwire.hub.policy import identify
-from longwire.identity.origins import OriginPolicy
-from longwire.identity.principal import Principal
+from longwire.server.admission import Admission
 from longwire.server.asgi_socket import AsgiHandshake
+from longwire.server.credentials import leave_out_tokens
 from longwire.server.errors import HttpError
 from longwire.server.exchange import Exchange
 from longwire.server.request import Request
@@ -29,19 +28,15 @@ __all__ = ["StreamGateways"]
 
 EVENT_STREAM = "text/event-stream"
 
-# RFC 6750 section 2.1: credentials = "Bearer" 1*SP b64token; the scheme has no case.
-_BEARER = "bearer "
-
 
 class StreamGateways:
     """The gateways of one hub, and the requests that lead to them."""
 
     def __init__(
-        self, hub: Hub, settings: Settings, sockets: SocketEndpoints, origins: OriginPolicy
+        self, hub: Hub, settings: Settings, sockets: SocketEndpoints, admission: Admission
     ) -> None:
-        self._hub = hub
         self._sockets = sockets
-        self._origins = origins
+        self._admission = admission
         self.native = NativeGateway(
             hub,
             limits=settings.native,
@@ -51,21 +46,22 @@ class StreamGateways:
         self.events = EventsGateway(hub, limits=settings.events)
 
     async def serve_native(self, request: Request, exchange: Any) -> None:
-        """Serve ``/ws``."""
+        """Serve ``/ws``. A token may come with the handshake, or later in ``connect``."""
+        principal = await self._admission.identify(request)
         if isinstance(exchange, AsgiHandshake):
             socket = await self._sockets.open(
-                request, exchange, select_subprotocol=choose_subprotocol
+                request, exchange, select_subprotocol=_choose_subprotocol
             )
             remote = request.remote_address
             address = str(remote[0]) if isinstance(remote, tuple) else ""
-            serving = self.native.serve(socket, socket.subprotocol, address)
+            serving = self.native.serve(socket, socket.subprotocol, address, principal)
             await self._sockets.run(socket, serving, request)
         else:
             self._sockets.open_callbacks(
                 request,
                 exchange,
-                self.native.callbacks(self._sockets.callbacks_closed),
-                select_subprotocol=choose_subprotocol,
+                self.native.callbacks(self._sockets.callbacks_closed, principal),
+                select_subprotocol=_choose_subprotocol,
             )
 
     async def serve_events(self, request: Request, exchange: Exchange) -> Response | None:
@@ -81,7 +77,7 @@ class StreamGateways:
                 "EventSource does.",
                 {"Vary": "Accept"},
             )
-        principal = await self._authenticate(request)
+        principal = await self._admission.identify(request)
         offset = request.query.get("offset")
         name = request.path_parameters["name"]
         if origin is not None:
@@ -91,18 +87,6 @@ class StreamGateways:
             )
         await self.events.serve(exchange, name, principal=principal, offset=offset)
         return None
-
-    async def _authenticate(self, request: Request) -> Principal:
-        header = request.headers.get("Authorization")
-        token = None
-        if header is not None and header.lower().startswith(_BEARER):
-            token = header[len(_BEARER) :].strip()
-        principal = await identify(self._hub.policy, token, time.time())
-        if principal is None:
-            # RFC 6750 section 3.1.
-            headers = {"WWW-Authenticate": 'Bearer error="invalid_token"'}
-            raise HttpError(401, "The token is unknown or has expired.", headers)
-        return principal
 
     async def drain(self) -> None:
         """Tell every client that the server goes away, and close. Cancelled, some are not told."""
@@ -134,6 +118,10 @@ class StreamGateways:
                 True,
             ),
         }
+
+
+def _choose_subprotocol(offered: Sequence[str]) -> str | None:
+    return choose_subprotocol(leave_out_tokens(offered))
 
 
 class _WithHeaders:

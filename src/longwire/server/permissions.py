@@ -1,4 +1,4 @@
-"""Who may read and publish what: rules in code first, then the configuration's patterns."""
+"""Who may read and publish what: rules in code first, then what tokens and settings grant."""
 
 from __future__ import annotations
 
@@ -7,14 +7,12 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from longwire.hub.policy import Action
+from longwire.identity.grants import ACTIONS, NO_GRANTS, Action, Grants
 from longwire.identity.principal import Principal
 from longwire.server.patterns import StreamPattern
 from longwire.server.settings import AnonymousSettings
 
 __all__ = ["Access", "Action", "Permissions", "PermitRule"]
-
-ACTIONS: tuple[Action, ...] = ("read", "publish", "presence")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,15 +30,15 @@ PermitRule: TypeAlias = Callable[[Access], "bool | Awaitable[bool]"]
 class Permissions:
     """Decides about each access: the first rule whose pattern and action fit has the last word.
 
-    Where no rule fits, the configuration's [anonymous] patterns are what anybody may do, and
-    everything else is refused.
+    Where no rule fits, a client may do what its token grants and what the configuration's
+    [anonymous] patterns allow to anybody, and nothing else.
     """
 
     __slots__ = ("_anonymous", "_rules")
 
     def __init__(self) -> None:
         self._rules: list[tuple[StreamPattern, frozenset[Action], PermitRule]] = []
-        self._anonymous: dict[Action, list[StreamPattern]] = {action: [] for action in ACTIONS}
+        self._anonymous = NO_GRANTS
 
     def add_rule(self, pattern: str, actions: Iterable[Action], rule: PermitRule) -> None:
         """Add a rule after those that are there."""
@@ -52,9 +50,11 @@ class Permissions:
 
     def allow_anonymous(self, settings: AnonymousSettings) -> None:
         """Take over what the configuration allows to anybody."""
-        self._anonymous["read"] = [StreamPattern(text) for text in settings.read]
-        self._anonymous["publish"] = [StreamPattern(text) for text in settings.publish]
-        self._anonymous["presence"] = [StreamPattern(text) for text in settings.presence]
+        self._anonymous = Grants(
+            read=tuple(map(StreamPattern, settings.read)),
+            publish=tuple(map(StreamPattern, settings.publish)),
+            presence=tuple(map(StreamPattern, settings.presence)),
+        )
 
     def may(self, principal: Principal, action: Action, stream: str) -> bool | Awaitable[bool]:
         """Decide; awaitable when the rule that decides is a coroutine.
@@ -65,4 +65,4 @@ class Permissions:
             if action in actions and pattern.matches(stream):
                 answer = rule(Access(principal, action, stream))
                 return answer if inspect.isawaitable(answer) else bool(answer)
-        return any(pattern.matches(stream) for pattern in self._anonymous[action])
+        return self._anonymous.allow(action, stream) or principal.grants.allow(action, stream)

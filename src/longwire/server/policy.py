@@ -6,8 +6,9 @@ import inspect
 from collections.abc import Awaitable
 
 from longwire.hub.policy import PublishHook as BatchHook
-from longwire.identity.principal import ANONYMOUS, Principal
+from longwire.identity.principal import Principal
 from longwire.server.app import App
+from longwire.server.authentication import Authentication
 from longwire.server.permissions import Action
 from longwire.server.publication import Publication
 
@@ -17,25 +18,17 @@ __all__ = ["AppPolicy"]
 class AppPolicy:
     """Who a client is, what it may do, and what becomes of what it publishes."""
 
-    __slots__ = ("_app", "publish_hook")
+    __slots__ = ("_app", "_authentication", "publish_hook")
 
-    def __init__(self, app: App) -> None:
+    def __init__(self, app: App, authentication: Authentication) -> None:
         self._app = app
+        self._authentication = authentication
         # Without hooks the hub has nothing to ask for each publish.
         self.publish_hook: BatchHook | None = self._show_to_hooks if app.publish_hooks else None
 
     async def authenticate(self, token: str | None) -> Principal | None:
-        """Ask the application who has this token; without a token it is nobody in particular."""
-        if token is None:
-            return ANONYMOUS
-        if self._app.authenticator is None:
-            return None
-        answer = self._app.authenticator(token)
-        if inspect.isawaitable(answer):
-            answer = await answer
-        if answer is None or isinstance(answer, Principal):
-            return answer
-        return Principal(answer)
+        """Ask who has this token."""
+        return await self._authentication.authenticate(token)
 
     async def call(self, principal: Principal, method: str, data: bytes | None) -> bytes | None:
         """Call a method of the application."""

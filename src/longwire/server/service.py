@@ -9,7 +9,9 @@ import logging
 from typing import Any
 
 from longwire.identity.origins import OriginPolicy
+from longwire.server.admission import Admission
 from longwire.server.app import App, LifespanHook, RouteHandler, SocketRoute
+from longwire.server.authentication import Authentication
 from longwire.server.dispatch import Dispatcher, HttpHandler, SocketHandler
 from longwire.server.exchange import Exchange
 from longwire.server.gateways import StreamGateways
@@ -46,11 +48,14 @@ class Service:
         self.metrics = ServerMetrics()
         self.origins = OriginPolicy(settings.origins.allowed)
         app.permissions.allow_anonymous(settings.anonymous)
-        self.hub = make_hub(settings, AppPolicy(app), app.stream_rules)
+        self.authentication = Authentication(app, settings.identity)
+        self.metrics.add_figures(self.authentication.figures)
+        self.hub = make_hub(settings, AppPolicy(app, self.authentication), app.stream_rules)
+        self.admission = Admission(self.hub.policy, settings.identity)
         self.operations = Operations(self.metrics, self.hub.store.health)
         self.metrics.add_figures(lambda: hub_figures(self.hub))
         self.sockets = SocketEndpoints(settings, self.origins, self.metrics)
-        self.gateways = StreamGateways(self.hub, settings, self.sockets, self.origins)
+        self.gateways = StreamGateways(self.hub, settings, self.sockets, self.admission)
         self.metrics.add_figures(self.gateways.figures)
         self.dispatcher = Dispatcher(self._build_router(is_development), self.metrics)
         self._loop_watch: asyncio.Task[None] | None = None
@@ -61,6 +66,7 @@ class Service:
         Raises ``StoreError`` when the store cannot be used.
         """
         await self.hub.store.start()
+        await self.authentication.start()
         self.app.bind(self)
         self.hub.start()
         self._loop_watch = asyncio.create_task(self.metrics.watch_loop())
@@ -88,6 +94,7 @@ class Service:
             except Exception:
                 logger.exception("a stop hook failed")
         await self.hub.close()
+        self.authentication.close()
         if self._loop_watch is not None:
             self._loop_watch.cancel()
             with contextlib.suppress(asyncio.CancelledError):

@@ -58,6 +58,8 @@ class SettingField:
     is_minimum_allowed: bool
     maximum: float | None
     choices: tuple[str, ...]
+    is_secret: bool
+    """Whether the value is never shown."""
     documentation: str
 
     @property
@@ -111,7 +113,8 @@ class SettingField:
             "texts": isinstance(value, list) and all(isinstance(item, str) for item in value),
         }[self.kind]
         if not fits:
-            raise WrongValueError(f"is {describe_value(value)}", f"write {self.wanted}")
+            found = "is no text" if self.is_secret else f"is {describe_value(value)}"
+            raise WrongValueError(found, f"write {self.wanted}")
         if isinstance(value, list):
             return tuple(value)
         if isinstance(value, str):
@@ -216,6 +219,7 @@ def _describe_field(section: str, field: dataclasses.Field[Any], owner: type) ->
         is_minimum_allowed="minimum" in field.metadata or kind == "int" or is_zero_allowed,
         maximum=field.metadata.get("maximum"),
         choices=field.metadata.get("choices", ()),
+        is_secret=field.metadata.get("is_secret", False),
         documentation=_documentation(owner).get(field.name, ""),
     )
 

@@ -27,6 +27,7 @@ from longwire.base.limits import (
     StreamLimits,
     WebSocketLimits,
 )
+from longwire.identity.settings import IdentitySettings
 
 __all__ = [
     "AnonymousSettings",
@@ -182,6 +183,7 @@ class Settings:
     store: StoreSettings = field(default_factory=StoreSettings)
     origins: OriginSettings = field(default_factory=OriginSettings)
     anonymous: AnonymousSettings = field(default_factory=AnonymousSettings)
+    identity: IdentitySettings = field(default_factory=IdentitySettings)
     websocket: WebSocketLimits = field(default_factory=WebSocketLimits)
     keepalive: KeepaliveSettings = field(default_factory=KeepaliveSettings)
     compression: CompressionSettings = field(default_factory=CompressionSettings)

@@ -190,7 +190,8 @@ async def test_event_source_reads_a_stream_and_comes_back(url: str, app: App) ->
     [
         ("/streams/public/news", {"Accept": "*/*"}, 406),
         ("/streams/public/news", {"Accept": "text/event-stream;q=0"}, 406),
-        ("/streams/private", {}, 403),
+        ("/streams/private", {}, 401),
+        ("/streams/private", {"Authorization": "Bearer token-of-ann"}, 403),
         ("/streams/public/news?offset=7", {}, 400),
         ("/streams/public//news", {}, 400),
         ("/streams/public/%00", {}, 400),

@@ -15,6 +15,7 @@ from longwire.gateways.events.encoding import (
     encode_event,
     payload_encoding,
 )
+from longwire.http.challenge import bearer_challenge
 from longwire.http.events import RequestReceived
 from longwire.http.pages import error_page
 from longwire.hub.hub import Hub
@@ -109,7 +110,7 @@ class EventsGateway:
                 subscription = await attachment.open(stream, start)
                 info = await self._hub.store.info(stream)
             except StreamError as error:
-                await _refuse(exchange, error)
+                await _refuse(exchange, error, principal)
                 return
             await self._run(exchange, sink, subscription, start, info)
         except ExchangeClosed:
@@ -257,8 +258,12 @@ def _encode_subscribed(subscription: Subscription, start: Start, info: StreamInf
     return encode_event("subscribed", verdict.resume, members)
 
 
-async def _refuse(exchange: EventExchange, error: StreamError) -> None:
+async def _refuse(exchange: EventExchange, error: StreamError, principal: Principal) -> None:
     status = _STATUS_BY_CODE.get(error.code, 500)
+    # RFC 9110 section 15.5.2: who has shown nothing may do so; who has is refused for good.
+    is_unknown = status == 403 and principal.is_anonymous
+    if is_unknown:
+        status = 401
     headers, body = error_page(
         status,
         None,
@@ -267,6 +272,10 @@ async def _refuse(exchange: EventExchange, error: StreamError) -> None:
         members={"code": error.code, **error.details},
     )
     headers.set("Cache-Control", "no-store")
+    if is_unknown:
+        headers.set("WWW-Authenticate", bearer_challenge())
+    elif status == 403:
+        headers.set("WWW-Authenticate", bearer_challenge("insufficient_scope"))
     if status == 503:
         headers.set("Retry-After", str(RETRY_AFTER_S))
     await exchange.respond(status, headers, body)

@@ -18,6 +18,7 @@ from longwire.gateways.native.requests import Request
 from longwire.gateways.native.session import NativeSession
 from longwire.gateways.native.wires import EndpointWire, MessageSocket, SocketWire
 from longwire.hub.hub import Hub
+from longwire.identity.principal import ANONYMOUS, Principal
 from longwire.net.callbacks import Callbacks
 from longwire.net.closed import ConnectionClosed
 from longwire.net.endpoint import Endpoint
@@ -89,20 +90,32 @@ class NativeGateway:
 
     # -- connections ------------------------------------------------------------------------------
 
-    def callbacks(self, on_close: Callable[[Endpoint], None] | None = None) -> Callbacks:
-        """Return what a new WebSocket of ``longwire.net`` is to call; ``on_close`` comes last."""
-        return _EndpointCallbacks(self, on_close)
+    def callbacks(
+        self,
+        on_close: Callable[[Endpoint], None] | None = None,
+        principal: Principal = ANONYMOUS,
+    ) -> Callbacks:
+        """Return what a new WebSocket of ``longwire.net`` is to call; ``on_close`` comes last.
+
+        ``principal`` is who the handshake showed the client to be.
+        """
+        return _EndpointCallbacks(self, on_close, principal)
 
     async def serve(
-        self, socket: MessageSocket, subprotocol: str | None = None, address: str = ""
+        self,
+        socket: MessageSocket,
+        subprotocol: str | None = None,
+        address: str = "",
+        principal: Principal = ANONYMOUS,
     ) -> None:
         """Serve one WebSocket that sends and receives whole messages, until it ends.
 
-        Cancelled, it leaves the socket open; who cancels closes it.
+        ``principal`` is who the handshake showed the client to be. Cancelled, it leaves the socket
+        open; who cancels closes it.
         """
         format_ = find_format(subprotocol)
         wire = SocketWire(socket, format_, self.hub.limits.held_bytes_max)
-        session = self.begin(wire, format_, address)
+        session = self.begin(wire, format_, address, principal)
         transmitting = asyncio.create_task(wire.transmit(session.drained))
         receiving = asyncio.create_task(wire.receive(lambda m: session.receive(m, self.now())))
         try:
@@ -119,11 +132,15 @@ class NativeGateway:
                 raise outcome
 
     def begin(
-        self, wire: EndpointWire | SocketWire, format_: Format, address: str = ""
+        self,
+        wire: EndpointWire | SocketWire,
+        format_: Format,
+        address: str = "",
+        principal: Principal = ANONYMOUS,
     ) -> NativeSession:
         """Begin a session on a connection that is open."""
         now = self.now()
-        session = NativeSession(self, wire, format_, secrets.token_hex(8), now, address)
+        session = NativeSession(self, wire, format_, secrets.token_hex(8), now, address, principal)
         timer = self._sessions[session] = _Timer(self, session)
         self.connections_total += 1
         self.set_deadline(timer)
@@ -203,11 +220,17 @@ class _Timer(WheelEntry):
 class _EndpointCallbacks(Callbacks):
     """One session on one WebSocket of ours."""
 
-    __slots__ = ("_gateway", "_on_close", "_session")
+    __slots__ = ("_gateway", "_on_close", "_principal", "_session")
 
-    def __init__(self, gateway: NativeGateway, on_close: Callable[[Endpoint], None] | None) -> None:
+    def __init__(
+        self,
+        gateway: NativeGateway,
+        on_close: Callable[[Endpoint], None] | None,
+        principal: Principal,
+    ) -> None:
         self._gateway = gateway
         self._on_close = on_close
+        self._principal = principal
         self._session: NativeSession
 
     def on_open(self, connection: Endpoint) -> None:
@@ -216,7 +239,8 @@ class _EndpointCallbacks(Callbacks):
         connection.link.set_write_limits(high, high // 4)
         format_ = find_format(connection.subprotocol)
         wire = EndpointWire(connection, format_)
-        self._session = self._gateway.begin(wire, format_, _host_of(connection.remote_address))
+        address = _host_of(connection.remote_address)
+        self._session = self._gateway.begin(wire, format_, address, self._principal)
 
     def on_message(self, connection: Endpoint, message: str | bytes) -> None:
         self._session.receive(message, self._gateway.now())

@@ -96,11 +96,12 @@ async def _connect(gateway: NativeGateway, session: NativeSession, request: Conn
         session.end(NativeCloseCode.BAD_VERSION, f"version {request.version} is not spoken")
         return
     inbox_start = read_inbox_place(request)
-    principal = await identify(gateway.hub.policy, token, time.time())
+    principal = await _identify_first(gateway, session, token)
     if not session.is_new():
         return  # the connection has ended, or the server goes away
     if principal is None:
-        session.refuse(request.id, UnauthorizedError(token is not None))
+        has_token = token is not None or not session.principal.is_anonymous
+        session.refuse(request.id, UnauthorizedError(has_token))
         session.end(NativeCloseCode.UNAUTHORIZED, "unauthorized")
         return
     try:
@@ -127,6 +128,15 @@ async def _connect(gateway: NativeGateway, session: NativeSession, request: Conn
     )
     if inbox is not None:
         inbox.begin()
+
+
+async def _identify_first(
+    gateway: NativeGateway, session: NativeSession, token: str | None
+) -> Principal | None:
+    """Tell who connects: by the token of ``connect``, else by that of the handshake."""
+    if token is None and not session.principal.is_anonymous:
+        return None if session.principal.has_expired(time.time()) else session.principal
+    return await identify(gateway.hub.policy, token, time.time())
 
 
 async def _authenticate(

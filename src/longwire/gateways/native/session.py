@@ -103,6 +103,7 @@ class NativeSession:
         name: str,
         now: float,
         address: str = "",
+        principal: Principal = ANONYMOUS,
     ) -> None:
         self.wire = wire
         self.format = format_
@@ -112,7 +113,8 @@ class NativeSession:
         self.address = address
         """Of the network; empty when it is not known."""
         self.client = ""
-        self.principal: Principal = ANONYMOUS
+        self.principal = principal
+        """Until ``connect`` is accepted: who the handshake showed the client to be."""
         self.state = SessionState.NEW
         self.deadline: float | None = now + gateway.limits.connect_timeout_s
         """When ``handle_deadline`` wants to be called."""
