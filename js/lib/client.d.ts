@@ -3,6 +3,7 @@ import { type ConsumeOptions, Consumer, type ConsumerState, type DeliveryHandler
 import { LongwireError } from "./errors.js";
 import { type HistoryOptions, type Page } from "./message.js";
 import { type PublishOptions } from "./outbox.js";
+import type { OutboxStore } from "./outbox_store.js";
 import { type PatternOptions, PatternSubscription } from "./pattern.js";
 import { type Member, type PresenceHandler, type Watch } from "./presence.js";
 import type { Ack } from "./producer.js";
@@ -27,6 +28,8 @@ export interface ConnectOptions {
     answerTimeoutMs?: number;
     /** For a sign of life in doubt; then the connection is given up, all is sent again. 2,000. */
     probeTimeoutMs?: number;
+    /** Where published messages wait for their acknowledgement; left out: in memory. */
+    outbox?: OutboxStore;
     /** Published messages that may wait for their acknowledgement. Default 1,000. */
     outboxMessagesMax?: number;
     /** Their payload in bytes. Default 4 MiB. */

@@ -479,6 +479,63 @@ var Emitter = class {
   }
 };
 
+// src/memory_store.ts
+var MemoryStore = class {
+  #waiters = /* @__PURE__ */ new Map();
+  #host;
+  #limits;
+  #bytes = 0;
+  get size() {
+    return this.#waiters.size;
+  }
+  open(host, limits) {
+    this.#host = host;
+    this.#limits = limits;
+    host.owned(randomId(), []);
+  }
+  async add(stream, payload, bytes) {
+    this.#checkRoom(bytes);
+    this.#bytes += bytes;
+    return new Promise((resolve, reject) => {
+      const marks = { numberedMs: 0, isReady: false, isInFlight: false, isUncertain: false };
+      const pending = { stream, payload, bytes, ...marks };
+      this.#waiters.set(pending, { resolve, reject });
+      this.#host.added([pending]);
+    });
+  }
+  number(_messages, _numbers, done) {
+    done();
+  }
+  settle(pending, _numbers, outcome) {
+    const waiter = this.#waiters.get(pending);
+    this.#waiters.delete(pending);
+    this.#bytes -= pending.bytes;
+    if (outcome instanceof LongwireError) waiter?.reject(outcome);
+    else waiter?.resolve(outcome);
+    this.#host.resized();
+  }
+  close(error) {
+    for (const [{ isInFlight, isUncertain }, { reject }] of this.#waiters) {
+      reject(error.withOutcome(isInFlight || isUncertain ? "unknown" : "not_stored"));
+    }
+    this.#waiters.clear();
+    this.#host.resized();
+  }
+  #checkRoom(bytes) {
+    const { messagesMax, bytesMax } = this.#limits;
+    if (this.size < messagesMax && this.#bytes + bytes <= bytesMax) return;
+    throw new LongwireError(
+      "outbox_full",
+      `${this.size} messages (${this.#bytes} bytes) wait to be acknowledged, and at most ${messagesMax} messages (${bytesMax} bytes) may`,
+      { retry: true, outcome: "not_stored", details: { messagesMax, bytesMax } }
+    );
+  }
+};
+function randomId() {
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
 // src/producer.ts
 var NOT_STORED = ["rate_limited", "too_many_in_flight", "store_full"];
 var FORGOTTEN = ["producer_unknown", "producer_epoch_start", "sequence_gap"];
@@ -486,40 +543,47 @@ var StreamProducer = class {
   #host;
   #stream;
   #pending = [];
-  #epoch = 0;
-  #next = 0;
-  /** One more than the highest number that the server accepted in this epoch. */
-  #accepted = 0;
+  /** Messages whose numbers the store does not have yet. */
+  #changed = /* @__PURE__ */ new Set();
+  #epoch;
+  #next;
+  #accepted;
   #inFlight = 0;
   /** A refusal was seen: nothing new is numbered until all that is in flight is answered. */
   #isSettling = false;
   #mustRaiseEpoch = false;
   #failures = 0;
   #pause;
-  constructor(host, stream) {
+  constructor(host, { stream, epoch, next, accepted }) {
     this.#host = host;
     this.#stream = stream;
+    this.#epoch = epoch;
+    this.#next = next;
+    this.#accepted = accepted;
   }
+  /** Take a message; it is sent when `resume` or `send` is called next. */
   add(pending) {
     this.#pending.push(pending);
-    this.send();
+    if (pending.sequence !== void 0) this.#next = Math.max(this.#next, pending.sequence + 1);
+  }
+  /** Send what may be sent now, but nothing whose repetition the server may not know any more. */
+  resume() {
+    const { rememberedMs } = this.#host;
+    const isForgotten = ({ isUncertain, numberedMs }) => isUncertain && Date.now() - numberedMs >= rememberedMs;
+    const forgotten = this.#pending.filter(isForgotten);
+    if (forgotten.length === 0) return this.send();
+    this.#isSettling = this.#mustRaiseEpoch = true;
+    for (const pending of forgotten) this.#forget(pending);
+    this.#goOn();
   }
   /** Send what may be sent now. */
   send() {
     if (this.#pause !== void 0) return;
+    this.#numberNew();
     for (const pending of [...this.#pending]) {
       if (!this.#host.hasRoom || this.#inFlight >= this.#host.inFlightMax) return;
-      if (pending.isInFlight) continue;
-      if (pending.sequence === void 0) {
-        if (this.#isSettling) continue;
-        const tooLarge = this.#host.whyTooLarge(this.#stream, pending.bytes);
-        if (tooLarge) {
-          this.#remove(pending);
-          pending.reject(tooLarge);
-          continue;
-        }
-        pending.sequence = this.#next++;
-      }
+      if (pending.isInFlight || pending.sequence === void 0) continue;
+      if (!pending.isReady) return;
       this.#sendOne(pending, pending.sequence);
     }
   }
@@ -534,26 +598,49 @@ var StreamProducer = class {
       pending.isUncertain = true;
     }
   }
-  /** Nothing will be sent any more. */
-  close(error) {
-    clearTimeout(this.#pause);
-    for (const pending of this.#pending.splice(0)) {
-      const isOpen = pending.isInFlight || pending.isUncertain;
-      this.#host.settled(pending);
-      pending.reject(error.withOutcome(isOpen ? "unknown" : "not_stored"));
+  /** Give numbers to as many messages as may be in flight. */
+  #numberNew() {
+    let room = this.#host.hasRoom && !this.#isSettling ? this.#host.inFlightMax : 0;
+    for (const pending of [...this.#pending]) {
+      if (room <= 0) break;
+      if (pending.sequence === void 0) {
+        const tooLarge = this.#host.whyTooLarge(this.#stream, pending.bytes);
+        if (tooLarge) {
+          this.#settleOne(pending, tooLarge);
+          continue;
+        }
+        pending.numberedMs = Date.now();
+        this.#renumber(pending, this.#next++);
+      }
+      room -= 1;
     }
+    this.#keep();
+  }
+  #renumber(pending, sequence) {
+    pending.sequence = sequence;
+    pending.isReady = false;
+    this.#changed.add(pending);
+  }
+  /** Have the store keep the numbers that changed. */
+  #keep() {
+    if (this.#changed.size === 0) return;
+    const changed = [...this.#changed];
+    this.#changed.clear();
+    this.#host.store.number(changed, this.#numbers(), () => {
+      for (const pending of changed) pending.isReady = pending.sequence !== void 0;
+      this.send();
+    });
+  }
+  #numbers() {
+    const [epoch, next, accepted] = [this.#epoch, this.#next, this.#accepted];
+    return { stream: this.#stream, epoch, next, accepted };
   }
   #sendOne(pending, sequence) {
     pending.isInFlight = true;
     this.#inFlight += 1;
     this.#host.request(
       "publish",
-      {
-        stream: this.#stream,
-        producer: this.#host.producerId,
-        epoch: this.#epoch,
-        sequence
-      },
+      { stream: this.#stream, epoch: this.#epoch, sequence },
       (answer) => this.#accept(pending, sequence, answer),
       (error) => this.#refuse(pending, sequence, error),
       pending.payload
@@ -563,8 +650,7 @@ var StreamProducer = class {
     this.#answered(pending);
     this.#failures = 0;
     this.#accepted = Math.max(this.#accepted, sequence + 1);
-    this.#remove(pending);
-    pending.resolve({
+    this.#settleOne(pending, {
       stream: this.#stream,
       position: typeof answer.last === "string" ? answer.last : null,
       first: typeof answer.first === "string" ? answer.first : null,
@@ -579,32 +665,28 @@ var StreamProducer = class {
     const expected = Number(error.details.expected);
     const isHole = error.code === "sequence_gap" || error.code === "producer_epoch_start";
     if (isHole && expected >= this.#accepted && expected < sequence) {
-      pending.sequence = void 0;
+      this.#renumber(pending, void 0);
       pending.isUncertain = false;
     } else if (FORGOTTEN.includes(error.code)) {
       this.#mustRaiseEpoch = true;
-      this.#refuseForgotten(pending, error);
+      if (pending.isUncertain) this.#forget(pending, error);
+      else this.#renumber(pending, void 0);
     } else if (error.retry) {
       pending.isUncertain ||= !NOT_STORED.includes(error.code);
       this.#wait(error);
     } else {
       this.#mustRaiseEpoch ||= pending.isUncertain && error.code !== "producer_fenced";
-      this.#remove(pending);
-      pending.reject(error.withOutcome(pending.isUncertain ? "unknown" : "not_stored"));
+      this.#settleOne(pending, error.withOutcome(pending.isUncertain ? "unknown" : "not_stored"));
     }
     this.#goOn();
   }
-  #refuseForgotten(pending, error) {
-    if (!pending.isUncertain) {
-      pending.sequence = void 0;
-      return;
-    }
-    this.#remove(pending);
-    pending.reject(
+  #forget(pending, cause) {
+    this.#settleOne(
+      pending,
       new LongwireError(
         "outcome_unknown",
         `the connection was lost before this message to ${this.#stream} was acknowledged, and the server no longer knows whether it was stored`,
-        { outcome: "unknown", details: { stream: this.#stream }, cause: error }
+        { outcome: "unknown", details: { stream: this.#stream }, cause }
       )
     );
   }
@@ -630,6 +712,7 @@ var StreamProducer = class {
     }
     this.#next = next;
     this.#isSettling = false;
+    this.#keep();
   }
   #wait(error) {
     if (this.#pause !== void 0) return;
@@ -644,9 +727,10 @@ var StreamProducer = class {
     this.#inFlight -= 1;
     this.#host.answered();
   }
-  #remove(pending) {
+  #settleOne(pending, outcome) {
     this.#pending.splice(this.#pending.indexOf(pending), 1);
-    this.#host.settled(pending);
+    this.#changed.delete(pending);
+    this.#host.store.settle(pending, this.#numbers(), outcome);
   }
 };
 
@@ -654,28 +738,18 @@ var StreamProducer = class {
 var IN_FLIGHT_MAX = 64;
 var ENVELOPE_BYTES = 1536;
 var Outbox = class {
-  producerId = randomId();
+  store;
   #link;
-  #limits;
   #producers = /* @__PURE__ */ new Map();
   #encoder = new TextEncoder();
   #waiting = [];
-  #messages = 0;
-  #bytes = 0;
+  #producerId = "";
   #inFlight = 0;
   #closed;
-  constructor(link, limits) {
+  constructor(link, store, limits) {
     this.#link = link;
-    this.#limits = limits;
-  }
-  get size() {
-    return this.#messages;
-  }
-  get hasRoom() {
-    return this.#link.isUsable && this.#inFlight < this.#link.limit("in_flight");
-  }
-  get inFlightMax() {
-    return Math.min(IN_FLIGHT_MAX, this.#link.limit("producer_in_flight"));
+    this.store = store;
+    store.open(this, limits);
   }
   async publish(stream, data, options) {
     return this.#add(stream, encodePayload(data) + encodeOptions(options));
@@ -690,26 +764,15 @@ var Outbox = class {
     const bytes = this.#encoder.encode(payload).length;
     const tooLarge = this.whyTooLarge(stream, bytes);
     if (tooLarge) throw tooLarge;
-    this.#checkRoom(bytes);
-    this.#messages += 1;
-    this.#bytes += bytes;
-    return new Promise((resolve, reject) => {
-      this.#producer(stream).add({
-        payload,
-        bytes,
-        resolve,
-        reject,
-        isInFlight: false,
-        isUncertain: false
-      });
-    });
+    return this.store.add(stream, payload, bytes);
   }
   /** Wait until nothing is left, whatever became of it. */
   async flush() {
-    if (this.#messages > 0) await new Promise((resolve) => this.#waiting.push(resolve));
+    await this.store.opened;
+    if (this.store.size > 0) await new Promise((resolve) => this.#waiting.push(resolve));
   }
   connected() {
-    for (const producer of this.#producers.values()) producer.send();
+    for (const producer of this.#producers.values()) producer.resume();
   }
   disconnected() {
     this.#inFlight = 0;
@@ -717,16 +780,45 @@ var Outbox = class {
   }
   close(error) {
     this.#closed = error;
-    for (const producer of this.#producers.values()) producer.close(error);
+    for (const producer of this.#producers.values()) producer.disconnected();
+    this.#producers.clear();
+    this.store.close(error);
+  }
+  // --- for the store ----------------------------------------------------------------------
+  owned(producerId, numbers) {
+    this.#producerId = producerId;
+    for (const known of numbers) {
+      this.#producers.set(known.stream, new StreamProducer(this, known));
+    }
+  }
+  added(messages) {
+    const producers = new Set(messages.map((message) => this.#enqueue(message)));
+    for (const producer of producers) producer.resume();
+  }
+  resized() {
+    if (this.store.size === 0) for (const resolve of this.#waiting.splice(0)) resolve();
+  }
+  failed(error) {
+    this.#link.failed(error);
+  }
+  // --- for the producers ------------------------------------------------------------------
+  get hasRoom() {
+    return this.#link.isUsable && this.#inFlight < this.#link.limit("in_flight");
+  }
+  get inFlightMax() {
+    return Math.min(IN_FLIGHT_MAX, this.#link.limit("producer_in_flight"));
+  }
+  get rememberedMs() {
+    return this.#link.limit("producer_state_s") * 1e3;
   }
   request(op, members, answered, refused, raw) {
     this.#inFlight += 1;
-    this.#link.request(op, members, answered, refused, raw);
+    this.#link.request(op, { producer: this.#producerId, ...members }, answered, refused, raw);
   }
   answered() {
     const wasFull = !this.hasRoom;
     this.#inFlight -= 1;
-    if (wasFull) queueMicrotask(() => this.connected());
+    if (wasFull) queueMicrotask(() => this.#sendAll());
   }
   retryDelayMs(error, failures) {
     return this.#link.retryDelayMs(error, failures);
@@ -740,24 +832,18 @@ var Outbox = class {
       { outcome: "not_stored", details: { bytes, limit } }
     );
   }
-  settled(pending) {
-    this.#messages -= 1;
-    this.#bytes -= pending.bytes;
-    if (this.#messages === 0) for (const resolve of this.#waiting.splice(0)) resolve();
+  #sendAll() {
+    for (const producer of this.#producers.values()) producer.send();
   }
-  #producer(stream) {
+  #enqueue(message) {
+    const { stream } = message;
     let producer = this.#producers.get(stream);
-    if (!producer) this.#producers.set(stream, producer = new StreamProducer(this, stream));
+    if (!producer) {
+      producer = new StreamProducer(this, { stream, epoch: 0, next: 0, accepted: 0 });
+      this.#producers.set(stream, producer);
+    }
+    producer.add(message);
     return producer;
-  }
-  #checkRoom(bytes) {
-    const { messagesMax, bytesMax } = this.#limits;
-    if (this.#messages < messagesMax && this.#bytes + bytes <= bytesMax) return;
-    throw new LongwireError(
-      "outbox_full",
-      `${this.#messages} messages (${this.#bytes} bytes) wait to be acknowledged, and at most ${messagesMax} messages (${bytesMax} bytes) may`,
-      { retry: true, outcome: "not_stored", details: { messagesMax, bytesMax } }
-    );
   }
 };
 function encodePayload(data) {
@@ -783,10 +869,6 @@ function encodePayload(data) {
 function encodeOptions({ key, ifTail, durability }) {
   const members = JSON.stringify({ key, if_tail: ifTail, durability }).slice(1, -1);
   return members && `,${members}`;
-}
-function randomId() {
-  const bytes = crypto.getRandomValues(new Uint8Array(16));
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
 // src/position.ts
@@ -1720,7 +1802,7 @@ var Client = class {
     this.#options = { ...DEFAULTS, ...options };
     const { retryFirstMs, retryMaxMs, random } = this.#options;
     this.#backoff = new Backoff(retryFirstMs, retryMaxMs, random);
-    this.#outbox = new Outbox(this.#outboxLink(), {
+    this.#outbox = new Outbox(this.#outboxLink(), this.#options.outbox ?? new MemoryStore(), {
       messagesMax: this.#options.outboxMessagesMax,
       bytesMax: this.#options.outboxBytesMax
     });
@@ -1737,7 +1819,7 @@ var Client = class {
   }
   /** Published messages whose outcome is not known yet. */
   get pending() {
-    return this.#outbox.size;
+    return this.#outbox.store.size;
   }
   /** Call `listener` at each event of that name; returns the function that stops it. */
   on(name, listener) {
@@ -2091,7 +2173,8 @@ var Client = class {
       },
       limit: (name) => client.#limit(name),
       request: (...request) => client.#connection?.request(...request),
-      retryDelayMs: (error, failures) => client.#retryDelayMs(error, failures)
+      retryDelayMs: (error, failures) => client.#retryDelayMs(error, failures),
+      failed: (error) => client.#fail(error)
     };
   }
   #subscriptionHost() {

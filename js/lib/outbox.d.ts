@@ -1,7 +1,8 @@
 import type { ServerMessage } from "./connection.js";
 import { LongwireError } from "./errors.js";
+import type { Numbers, OutboxLimits, OutboxStore, Pending, StoreHost } from "./outbox_store.js";
 import type { Position } from "./position.js";
-import { type Ack, type Pending, type ProducerHost } from "./producer.js";
+import { type Ack, type ProducerHost } from "./producer.js";
 export interface PublishOptions {
     /** For streams that keep the latest message of each key. */
     key?: string;
@@ -10,10 +11,6 @@ export interface PublishOptions {
     /** Store it only if the server keeps this stream at least so safely. */
     durability?: "memory" | "disk" | "replicated";
 }
-export interface OutboxLimits {
-    readonly messagesMax: number;
-    readonly bytesMax: number;
-}
 /** The way from the outbox to the server. */
 export interface OutboxLink {
     readonly isUsable: boolean;
@@ -21,18 +18,16 @@ export interface OutboxLink {
     limit(name: string): number;
     request: ProducerHost["request"];
     retryDelayMs: ProducerHost["retryDelayMs"];
+    failed(error: LongwireError): void;
 }
 /**
- * What was published and is not acknowledged yet, in memory, bounded in messages and bytes.
- * It is sent again, in order and under the same numbers, after each reconnect.
+ * What was published and is not acknowledged yet. It is sent in order, and again under the same
+ * numbers after each reconnect; a store keeps it.
  */
-export declare class Outbox implements ProducerHost {
+export declare class Outbox implements ProducerHost, StoreHost {
     #private;
-    readonly producerId: string;
-    constructor(link: OutboxLink, limits: OutboxLimits);
-    get size(): number;
-    get hasRoom(): boolean;
-    get inFlightMax(): number;
+    readonly store: OutboxStore;
+    constructor(link: OutboxLink, store: OutboxStore, limits: OutboxLimits);
     publish(stream: string, data: unknown, options: PublishOptions): Promise<Ack>;
     publishBatch(stream: string, batch: readonly unknown[], { key, ...options }: PublishOptions): Promise<Ack>;
     /** Wait until nothing is left, whatever became of it. */
@@ -40,9 +35,15 @@ export declare class Outbox implements ProducerHost {
     connected(): void;
     disconnected(): void;
     close(error: LongwireError): void;
+    owned(producerId: string, numbers: readonly Numbers[]): void;
+    added(messages: readonly Pending[]): void;
+    resized(): void;
+    failed(error: LongwireError): void;
+    get hasRoom(): boolean;
+    get inFlightMax(): number;
+    get rememberedMs(): number;
     request(op: string, members: object, answered: (message: ServerMessage) => void, refused: (error: LongwireError) => void, raw: string): void;
     answered(): void;
     retryDelayMs(error: LongwireError, failures: number): number;
     whyTooLarge(stream: string, bytes: number): LongwireError | undefined;
-    settled(pending: Pending): void;
 }

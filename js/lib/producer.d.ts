@@ -1,5 +1,6 @@
 import { LongwireError } from "./errors.js";
 import type { ServerMessage } from "./connection.js";
+import type { Numbers, OutboxStore, Pending } from "./outbox_store.js";
 import type { Position } from "./position.js";
 /** The server's word that a publish is stored. */
 export interface Ack {
@@ -13,26 +14,16 @@ export interface Ack {
     /** How safe the message is: "memory", "disk" or "replicated". */
     readonly durability: string;
 }
-/** A message on its way: from `publish()` until its outcome is known. */
-export interface Pending {
-    /** Its payload as members of a JSON object: `"data":…` or `"base64":…`. */
-    readonly payload: string;
-    readonly bytes: number;
-    readonly resolve: (ack: Ack) => void;
-    readonly reject: (error: LongwireError) => void;
-    /** Its number; undefined before its first sending, and again once it is known not to be stored. */
-    sequence?: number | undefined;
-    isInFlight: boolean;
-    /** Sent on a connection that ended before the answer: it may be stored. */
-    isUncertain: boolean;
-}
 /** What a producer needs of its client. */
 export interface ProducerHost {
-    readonly producerId: string;
+    /** Where the messages and their numbers are kept. */
+    readonly store: Pick<OutboxStore, "number" | "settle">;
     /** Whether a request may be sent now. */
     readonly hasRoom: boolean;
     /** Unacknowledged publishes that one stream may have. */
     readonly inFlightMax: number;
+    /** For how long the server knows a repetition at least, milliseconds. */
+    readonly rememberedMs: number;
     request(op: string, members: object, answered: (message: ServerMessage) => void, refused: (error: LongwireError) => void, raw: string): void;
     /** Why the server would not read a message of so many bytes, if that is so. */
     whyTooLarge(stream: string, bytes: number): LongwireError | undefined;
@@ -40,26 +31,25 @@ export interface ProducerHost {
     answered(): void;
     /** How long to wait before what was refused is tried again, milliseconds. */
     retryDelayMs(error: LongwireError, failures: number): number;
-    /** The outcome of a message is known. */
-    settled(pending: Pending): void;
 }
 /**
  * What one client publishes to one stream, in order, each message once.
  *
- * Every message gets the next number when it is first sent and keeps it over connections, so that
- * the server knows a repetition. A number is used again only when the server's answers prove that
- * nothing was stored under it. Where they prove that the server has forgotten this producer, the
- * outcome of what was in flight is reported as unknown, and once nothing numbered is left the
- * epoch is raised and numbers start again from 0.
+ * Every message gets the next number before it is first sent and keeps it over connections, so that
+ * the server knows a repetition; the store has the number before the server does. A number is used
+ * again only when the server's answers prove that nothing was stored under it. Where they prove that
+ * the server has forgotten this producer, the outcome of what was in flight is reported as unknown,
+ * and once nothing numbered is left the epoch is raised and numbers start again from 0.
  */
 export declare class StreamProducer {
     #private;
-    constructor(host: ProducerHost, stream: string);
+    constructor(host: ProducerHost, { stream, epoch, next, accepted }: Numbers);
+    /** Take a message; it is sent when `resume` or `send` is called next. */
     add(pending: Pending): void;
+    /** Send what may be sent now, but nothing whose repetition the server may not know any more. */
+    resume(): void;
     /** Send what may be sent now. */
     send(): void;
     /** The connection is gone: what was in flight may or may not have been stored. */
     disconnected(): void;
-    /** Nothing will be sent any more. */
-    close(error: LongwireError): void;
 }

@@ -9,8 +9,10 @@ import {
 } from "./consumer.js";
 import { Emitter } from "./emitter.js";
 import { LongwireError, errorOf } from "./errors.js";
+import { MemoryStore } from "./memory_store.js";
 import { type HistoryOptions, type Page, messageOf } from "./message.js";
 import { Outbox, type PublishOptions } from "./outbox.js";
+import type { OutboxStore } from "./outbox_store.js";
 import { type PatternOptions, PatternSubscription } from "./pattern.js";
 import { type Member, Presence, type PresenceHandler, type Watch } from "./presence.js";
 import type { Ack } from "./producer.js";
@@ -47,6 +49,8 @@ export interface ConnectOptions {
   answerTimeoutMs?: number;
   /** For a sign of life in doubt; then the connection is given up, all is sent again. 2,000. */
   probeTimeoutMs?: number;
+  /** Where published messages wait for their acknowledgement; left out: in memory. */
+  outbox?: OutboxStore;
   /** Published messages that may wait for their acknowledgement. Default 1,000. */
   outboxMessagesMax?: number;
   /** Their payload in bytes. Default 4 MiB. */
@@ -142,7 +146,7 @@ export class Client {
     this.#options = { ...DEFAULTS, ...options };
     const { retryFirstMs, retryMaxMs, random } = this.#options;
     this.#backoff = new Backoff(retryFirstMs, retryMaxMs, random);
-    this.#outbox = new Outbox(this.#outboxLink(), {
+    this.#outbox = new Outbox(this.#outboxLink(), this.#options.outbox ?? new MemoryStore(), {
       messagesMax: this.#options.outboxMessagesMax,
       bytesMax: this.#options.outboxBytesMax,
     });
@@ -162,7 +166,7 @@ export class Client {
 
   /** Published messages whose outcome is not known yet. */
   get pending(): number {
-    return this.#outbox.size;
+    return this.#outbox.store.size;
   }
 
   /** Call `listener` at each event of that name; returns the function that stops it. */
@@ -601,6 +605,7 @@ export class Client {
       limit: (name) => client.#limit(name),
       request: (...request) => client.#connection?.request(...request),
       retryDelayMs: (error, failures) => client.#retryDelayMs(error, failures),
+      failed: (error) => client.#fail(error),
     };
   }
 

@@ -1,5 +1,5 @@
-/** What is known about a publish that failed. */
-export type Outcome = "not_stored" | "unknown";
+/** What is known about a publish that failed; "kept": a store of the outbox has it, it will be sent. */
+export type Outcome = "not_stored" | "unknown" | "kept";
 
 /**
  * Everything that goes wrong, with a `code` to act on and a sentence to show.

@@ -4,6 +4,7 @@ export type { ConsumeOptions, Consumer, ConsumerState, Delivery, DeliveryHandler
 export { LongwireError, type Outcome } from "./errors.js";
 export type { HistoryOptions, Message, Page } from "./message.js";
 export type { PublishOptions } from "./outbox.js";
+export type { Numbers, OutboxLimits, OutboxStore, Pending, StoreHost } from "./outbox_store.js";
 export type { PatternOptions, PatternSubscription } from "./pattern.js";
 export type { Member, PresenceChange, PresenceHandler, Watch } from "./presence.js";
 export type { Position } from "./position.js";

@@ -1,8 +1,9 @@
 import { encodeBase64 } from "./base64.js";
 import type { ServerMessage } from "./connection.js";
 import { LongwireError } from "./errors.js";
+import type { Numbers, OutboxLimits, OutboxStore, Pending, StoreHost } from "./outbox_store.js";
 import type { Position } from "./position.js";
-import { type Ack, type Pending, type ProducerHost, StreamProducer } from "./producer.js";
+import { type Ack, type ProducerHost, StreamProducer } from "./producer.js";
 
 /** The server keeps the results of as many for each producer and stream. */
 const IN_FLIGHT_MAX = 64;
@@ -16,11 +17,6 @@ export interface PublishOptions {
   durability?: "memory" | "disk" | "replicated";
 }
 
-export interface OutboxLimits {
-  readonly messagesMax: number;
-  readonly bytesMax: number;
-}
-
 /** The way from the outbox to the server. */
 export interface OutboxLink {
   readonly isUsable: boolean;
@@ -28,42 +24,30 @@ export interface OutboxLink {
   limit(name: string): number;
   request: ProducerHost["request"];
   retryDelayMs: ProducerHost["retryDelayMs"];
+  failed(error: LongwireError): void;
 }
 
 /** Room for what stands around the payload: the stream's name, escaped, and the numbers. */
 const ENVELOPE_BYTES = 1536;
 
 /**
- * What was published and is not acknowledged yet, in memory, bounded in messages and bytes.
- * It is sent again, in order and under the same numbers, after each reconnect.
+ * What was published and is not acknowledged yet. It is sent in order, and again under the same
+ * numbers after each reconnect; a store keeps it.
  */
-export class Outbox implements ProducerHost {
-  readonly producerId = randomId();
+export class Outbox implements ProducerHost, StoreHost {
+  readonly store: OutboxStore;
   readonly #link: OutboxLink;
-  readonly #limits: OutboxLimits;
   readonly #producers = new Map<string, StreamProducer>();
   readonly #encoder = new TextEncoder();
   readonly #waiting: (() => void)[] = [];
-  #messages = 0;
-  #bytes = 0;
+  #producerId = "";
   #inFlight = 0;
   #closed: LongwireError | undefined;
 
-  constructor(link: OutboxLink, limits: OutboxLimits) {
+  constructor(link: OutboxLink, store: OutboxStore, limits: OutboxLimits) {
     this.#link = link;
-    this.#limits = limits;
-  }
-
-  get size(): number {
-    return this.#messages;
-  }
-
-  get hasRoom(): boolean {
-    return this.#link.isUsable && this.#inFlight < this.#link.limit("in_flight");
-  }
-
-  get inFlightMax(): number {
-    return Math.min(IN_FLIGHT_MAX, this.#link.limit("producer_in_flight"));
+    this.store = store;
+    store.open(this, limits);
   }
 
   async publish(stream: string, data: unknown, options: PublishOptions): Promise<Ack> {
@@ -85,28 +69,17 @@ export class Outbox implements ProducerHost {
     const bytes = this.#encoder.encode(payload).length;
     const tooLarge = this.whyTooLarge(stream, bytes);
     if (tooLarge) throw tooLarge;
-    this.#checkRoom(bytes);
-    this.#messages += 1;
-    this.#bytes += bytes;
-    return new Promise((resolve, reject) => {
-      this.#producer(stream).add({
-        payload,
-        bytes,
-        resolve,
-        reject,
-        isInFlight: false,
-        isUncertain: false,
-      });
-    });
+    return this.store.add(stream, payload, bytes);
   }
 
   /** Wait until nothing is left, whatever became of it. */
   async flush(): Promise<void> {
-    if (this.#messages > 0) await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    await this.store.opened;
+    if (this.store.size > 0) await new Promise<void>((resolve) => this.#waiting.push(resolve));
   }
 
   connected(): void {
-    for (const producer of this.#producers.values()) producer.send();
+    for (const producer of this.#producers.values()) producer.resume();
   }
 
   disconnected(): void {
@@ -116,7 +89,45 @@ export class Outbox implements ProducerHost {
 
   close(error: LongwireError): void {
     this.#closed = error;
-    for (const producer of this.#producers.values()) producer.close(error);
+    for (const producer of this.#producers.values()) producer.disconnected();
+    this.#producers.clear();
+    this.store.close(error);
+  }
+
+  // --- for the store ----------------------------------------------------------------------
+
+  owned(producerId: string, numbers: readonly Numbers[]): void {
+    this.#producerId = producerId;
+    for (const known of numbers) {
+      this.#producers.set(known.stream, new StreamProducer(this, known));
+    }
+  }
+
+  added(messages: readonly Pending[]): void {
+    const producers = new Set(messages.map((message) => this.#enqueue(message)));
+    for (const producer of producers) producer.resume();
+  }
+
+  resized(): void {
+    if (this.store.size === 0) for (const resolve of this.#waiting.splice(0)) resolve();
+  }
+
+  failed(error: LongwireError): void {
+    this.#link.failed(error);
+  }
+
+  // --- for the producers ------------------------------------------------------------------
+
+  get hasRoom(): boolean {
+    return this.#link.isUsable && this.#inFlight < this.#link.limit("in_flight");
+  }
+
+  get inFlightMax(): number {
+    return Math.min(IN_FLIGHT_MAX, this.#link.limit("producer_in_flight"));
+  }
+
+  get rememberedMs(): number {
+    return this.#link.limit("producer_state_s") * 1000;
   }
 
   request(
@@ -127,13 +138,13 @@ export class Outbox implements ProducerHost {
     raw: string,
   ): void {
     this.#inFlight += 1;
-    this.#link.request(op, members, answered, refused, raw);
+    this.#link.request(op, { producer: this.#producerId, ...members }, answered, refused, raw);
   }
 
   answered(): void {
     const wasFull = !this.hasRoom;
     this.#inFlight -= 1;
-    if (wasFull) queueMicrotask(() => this.connected());
+    if (wasFull) queueMicrotask(() => this.#sendAll());
   }
 
   retryDelayMs(error: LongwireError, failures: number): number {
@@ -150,27 +161,19 @@ export class Outbox implements ProducerHost {
     );
   }
 
-  settled(pending: Pending): void {
-    this.#messages -= 1;
-    this.#bytes -= pending.bytes;
-    if (this.#messages === 0) for (const resolve of this.#waiting.splice(0)) resolve();
+  #sendAll(): void {
+    for (const producer of this.#producers.values()) producer.send();
   }
 
-  #producer(stream: string): StreamProducer {
+  #enqueue(message: Pending): StreamProducer {
+    const { stream } = message;
     let producer = this.#producers.get(stream);
-    if (!producer) this.#producers.set(stream, (producer = new StreamProducer(this, stream)));
+    if (!producer) {
+      producer = new StreamProducer(this, { stream, epoch: 0, next: 0, accepted: 0 });
+      this.#producers.set(stream, producer);
+    }
+    producer.add(message);
     return producer;
-  }
-
-  #checkRoom(bytes: number): void {
-    const { messagesMax, bytesMax } = this.#limits;
-    if (this.#messages < messagesMax && this.#bytes + bytes <= bytesMax) return;
-    throw new LongwireError(
-      "outbox_full",
-      `${this.#messages} messages (${this.#bytes} bytes) wait to be acknowledged, and at most ` +
-        `${messagesMax} messages (${bytesMax} bytes) may`,
-      { retry: true, outcome: "not_stored", details: { messagesMax, bytesMax } },
-    );
   }
 }
 
@@ -201,10 +204,4 @@ function encodePayload(data: unknown): string {
 function encodeOptions({ key, ifTail, durability }: PublishOptions): string {
   const members = JSON.stringify({ key, if_tail: ifTail, durability }).slice(1, -1);
   return members && `,${members}`;
-}
-
-/** 128 random bits as 32 hex digits. */
-function randomId(): string {
-  const bytes = crypto.getRandomValues(new Uint8Array(16));
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }

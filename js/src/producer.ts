@@ -1,5 +1,6 @@
 import { LongwireError } from "./errors.js";
 import type { ServerMessage } from "./connection.js";
+import type { Numbers, OutboxStore, Pending } from "./outbox_store.js";
 import type { Position } from "./position.js";
 
 /** The server's word that a publish is stored. */
@@ -15,27 +16,16 @@ export interface Ack {
   readonly durability: string;
 }
 
-/** A message on its way: from `publish()` until its outcome is known. */
-export interface Pending {
-  /** Its payload as members of a JSON object: `"data":…` or `"base64":…`. */
-  readonly payload: string;
-  readonly bytes: number;
-  readonly resolve: (ack: Ack) => void;
-  readonly reject: (error: LongwireError) => void;
-  /** Its number; undefined before its first sending, and again once it is known not to be stored. */
-  sequence?: number | undefined;
-  isInFlight: boolean;
-  /** Sent on a connection that ended before the answer: it may be stored. */
-  isUncertain: boolean;
-}
-
 /** What a producer needs of its client. */
 export interface ProducerHost {
-  readonly producerId: string;
+  /** Where the messages and their numbers are kept. */
+  readonly store: Pick<OutboxStore, "number" | "settle">;
   /** Whether a request may be sent now. */
   readonly hasRoom: boolean;
   /** Unacknowledged publishes that one stream may have. */
   readonly inFlightMax: number;
+  /** For how long the server knows a repetition at least, milliseconds. */
+  readonly rememberedMs: number;
   request(
     op: string,
     members: object,
@@ -49,8 +39,6 @@ export interface ProducerHost {
   answered(): void;
   /** How long to wait before what was refused is tried again, milliseconds. */
   retryDelayMs(error: LongwireError, failures: number): number;
-  /** The outcome of a message is known. */
-  settled(pending: Pending): void;
 }
 
 /** Refusals that say "later", and that nothing was stored. Others leave it open. */
@@ -61,20 +49,21 @@ const FORGOTTEN = ["producer_unknown", "producer_epoch_start", "sequence_gap"];
 /**
  * What one client publishes to one stream, in order, each message once.
  *
- * Every message gets the next number when it is first sent and keeps it over connections, so that
- * the server knows a repetition. A number is used again only when the server's answers prove that
- * nothing was stored under it. Where they prove that the server has forgotten this producer, the
- * outcome of what was in flight is reported as unknown, and once nothing numbered is left the
- * epoch is raised and numbers start again from 0.
+ * Every message gets the next number before it is first sent and keeps it over connections, so that
+ * the server knows a repetition; the store has the number before the server does. A number is used
+ * again only when the server's answers prove that nothing was stored under it. Where they prove that
+ * the server has forgotten this producer, the outcome of what was in flight is reported as unknown,
+ * and once nothing numbered is left the epoch is raised and numbers start again from 0.
  */
 export class StreamProducer {
   readonly #host: ProducerHost;
   readonly #stream: string;
   readonly #pending: Pending[] = [];
-  #epoch = 0;
-  #next = 0;
-  /** One more than the highest number that the server accepted in this epoch. */
-  #accepted = 0;
+  /** Messages whose numbers the store does not have yet. */
+  readonly #changed = new Set<Pending>();
+  #epoch: number;
+  #next: number;
+  #accepted: number;
   #inFlight = 0;
   /** A refusal was seen: nothing new is numbered until all that is in flight is answered. */
   #isSettling = false;
@@ -82,33 +71,41 @@ export class StreamProducer {
   #failures = 0;
   #pause: ReturnType<typeof setTimeout> | undefined;
 
-  constructor(host: ProducerHost, stream: string) {
+  constructor(host: ProducerHost, { stream, epoch, next, accepted }: Numbers) {
     this.#host = host;
     this.#stream = stream;
+    this.#epoch = epoch;
+    this.#next = next;
+    this.#accepted = accepted;
   }
 
+  /** Take a message; it is sent when `resume` or `send` is called next. */
   add(pending: Pending): void {
     this.#pending.push(pending);
-    this.send();
+    if (pending.sequence !== undefined) this.#next = Math.max(this.#next, pending.sequence + 1);
+  }
+
+  /** Send what may be sent now, but nothing whose repetition the server may not know any more. */
+  resume(): void {
+    const { rememberedMs } = this.#host;
+    const isForgotten = ({ isUncertain, numberedMs }: Pending): boolean =>
+      isUncertain && Date.now() - numberedMs >= rememberedMs;
+    const forgotten = this.#pending.filter(isForgotten);
+    if (forgotten.length === 0) return this.send();
+    // The server would take them for new ones if it has, and store them again.
+    this.#isSettling = this.#mustRaiseEpoch = true;
+    for (const pending of forgotten) this.#forget(pending);
+    this.#goOn();
   }
 
   /** Send what may be sent now. */
   send(): void {
     if (this.#pause !== undefined) return;
+    this.#numberNew();
     for (const pending of [...this.#pending]) {
       if (!this.#host.hasRoom || this.#inFlight >= this.#host.inFlightMax) return;
-      if (pending.isInFlight) continue;
-      if (pending.sequence === undefined) {
-        if (this.#isSettling) continue;
-        // Sent all the same, it would end each connection anew.
-        const tooLarge = this.#host.whyTooLarge(this.#stream, pending.bytes);
-        if (tooLarge) {
-          this.#remove(pending);
-          pending.reject(tooLarge);
-          continue;
-        }
-        pending.sequence = this.#next++;
-      }
+      if (pending.isInFlight || pending.sequence === undefined) continue;
+      if (!pending.isReady) return; // what comes after it must not overtake it
       this.#sendOne(pending, pending.sequence);
     }
   }
@@ -125,14 +122,46 @@ export class StreamProducer {
     }
   }
 
-  /** Nothing will be sent any more. */
-  close(error: LongwireError): void {
-    clearTimeout(this.#pause);
-    for (const pending of this.#pending.splice(0)) {
-      const isOpen = pending.isInFlight || pending.isUncertain;
-      this.#host.settled(pending);
-      pending.reject(error.withOutcome(isOpen ? "unknown" : "not_stored"));
+  /** Give numbers to as many messages as may be in flight. */
+  #numberNew(): void {
+    let room = this.#host.hasRoom && !this.#isSettling ? this.#host.inFlightMax : 0;
+    for (const pending of [...this.#pending]) {
+      if (room <= 0) break;
+      if (pending.sequence === undefined) {
+        // Sent all the same, it would end each connection anew.
+        const tooLarge = this.#host.whyTooLarge(this.#stream, pending.bytes);
+        if (tooLarge) {
+          this.#settleOne(pending, tooLarge);
+          continue;
+        }
+        pending.numberedMs = Date.now();
+        this.#renumber(pending, this.#next++);
+      }
+      room -= 1;
     }
+    this.#keep();
+  }
+
+  #renumber(pending: Pending, sequence: number | undefined): void {
+    pending.sequence = sequence;
+    pending.isReady = false;
+    this.#changed.add(pending);
+  }
+
+  /** Have the store keep the numbers that changed. */
+  #keep(): void {
+    if (this.#changed.size === 0) return;
+    const changed = [...this.#changed];
+    this.#changed.clear();
+    this.#host.store.number(changed, this.#numbers(), () => {
+      for (const pending of changed) pending.isReady = pending.sequence !== undefined;
+      this.send();
+    });
+  }
+
+  #numbers(): Numbers {
+    const [epoch, next, accepted] = [this.#epoch, this.#next, this.#accepted];
+    return { stream: this.#stream, epoch, next, accepted };
   }
 
   #sendOne(pending: Pending, sequence: number): void {
@@ -140,12 +169,7 @@ export class StreamProducer {
     this.#inFlight += 1;
     this.#host.request(
       "publish",
-      {
-        stream: this.#stream,
-        producer: this.#host.producerId,
-        epoch: this.#epoch,
-        sequence,
-      },
+      { stream: this.#stream, epoch: this.#epoch, sequence },
       (answer) => this.#accept(pending, sequence, answer),
       (error) => this.#refuse(pending, sequence, error),
       pending.payload,
@@ -156,8 +180,7 @@ export class StreamProducer {
     this.#answered(pending);
     this.#failures = 0;
     this.#accepted = Math.max(this.#accepted, sequence + 1);
-    this.#remove(pending);
-    pending.resolve({
+    this.#settleOne(pending, {
       stream: this.#stream,
       position: typeof answer.last === "string" ? answer.last : null,
       first: typeof answer.first === "string" ? answer.first : null,
@@ -174,11 +197,13 @@ export class StreamProducer {
     const isHole = error.code === "sequence_gap" || error.code === "producer_epoch_start";
     if (isHole && expected >= this.#accepted && expected < sequence) {
       // The server remembers what we remember, and nothing from `expected` on is stored.
-      pending.sequence = undefined;
+      this.#renumber(pending, undefined);
       pending.isUncertain = false;
     } else if (FORGOTTEN.includes(error.code)) {
       this.#mustRaiseEpoch = true;
-      this.#refuseForgotten(pending, error);
+      // First sent on this connection and refused, it is not stored, and may be sent anew.
+      if (pending.isUncertain) this.#forget(pending, error);
+      else this.#renumber(pending, undefined);
     } else if (error.retry) {
       // It keeps its number, under another it could be stored twice.
       pending.isUncertain ||= !NOT_STORED.includes(error.code);
@@ -186,25 +211,19 @@ export class StreamProducer {
     } else {
       // Its number may be taken, then the next message must not come under the same one.
       this.#mustRaiseEpoch ||= pending.isUncertain && error.code !== "producer_fenced";
-      this.#remove(pending);
-      pending.reject(error.withOutcome(pending.isUncertain ? "unknown" : "not_stored"));
+      this.#settleOne(pending, error.withOutcome(pending.isUncertain ? "unknown" : "not_stored"));
     }
     this.#goOn();
   }
 
-  #refuseForgotten(pending: Pending, error: LongwireError): void {
-    if (!pending.isUncertain) {
-      // First sent on this connection and refused: it is not stored, and may be sent anew.
-      pending.sequence = undefined;
-      return;
-    }
-    this.#remove(pending);
-    pending.reject(
+  #forget(pending: Pending, cause?: LongwireError): void {
+    this.#settleOne(
+      pending,
       new LongwireError(
         "outcome_unknown",
         `the connection was lost before this message to ${this.#stream} was acknowledged, and ` +
           "the server no longer knows whether it was stored",
-        { outcome: "unknown", details: { stream: this.#stream }, cause: error },
+        { outcome: "unknown", details: { stream: this.#stream }, cause },
       ),
     );
   }
@@ -233,6 +252,7 @@ export class StreamProducer {
     }
     this.#next = next;
     this.#isSettling = false;
+    this.#keep();
   }
 
   #wait(error: LongwireError): void {
@@ -250,8 +270,9 @@ export class StreamProducer {
     this.#host.answered();
   }
 
-  #remove(pending: Pending): void {
+  #settleOne(pending: Pending, outcome: Ack | LongwireError): void {
     this.#pending.splice(this.#pending.indexOf(pending), 1);
-    this.#host.settled(pending);
+    this.#changed.delete(pending);
+    this.#host.store.settle(pending, this.#numbers(), outcome);
   }
 }

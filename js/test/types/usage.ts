@@ -7,6 +7,7 @@ import {
   type Subscription,
   connect,
 } from "../../lib/longwire.js";
+import { DiskOutbox } from "../../lib/disk_outbox.js";
 
 interface Line {
   text: string;
@@ -14,6 +15,9 @@ interface Line {
 
 const client: Client = connect("/ws", { token: async () => "token", WebSocket });
 connect();
+const outbox = new DiskOutbox("chat of ann");
+connect("/ws", { outbox, outboxMessagesMax: 50 });
+outbox.kept().then(() => console.log(outbox.size));
 connect(new URL("wss://example.org/ws"), { token: "token", random: () => 0.5 });
 
 const read: Subscription<Line> = client.subscribe<Line>("chat/room", ({ data, time, position }) => {

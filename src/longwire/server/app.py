@@ -82,7 +82,8 @@ _Method = TypeVar("_Method", bound=CallHandler)
 _Authenticator = TypeVar("_Authenticator", bound=Authenticator)
 _Lifespan = TypeVar("_Lifespan", bound=LifespanHook)
 
-RESERVED_PATHS = ("/ws", "/healthz", "/readyz", "/metrics", "/longwire.js")
+BROWSER_MODULES = ("/longwire.js", "/longwire-outbox.js")
+RESERVED_PATHS = ("/ws", "/healthz", "/readyz", "/metrics", *BROWSER_MODULES)
 RESERVED_PREFIXES = ("/streams/", "/api/", "/console")
 
 

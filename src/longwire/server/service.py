@@ -10,7 +10,7 @@ from typing import Any
 
 from longwire.identity.origins import OriginPolicy
 from longwire.server.admission import Admission
-from longwire.server.app import App, LifespanHook, RouteHandler, SocketRoute
+from longwire.server.app import BROWSER_MODULES, App, LifespanHook, RouteHandler, SocketRoute
 from longwire.server.authentication import Authentication
 from longwire.server.dispatch import Dispatcher, HttpHandler, SocketHandler
 from longwire.server.exchange import Exchange
@@ -114,7 +114,8 @@ class Service:
         router.add("/metrics", ["GET"], self.operations.figures)
         router.add_websocket("/ws", self.gateways.serve_native)
         router.add("/streams/{name...}", ["GET"], self.gateways.serve_events)
-        _add_file(router, "/longwire.js", "longwire.js")
+        for path in BROWSER_MODULES:
+            _add_file(router, path, path.removeprefix("/"))
         taken = set()
         for resource in self.app.routes.resources():
             taken.add(resource.pattern)

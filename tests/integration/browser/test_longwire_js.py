@@ -14,8 +14,11 @@ import pytest
 from tests.needs import ROOT, missing, require
 
 JS = ROOT / "js"
-BUILT = ROOT / "src" / "longwire" / "server" / "static" / "longwire.js"
+STATIC = ROOT / "src" / "longwire" / "server" / "static"
+BUILT = STATIC / "longwire.js"
+BUILT_OUTBOX = STATIC / "longwire-outbox.js"
 COMPRESSED_BYTES_MAX = 12_000
+OUTBOX_COMPRESSED_BYTES_MAX = 4_000
 
 
 def require_build_tools() -> None:
@@ -46,7 +49,8 @@ def test_committed_build_is_what_the_source_gives(tmp_path: Path) -> None:
     require_build_tools()
     run_node("build.mjs", "--out", str(tmp_path))
     committed = {f"js/lib/{name}": data for name, data in files_below(JS / "lib").items()}
-    committed[BUILT.relative_to(ROOT).as_posix()] = BUILT.read_bytes()
+    for module in (BUILT, BUILT_OUTBOX):
+        committed[module.relative_to(ROOT).as_posix()] = module.read_bytes()
     built = files_below(tmp_path)
     assert sorted(built) == sorted(committed)
     different = [name for name in built if built[name] != committed[name]]
@@ -64,6 +68,13 @@ def test_served_module_is_small_and_stands_alone() -> None:
     assert len(gzip.compress(BUILT.read_bytes(), 9)) <= COMPRESSED_BYTES_MAX
     assert not re.search(r"\bimport\b|\brequire\(", text)
     assert re.search(r"export\{.*\bas connect\b", text)
+
+
+def test_module_of_the_outbox_is_small_and_needs_only_the_other_one() -> None:
+    text = BUILT_OUTBOX.read_text()
+    assert len(gzip.compress(BUILT_OUTBOX.read_bytes(), 9)) <= OUTBOX_COMPRESSED_BYTES_MAX
+    assert re.findall(r"\bfrom\s*(\S+?);", text) == ['"./longwire.js"']
+    assert re.search(r"export\{.*\bas DiskOutbox\b", text)
 
 
 @pytest.mark.slow

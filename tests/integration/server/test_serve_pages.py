@@ -165,4 +165,7 @@ def test_without_dev_there_is_no_demo_and_no_echo(tmp_path: Path) -> None:
         assert server.request("/echo").status == 404
         assert server.request("/chat.js").status == 404
         assert server.request("/longwire.js").status == 200
+        outbox = server.request("/longwire-outbox.js")
+        assert outbox.headers["Content-Type"] == "text/javascript; charset=utf-8"
+        assert 'from"./longwire.js"' in outbox.text
         assert server.request("/ws").status == 426

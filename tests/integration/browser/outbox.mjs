@@ -1,0 +1,247 @@
+// An outbox in IndexedDB: reloads, several tabs, a killed browser, a server that is away.
+import assert from "node:assert/strict";
+import { readdirSync, readFileSync } from "node:fs";
+import path from "node:path";
+import { address, launch } from "./browser.mjs";
+import { ask, finish, report, settings, step, until } from "./driven.mjs";
+
+const numbers = (from, upto) => Array.from({ length: upto - from }, (_, index) => from + index);
+
+/** A tab with a client on the outbox of that name; `window.started` is what was published. */
+async function open(browser, name, options = {}) {
+  const tab = await browser.newPage();
+  await load(tab, name, options);
+  return tab;
+}
+
+async function load(tab, name, options = {}) {
+  await tab.goto(`${address}healthz`);
+  await tab.evaluate(begin, [name, options]);
+}
+
+/** Runs in the page. */
+async function begin([name, options]) {
+  const { connect } = await import("/longwire.js");
+  const { DiskOutbox } = await import("/longwire-outbox.js");
+  window.outbox = new DiskOutbox(name);
+  window.client = connect("/ws", { retryFirstMs: 50, retryMaxMs: 300, outbox, ...options });
+  window.errors = [];
+  window.outcomes = [];
+  client.on("error", ({ code, outcome, details }) => errors.push({ code, outcome, details }));
+  window.publish = (stream, data) =>
+    client.publish(stream, data).then(
+      ({ duplicate }) => outcomes.push({ data, duplicate }),
+      ({ code, outcome }) => outcomes.push({ data, code, outcome }),
+    );
+}
+
+const publish = (tab, stream, values) =>
+  tab.evaluate(
+    ([stream, values]) => {
+      for (const value of values) void publish(stream, value);
+      return outbox.kept();
+    },
+    [stream, values],
+  );
+const flush = (tab) => tab.evaluate(() => client.flush());
+const pending = (tab) => tab.evaluate(() => client.pending);
+const outcomes = (tab) => tab.evaluate(() => window.outcomes);
+const errors = (tab) => tab.evaluate(() => window.errors);
+
+/** The data of a whole stream. */
+async function stored(tab, stream) {
+  return tab.evaluate(async (stream) => {
+    const all = [];
+    for (let after = `${"0".repeat(16)}_${"0".repeat(24)}`, more = true; more; ) {
+      const page = await client.history(stream, { after, limit: 500 });
+      all.push(...page.messages.map(({ data }) => data));
+      ({ more } = page);
+      after = page.messages.at(-1)?.position ?? after;
+    }
+    return all;
+  }, stream);
+}
+
+/** The numbers under which the outbox of a tab goes on. */
+async function producer(tab) {
+  return tab.evaluate(async () => {
+    const request = indexedDB.open(outbox.name);
+    await new Promise((resolve) => (request.onsuccess = resolve));
+    const transaction = request.result.transaction(["account", "numbers"]);
+    const account = transaction.objectStore("account").get("account");
+    const numbers = transaction.objectStore("numbers").getAll();
+    await new Promise((resolve) => (transaction.oncomplete = resolve));
+    request.result.close();
+    return { ...account.result, numbers: numbers.result };
+  });
+}
+
+/** The browser process of the profile, which is ours. */
+function browserProcess() {
+  const profile = `--user-data-dir=${path.join(settings.folder, "profile")}`;
+  return readdirSync("/proc").find((pid) => {
+    try {
+      const words = readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0");
+      return words.includes(profile) && !words.some((word) => word.startsWith("--type="));
+    } catch {
+      return false;
+    }
+  });
+}
+
+let browser = await launch();
+
+step("what was published while the server was away survives a reload, in order, once");
+let tab = await open(browser, "reload");
+await publish(tab, "reload/a", numbers(0, 10));
+await flush(tab);
+assert.deepEqual((await outcomes(tab)).map(({ data, duplicate }) => [data, duplicate]), numbers(0, 10).map((data) => [data, false]));
+await until(async () => (await producer(tab)).messages === 0, "the database is empty");
+await ask("kill");
+await publish(tab, "reload/a", numbers(10, 160));
+await publish(tab, "reload/b", [{ 世界: "𝄞" }, null, "x".repeat(100_000)]);
+assert.equal(await pending(tab), 153);
+const before = await producer(tab);
+assert.equal(before.messages, 153);
+await ask("start");
+await load(tab, "reload");
+await flush(tab);
+assert.deepEqual(await stored(tab, "reload/a"), numbers(0, 160));
+assert.deepEqual(await stored(tab, "reload/b"), [{ 世界: "𝄞" }, null, "x".repeat(100_000)]);
+const after = await producer(tab);
+assert.equal(after.producerId, before.producerId);
+assert.deepEqual(after.numbers.map(({ stream, epoch, next }) => [stream, epoch, next]), [["reload/a", 0, 160], ["reload/b", 0, 3]]);
+
+step("reloads in the middle of publishing lose and double nothing");
+let next = 0;
+let duplicates = 0;
+for (let round = 0; round < 8; round += 1) {
+  await load(tab, "storm");
+  await until(() => tab.evaluate(() => client.state === "open"), "open");
+  await publish(tab, "storm", numbers(next, next + 40));
+  next += 40;
+  await new Promise((resolve) => setTimeout(resolve, Math.random() * 60));
+  if (round % 3 === 2) await ask("kill").then(() => ask("start"));
+}
+await flush(tab);
+await load(tab, "storm");
+await flush(tab);
+assert.deepEqual(await stored(tab, "storm"), numbers(0, next));
+
+step("two tabs share one outbox: one sends for both, and the other goes on when it is closed");
+const first = await open(browser, "tabs");
+await until(() => first.evaluate(() => client.state === "open"), "open");
+const second = await open(browser, "tabs");
+for (let round = 0; round < 5; round += 1) {
+  const at = round * 20;
+  await Promise.all([
+    publish(first, "tabs", numbers(at, at + 20).map((number) => `first ${number}`)),
+    publish(second, "tabs", numbers(at, at + 20).map((number) => `second ${number}`)),
+  ]);
+}
+await Promise.all([flush(first), flush(second)]);
+for (const one of [first, second]) {
+  const told = await outcomes(one);
+  assert.equal(told.length, 100);
+  assert.ok(told.every(({ duplicate }) => duplicate === false), JSON.stringify(told));
+}
+assert.equal(new Set((await stored(first, "tabs"))).size, 200);
+await ask("suspend");
+await publish(first, "tabs", numbers(100, 120).map((number) => `first ${number}`));
+await publish(second, "tabs", numbers(100, 120).map((number) => `second ${number}`));
+await new Promise((resolve) => setTimeout(resolve, 300)); // the first is waiting for the answers
+await first.close();
+await ask("resume");
+await flush(second);
+await publish(second, "tabs", numbers(120, 140).map((number) => `second ${number}`));
+await flush(second);
+const all = await stored(second, "tabs");
+assert.deepEqual(all.filter((text) => text.startsWith("first")), numbers(0, 120).map((number) => `first ${number}`));
+assert.deepEqual(all.filter((text) => text.startsWith("second")), numbers(0, 140).map((number) => `second ${number}`));
+assert.equal((await outcomes(second)).filter(({ code }) => code === undefined).length, 140);
+assert.deepEqual(await errors(second), []);
+
+step("a client that is closed leaves its outbox to the next one in the same page");
+await second.evaluate(async () => {
+  client.close();
+  await new Promise((resolve) => setTimeout(resolve, 200));
+});
+await second.evaluate(begin, ["tabs", {}]);
+await publish(second, "tabs", ["after"]);
+await flush(second);
+assert.equal((await stored(second, "tabs")).at(-1), "after");
+await second.close();
+
+step("a full outbox says so, to every tab, and has room again later");
+const limited = { outboxMessagesMax: 5, outboxBytesMax: 2000 };
+const full = await open(browser, "full", limited);
+const fuller = await open(browser, "full", limited);
+await ask("kill");
+await publish(full, "full", [0, 1, 2]);
+await publish(fuller, "full", [3, 4, 5]);
+await publish(full, "full", [6]);
+assert.deepEqual(await outcomes(fuller), [{ data: 5, code: "outbox_full", outcome: "not_stored" }]);
+assert.deepEqual(await outcomes(full), [{ data: 6, code: "outbox_full", outcome: "not_stored" }]);
+await ask("start");
+await flush(full);
+await flush(fuller);
+await publish(fuller, "full", ["x".repeat(1990), "x".repeat(2000)]);
+await flush(fuller);
+assert.deepEqual((await outcomes(fuller)).slice(3), [
+  { data: "x".repeat(2000), code: "outbox_full", outcome: "not_stored" },
+  { data: "x".repeat(1990), duplicate: false },
+]);
+assert.deepEqual(await stored(full, "full"), [0, 1, 2, 3, 4, "x".repeat(1990)]);
+await full.close();
+await fuller.close();
+
+step("what is refused after a reload is an error event with what was published");
+await ask("kill");
+await publish(tab, "bad//name", [{ never: true }]);
+await ask("start");
+await load(tab, "storm");
+await flush(tab);
+const [refused] = await errors(tab);
+assert.equal(refused.code, "bad_stream_name");
+assert.deepEqual([refused.details.stream, refused.details.data], ["bad//name", { never: true }]);
+
+step("a browser that is killed sends the rest after its restart, once, in order");
+const kept = [];
+let count = 0;
+for (let round = 0; round < 3; round += 1) {
+  tab = await open(browser, "killed", { outboxMessagesMax: 100_000 });
+  await tab.exposeFunction("note", (upto) => void kept.push(upto));
+  const isAway = round === 1;
+  if (isAway) await ask("kill");
+  else await until(() => tab.evaluate(() => client.state === "open"), "open");
+  void tab
+    .evaluate(async (count) => {
+      for (let number = count; ; number += 1) {
+        void publish("killed", number);
+        if (number % 7 === 0) await outbox.kept().then(() => note(number));
+      }
+    }, count)
+    .catch(() => undefined);
+  await until(() => kept.at(-1) >= count + 100, "a hundred");
+  process.kill(Number(browserProcess()), "SIGKILL");
+  await browser.close().catch(() => undefined);
+  await until(() => !browserProcess(), "the browser is gone");
+  count = kept.at(-1) + 1000; // nobody knows which of the later ones were kept
+  if (isAway) await ask("start");
+  browser = await launch();
+}
+tab = await open(browser, "killed");
+await flush(tab);
+const survived = await stored(tab, "killed");
+assert.deepEqual(survived, [...new Set(survived)].sort((one, other) => one - other));
+const present = new Set(survived);
+let from = 0;
+for (const upto of kept) {
+  if (upto - from > 500) from = upto - (upto % 7); // the first of a round
+  for (let number = from; number <= upto; number += 1) assert.ok(present.has(number), `${number} is missing`);
+  from = upto + 1;
+}
+assert.deepEqual(await errors(tab), []);
+await browser.close();
+report({ duplicates, survived: survived.length });
+finish();
