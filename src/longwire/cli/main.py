@@ -30,11 +30,12 @@ _LAZY_COMMANDS = {
     "bench": ("longwire.cli.bench", "bench_group"),
     "sim": ("longwire.cli.sim", "sim_command"),
     "tcpip": ("longwire.cli.tcpip", "tcpip_group"),
+    "token": ("longwire.cli.token", "token_group"),
 }
 
 
 class _Commands(click.Group):
-    """Loads the lab, the simulator and the TCP/IP stack when they are asked for."""
+    """Loads commands with much of their own when they are asked for."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return sorted([*super().list_commands(ctx), *_LAZY_COMMANDS])
