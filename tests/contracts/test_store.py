@@ -397,8 +397,10 @@ async def test_results_of_the_last_publishes_are_kept(store):
     for sequence in range(6, RESULTS_MAX + 6):
         again = await store.append(append(b"x", stamp=("p", 0, sequence)))
         assert (again.is_duplicate, again.last) == (True, offsets[sequence])
+        assert again.newest_sequence == RESULTS_MAX + 5
     old = await store.append(append(b"x", stamp=("p", 0, 5)))
     assert (old.is_duplicate, old.first, old.last) == (True, None, None)
+    assert old.newest_sequence == RESULTS_MAX + 5
 
 
 async def test_duplicate_is_recognised_after_its_entry_was_trimmed(store):

@@ -354,6 +354,7 @@ async def test_deleted_source_stays_as_long_as_there_are_forks(store):
     # The last fork takes its ancestors along.
     assert await store.delete("f")
     assert (await store.info("f")).is_deleted
+    assert (await store.info("s")).is_deleted  # "g" is there still, and needs both
     assert await store.delete("g")
     for name in "fgs":
         assert await store.info(name) is None

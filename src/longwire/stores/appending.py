@@ -66,6 +66,7 @@ def find_duplicate(
         raise decision.error
     if not isinstance(decision, Duplicate):
         return None
+    assert isinstance(remembered, ProducerState)  # of others no result is known
     result = decision.result or Result(None, None)
     return Appended(
         first=result.first,
@@ -74,6 +75,7 @@ def find_duplicate(
         durability=durability,
         tail=target.tail,
         is_closed=target.is_closed,
+        newest_sequence=remembered.next_sequence - 1,
     )
 
 

@@ -142,6 +142,8 @@ class Appended(NamedTuple):
     """What was stored now; empty for a duplicate."""
     is_closed: bool = False
     """Whether the stream is closed now."""
+    newest_sequence: int | None = None
+    """For a duplicate: the highest sequence of its producer and epoch that is stored."""
 
 
 @dataclass(frozen=True, slots=True)

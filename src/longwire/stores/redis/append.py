@@ -102,7 +102,7 @@ def parse_appended(
             is_closed,
         )
     if kind == _DUPLICATE:
-        first, first_link, last, last_link = answer[1:5]
+        first, first_link, last, last_link, newest = answer[1:6]
         return Appended(
             Position(first, epoch, first_link) if first else None,
             Position(last, epoch, last_link) if last else None,
@@ -111,6 +111,7 @@ def parse_appended(
             tail,
             (),
             is_closed,
+            newest,
         )
     return _refusal(request, answer[1].decode(), answer[2:-3], tail)
 

@@ -110,16 +110,17 @@ local function judge_producer(append)
   if sequence > next_sequence then
     return { REFUSED, 'sequence_gap', next_sequence }
   end
+  local newest = next_sequence - 1
   if next_sequence - sequence > RESULTS_MAX then
-    return { DUPLICATE, 0, FIRST_LINK, 0, FIRST_LINK }
+    return { DUPLICATE, 0, FIRST_LINK, 0, FIRST_LINK, newest }
   end
   local start = (sequence % RESULTS_MAX) * RESULT_BYTES
   local result = call('GETRANGE', append.ring, start, start + RESULT_BYTES - 1)
   if #result < RESULT_BYTES then
-    return { DUPLICATE, 0, FIRST_LINK, 0, FIRST_LINK }
+    return { DUPLICATE, 0, FIRST_LINK, 0, FIRST_LINK, newest }
   end
   local first, first_link, last, last_link = struct.unpack('>I8c8I8c8', result)
-  return { DUPLICATE, first, first_link, last, last_link }
+  return { DUPLICATE, first, first_link, last, last_link, newest }
 end
 
 local function record_producer(append, first, first_link, last, last_link)
