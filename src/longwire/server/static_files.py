@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from longwire.base.headers import Headers
+from longwire.http.conditions import is_unchanged
 from longwire.server.response import Response
 
 __all__ = ["STATIC_FOLDER", "StaticFile", "content_security_policy", "is_unchanged"]
@@ -80,17 +81,6 @@ class StaticFile:
             policy = content_security_policy(body) if self.path.suffix == ".html" else ""
             self._version = _Version(stamp, body, etag, policy)
         return self._version
-
-
-def is_unchanged(headers: Headers, etag: str) -> bool:
-    """Tell whether If-None-Match holds what we would send (RFC 9110 section 13.1.2)."""
-    condition = headers.joined("If-None-Match")
-    if condition is None:
-        return False
-    if condition.strip() == "*":
-        return True
-    # The comparison is the weak one: a W/ in front does not matter.
-    return any(tag.strip().removeprefix("W/") == etag for tag in condition.split(","))
 
 
 def content_security_policy(page: bytes) -> str:

@@ -20,6 +20,7 @@ from longwire.streams.errors import (
 from longwire.streams.position import Position
 
 __all__ = [
+    "PRODUCER_ID_BYTES_MAX",
     "PRODUCER_NUMBER_MAX",
     "RESULTS_MAX",
     "Accept",
@@ -36,6 +37,9 @@ __all__ = [
 
 RESULTS_MAX = 64
 """Publishes of a producer whose positions are kept, and so the most that may be on the way."""
+
+PRODUCER_ID_BYTES_MAX = 128
+"""Length of a producer's identifier, bytes of UTF-8."""
 
 PRODUCER_NUMBER_MAX = 2**53 - 1
 """Largest epoch and sequence: what a JavaScript number holds exactly."""

@@ -1,8 +1,4 @@
-"""The event stream format, ``text/event-stream``.
-
-Read WHATWG HTML section 9.2 (server-sent events) first. A field's value ends at LF, CR or CR LF, so
-a payload of several lines is several ``data:`` lines, which the client joins with LF.
-"""
+"""What stands in the events: a payload as it is, the position as its id."""
 
 from __future__ import annotations
 
@@ -12,14 +8,12 @@ from typing import Any
 
 import msgspec
 
+from longwire.gateways.event_stream import split_lines
 from longwire.hub.sinks import Gap
 from longwire.streams.entry import Entry, is_json
 from longwire.streams.position import Position
 
-__all__ = ["EVENTS", "HEARTBEAT", "EventEncoder", "encode_event", "payload_encoding"]
-
-HEARTBEAT = b":\n\n"
-"""A comment: nothing happens, but proxies and the client see life."""
+__all__ = ["EVENTS", "EventEncoder", "encode_event", "payload_encoding"]
 
 _encode_json = msgspec.json.Encoder().encode
 
@@ -53,8 +47,7 @@ class EventEncoder:
         if payload_encoding(entry.content_type) == "base64":
             data = base64.b64encode(payload)
         elif b"\n" in payload or b"\r" in payload:
-            lines = payload.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
-            data = b"\ndata: ".join(lines)
+            data = b"\ndata: ".join(split_lines(payload))
         else:
             data = payload
         return b"id: %s\ndata: %s\n\n" % (str(entry.position).encode(), data)

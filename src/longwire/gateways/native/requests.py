@@ -17,7 +17,11 @@ from longwire.hub.payloads import check_json, check_json_depth
 from longwire.streams.entry import BYTES, JSON, Durability, NewEntry
 from longwire.streams.errors import PayloadError, StreamError
 from longwire.streams.position import Position, parse_position
-from longwire.streams.producer import PRODUCER_NUMBER_MAX, ProducerStamp
+from longwire.streams.producer import (
+    PRODUCER_ID_BYTES_MAX,
+    PRODUCER_NUMBER_MAX,
+    ProducerStamp,
+)
 from longwire.streams.verdict import Last, Start, StartAt
 
 __all__ = [
@@ -64,7 +68,6 @@ __all__ = [
     "read_start",
 ]
 
-PRODUCER_ID_BYTES_MAX = 128
 CLIENT_BYTES_MAX = 256
 METHOD_BYTES_MAX = 128
 CONSUMER_NAME_BYTES_MAX = 128

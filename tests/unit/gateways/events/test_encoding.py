@@ -5,7 +5,8 @@ import json
 
 import pytest
 
-from longwire.gateways.events.encoding import EVENTS, HEARTBEAT, encode_event, payload_encoding
+from longwire.gateways.event_stream import HEARTBEAT
+from longwire.gateways.events.encoding import EVENTS, encode_event, payload_encoding
 from longwire.hub.sinks import SUPERSEDED, Gap
 from longwire.streams.entry import Entry
 from longwire.streams.position import FIRST_LINK, START, Position, next_link
