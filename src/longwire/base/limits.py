@@ -12,6 +12,7 @@ __all__ = [
     "KIB",
     "MIB",
     "ConsumerLimits",
+    "DurableLimits",
     "EventsLimits",
     "HttpLimits",
     "HubLimits",
@@ -400,3 +401,23 @@ class EventsLimits:
 
     retry_ms: int = 2_000
     """How long browsers wait before they come back, milliseconds."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DurableLimits:
+    """How streams are read and followed by the Durable Streams protocol."""
+
+    page_entries_max: int = 1_000
+    """Entries in one response; the reader asks for the rest with the next offset."""
+
+    page_bytes_max: int = 256 * KIB
+    """Payload bytes in one response, about: the entry that passes it is the last. Small enough for
+    caches, and four of the largest requests of a reader in the hub."""
+
+    page_max_age_s: int = 3_600
+    """How long caches may keep a response that does not reach the tail, seconds. What lies between
+    two positions never changes; but a payload that is erased lives on in caches for so long."""
+
+    sse_lifetime_s: float | None = 60.0
+    """After so many seconds a response of server-sent events ends, and the reader comes back with
+    its offset, so that caches can bring readers together. Durable Streams recommends 60."""

@@ -65,6 +65,7 @@ def _read_duration(context: click.Context, parameter: click.Parameter, value: st
 @click.option(
     "--publish", multiple=True, metavar="PATTERN", help=_PATTERN_HELP.format("publish to")
 )
+@click.option("--manage", multiple=True, metavar="PATTERN", help=_PATTERN_HELP.format("end"))
 @click.option("--presence", multiple=True, metavar="PATTERN", help=_PATTERN_HELP.format("enter"))
 @click.option(
     "--claim",

@@ -28,7 +28,7 @@ from longwire.hub.sinks import Sink
 from longwire.hub.subscription import Attachment, Subscription
 from longwire.streams.errors import StoreUnavailableError, StreamError
 from longwire.streams.position import Position
-from longwire.streams.store import Appended, Store, StreamInfo, StreamSettings
+from longwire.streams.store import Appended, Fork, Store, StreamInfo, StreamSettings
 from longwire.streams.verdict import Start
 
 __all__ = ["Hub"]
@@ -75,6 +75,8 @@ class Hub:
         self.limits = limits or HubLimits()
         self.stream_limits = stream_limits or StreamLimits()
         self.counters = HubCounters()
+        self.settings_for = settings_for
+        """With what a stream is created when nothing more is said of it."""
         self._channels: dict[str, Channel] = {}
         self._dirty: dict[Channel, None] = {}
         self._readers = Readers(store, self.limits, self.counters, self._release, slow_rule_for)
@@ -162,6 +164,21 @@ class Hub:
         self._publisher.submit(publish, done)
         return await future
 
+    async def create_stream(
+        self, publish: Publish, settings: StreamSettings, *, fork: Fork | None = None
+    ) -> tuple[StreamInfo, bool]:
+        """Create a stream, with first entries and closed if ``publish`` says so; return what it is
+        and whether it was created now.
+
+        Raises as ``Store.create`` does, and what speaks against the entries.
+        """
+        info, is_new = await self._publisher.create(publish, settings, fork)
+        if is_new:
+            # Who waits for it under its name looks from the start, which may be inherited.
+            self._follower.doubt(publish.stream)
+            self._note_creation(publish.stream)
+        return info, is_new
+
     async def close_stream(self, stream: str) -> StreamInfo:
         """Let ``stream`` take no more entries; subscribers are told after the last one.
 
@@ -198,9 +215,12 @@ class Hub:
         if not self.store.is_shared:
             self._follower.appended(stream, appended.entries, appended.tail, appended.is_closed)
         if appended.entries and appended.entries[0].position.offset == 1:
-            task = asyncio.get_running_loop().create_task(self.creations.created_here(stream))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            self._note_creation(stream)
+
+    def _note_creation(self, stream: str) -> None:
+        task = asyncio.get_running_loop().create_task(self.creations.created_here(stream))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     # -- subscribing ----------------------------------------------------------------------------
 

@@ -30,7 +30,7 @@ from longwire.streams.errors import (
 from longwire.streams.name import check_stream_name
 from longwire.streams.position import Position
 from longwire.streams.producer import ProducerStamp
-from longwire.streams.store import Append, Appended, Store, StreamSettings
+from longwire.streams.store import Append, Appended, Fork, Store, StreamInfo, StreamSettings
 
 __all__ = ["Done", "Outcome", "Publish", "Publisher", "SettingsFor"]
 
@@ -60,6 +60,10 @@ class Publish(NamedTuple):
     """How safely it is to be kept at least."""
     is_from_server: bool = False
     """The application itself publishes: no hook, and names with ``$`` are allowed."""
+    may_create: bool = True
+    """Whether a stream that does not exist is created, if the settings for its name allow it."""
+    application_sequence: str | None = None
+    """As in :class:`~longwire.streams.store.Append`."""
 
 
 class Publisher:
@@ -99,15 +103,35 @@ class Publisher:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
+    async def create(
+        self, publish: Publish, settings: StreamSettings, fork: Fork | None
+    ) -> tuple[StreamInfo, bool]:
+        """Create a stream with the entries of ``publish``, of which there may be none.
+
+        Raises as ``Store.create`` does, and what speaks against the entries.
+        """
+        self._check_entries(publish)
+        batch = await self._pass_hook(publish)
+        try:
+            return await self._store.create(
+                publish.stream, settings, fork=fork, batch=batch, closes=publish.closes
+            )
+        except (StoreError, OSError) as error:
+            logger.warning("the store failed on %r: %s", publish.stream, error)
+            raise _unavailable() from error
+
     async def finish(self) -> None:
         """Wait until everything that was submitted is answered."""
         while self._tasks:
             await asyncio.wait(self._tasks)
 
     def _check(self, publish: Publish) -> None:
-        check_stream_name(publish.stream, is_reserved_allowed=publish.is_from_server)
         if not publish.batch and not publish.closes:
             raise PayloadError("there is no entry to publish")
+        self._check_entries(publish)
+
+    def _check_entries(self, publish: Publish) -> None:
+        check_stream_name(publish.stream, is_reserved_allowed=publish.is_from_server)
         check_batch(publish.batch, self._limits)
         if not publish.is_checked:
             check_payloads(publish.batch, publish.content_type, self._limits)
@@ -127,30 +151,27 @@ class Publisher:
 
     async def _store_all(self, stream: str, taken: list[tuple[Publish, Done]]) -> None:
         requests: list[Append] = []
+        may_create: list[bool] = []
         waiting: list[Done] = []
-        hook = self._policy.publish_hook
         for publish, done in taken:
             try:
-                batch = publish.batch
-                if hook is not None:
-                    batch = await self._pass_hook(hook, publish)
+                batch = await self._pass_hook(publish)
             except StreamError as error:
                 self._finish(done, error)
                 continue
-            except Exception:
-                logger.exception("the publish hook failed on %r", stream)
-                self._finish(done, ApplicationError("the application failed on this entry"))
-                continue
             waiting.append(done)
+            may_create.append(publish.may_create)
             requests.append(
                 Append(
                     stream,
                     batch,
-                    publish.content_type,
+                    # What there is nothing of can not be of a wrong kind.
+                    publish.content_type if batch else None,
                     publish.producer,
                     publish.principal.name,
                     None,
                     publish.if_tail,
+                    publish.application_sequence,
                     closes=publish.closes,
                     durability=publish.durability,
                 )
@@ -158,7 +179,7 @@ class Publisher:
         if not requests:
             return
         try:
-            outcomes = await self._append_or_create(stream, requests)
+            outcomes = await self._append_or_create(stream, requests, may_create)
         except asyncio.CancelledError:
             for done in waiting:
                 self._finish(done, _unavailable())
@@ -169,10 +190,16 @@ class Publisher:
                 self._on_stored(stream, outcome)
             self._finish(done, outcome)
 
-    async def _append_or_create(self, stream: str, requests: list[Append]) -> list[Outcome]:
+    async def _append_or_create(
+        self, stream: str, requests: list[Append], may_create: list[bool]
+    ) -> list[Outcome]:
         """Append; create the stream where there is none and the settings allow it."""
         outcomes = await self._append(stream, requests)
-        missing = [i for i, o in enumerate(outcomes) if isinstance(o, StreamMissingError)]
+        missing = [
+            index
+            for index, outcome in enumerate(outcomes)
+            if isinstance(outcome, StreamMissingError) and may_create[index]
+        ]
         if not missing:
             return outcomes
         settings = self._settings_for(stream, requests[missing[0]].content_type or BYTES)
@@ -195,10 +222,20 @@ class Publisher:
             outcomes = [_unavailable()] * len(requests)
         return outcomes
 
-    async def _pass_hook(self, hook: PublishHook, publish: Publish) -> tuple[NewEntry, ...]:
-        """Return the batch as the application wants it stored."""
-        if publish.is_from_server or not publish.batch:
+    async def _pass_hook(self, publish: Publish) -> tuple[NewEntry, ...]:
+        """Return the batch as the application wants it stored. Raises ``StreamError``."""
+        hook = self._policy.publish_hook
+        if hook is None or publish.is_from_server or not publish.batch:
             return publish.batch
+        try:
+            return await self._call_hook(hook, publish)
+        except StreamError:
+            raise
+        except Exception:
+            logger.exception("the publish hook failed on %r", publish.stream)
+            raise ApplicationError("the application failed on this entry") from None
+
+    async def _call_hook(self, hook: PublishHook, publish: Publish) -> tuple[NewEntry, ...]:
         before = [entry.payload for entry in publish.batch]
         after = hook(publish.principal, publish.stream, list(before), publish.content_type)
         if inspect.isawaitable(after):

@@ -57,6 +57,16 @@ class Subscription:
         return self.channel.name
 
     @property
+    def head(self) -> Position | None:
+        """The end of the stream as far as the hub knows; ``None`` while it has lost the thread."""
+        return self.channel.head
+
+    @property
+    def closed_at(self) -> Position | None:
+        """Where the stream ends, once it is closed and that is known."""
+        return self.channel.closed_at
+
+    @property
     def position(self) -> Position:
         """Up to where everything has been handed to the connection."""
         if self.state is ReaderState.TAIL and self.channel.flushed is not None:

@@ -9,14 +9,15 @@ from longwire.streams.pattern import StreamPattern
 
 __all__ = ["ACTIONS", "NO_GRANTS", "Action", "Grants"]
 
-Action: TypeAlias = Literal["read", "publish", "presence"]
+Action: TypeAlias = Literal["read", "publish", "manage", "presence"]
+"""What may be done with a stream. ``manage`` is to end it: close, delete, limit its life."""
 
-ACTIONS: tuple[Action, ...] = ("read", "publish", "presence")
+ACTIONS: tuple[Action, ...] = ("read", "publish", "manage", "presence")
 
 
 @dataclass(frozen=True, slots=True)
 class Grants:
-    """Which streams may be read, published to, and entered as a member.
+    """Which streams may be read, published to, ended, and entered as a member.
 
     >>> grants = Grants(read=(StreamPattern("chat/**"),))
     >>> grants.allow("read", "chat/lobby"), grants.allow("publish", "chat/lobby")
@@ -25,6 +26,7 @@ class Grants:
 
     read: tuple[StreamPattern, ...] = ()
     publish: tuple[StreamPattern, ...] = ()
+    manage: tuple[StreamPattern, ...] = ()
     presence: tuple[StreamPattern, ...] = ()
 
     def allow(self, action: Action, stream: str) -> bool:

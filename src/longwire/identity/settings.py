@@ -49,7 +49,7 @@ class IdentitySettings:
 
     permissions_claim: str = "streams"
     """The claim that says what the user may do: an object with lists of patterns of stream names,
-    `read`, `publish` and `presence`."""
+    `read`, `publish`, `manage` and `presence`."""
 
     cookie: str | None = "longwire_token"
     """Name of the cookie that may hold a token."""

@@ -170,6 +170,9 @@ class App:
     ) -> Callable[[_Rule], _Rule]:
         """Let the function below decide who may do ``actions`` on the streams of ``pattern``.
 
+        Of the actions, ``"manage"`` (close, delete, limit the life of a stream) is one that has to
+        be named.
+
         It gets an ``Access`` (principal, action, stream) and returns whether that is allowed. The
         first rule whose pattern fits decides; where none does, the configuration's [anonymous]
         section does.

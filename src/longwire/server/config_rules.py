@@ -48,7 +48,7 @@ def check_rules(
             OriginPolicy([text])
         except ConfigError as error:
             refuse("origins", "allowed", f"does not fit: {error.message}", error.hint)
-    for key in ("read", "publish", "presence"):
+    for key in ("read", "publish", "manage", "presence"):
         for text in getattr(settings.anonymous, key):
             try:
                 StreamPattern(text)

@@ -1,4 +1,4 @@
-"""What ``--dev`` changes: everybody may read and publish everything, and be present everywhere."""
+"""What ``--dev`` changes: everybody may do everything with every stream."""
 
 from __future__ import annotations
 
@@ -12,4 +12,5 @@ __all__ = ["development_settings"]
 def development_settings(settings: Settings) -> Settings:
     """Return ``settings`` with all streams open to anybody."""
     all_ = ("**",)
-    return replace(settings, anonymous=AnonymousSettings(read=all_, publish=all_, presence=all_))
+    everything = AnonymousSettings(read=all_, publish=all_, manage=all_, presence=all_)
+    return replace(settings, anonymous=everything)

@@ -1,4 +1,5 @@
-"""Streams on the network: the native protocol on /ws, server-sent events on /streams/…."""
+"""Streams on the network: the native protocol on /ws, Durable Streams and server-sent events on
+/streams/…."""
 
 from __future__ import annotations
 
@@ -7,6 +8,9 @@ from typing import Any
 
 from longwire.base.codes import CloseCode
 from longwire.base.headers import Headers, HeadersLike
+from longwire.gateways.durable.gateway import DurableGateway
+from longwire.gateways.durable.request import StreamRequest
+from longwire.gateways.event_stream import EVENT_STREAM
 from longwire.gateways.events.gateway import EventsGateway
 from longwire.gateways.native.formats.choice import choose_subprotocol
 from longwire.gateways.native.gateway import NativeGateway
@@ -26,7 +30,26 @@ from longwire.server.store_urls import producer_state_s
 
 __all__ = ["StreamGateways"]
 
-EVENT_STREAM = "text/event-stream"
+STREAMS_PATH = "/streams/"
+
+# What pages of other origins may see of an answer, and may send (the CORS protocol, Fetch 3.2).
+_EXPOSED = (
+    "ETag, Location, Producer-Epoch, Producer-Expected-Seq, Producer-Received-Seq, Producer-Seq, "
+    "Retry-After, Stream-Closed, Stream-Cursor, Stream-Expires-At, Stream-Next-Offset, "
+    "Stream-SSE-Data-Encoding, Stream-TTL, Stream-Up-To-Date"
+)
+_ACCEPTED = (
+    "Authorization, Content-Type, If-None-Match, Last-Event-ID, Producer-Epoch, Producer-Id, "
+    "Producer-Seq, Stream-Closed, Stream-Expires-At, Stream-Fork-Offset, Stream-Fork-Sub-Offset, "
+    "Stream-Forked-From, Stream-Seq, Stream-TTL"
+)
+_PREFLIGHT = (
+    ("Allow", "DELETE, GET, HEAD, OPTIONS, POST, PUT"),
+    ("Access-Control-Allow-Methods", "DELETE, GET, HEAD, POST, PUT"),
+    ("Access-Control-Allow-Headers", _ACCEPTED),
+    ("Access-Control-Max-Age", "600"),
+    ("Vary", "Origin"),
+)
 
 
 class StreamGateways:
@@ -44,6 +67,12 @@ class StreamGateways:
             producer_state_s=producer_state_s(settings),
         )
         self.events = EventsGateway(hub, limits=settings.events)
+        self.durable = DurableGateway(
+            hub,
+            limits=settings.durable,
+            long_poll_timeout_s=settings.server.long_poll_timeout_s,
+            heartbeat_s=settings.events.heartbeat_s,
+        )
 
     async def serve_native(self, request: Request, exchange: Any) -> None:
         """Serve ``/ws``. A token may come with the handshake, or later in ``connect``."""
@@ -64,38 +93,50 @@ class StreamGateways:
                 select_subprotocol=_choose_subprotocol,
             )
 
-    async def serve_events(self, request: Request, exchange: Exchange) -> Response | None:
-        """Serve ``/streams/{name…}`` as server-sent events."""
+    async def serve_stream(self, request: Request, exchange: Exchange) -> Response | None:
+        """Serve ``/streams/{name…}``: as server-sent events for ``EventSource``, which asks for
+        them and knows nothing of ``live``; else by the Durable Streams protocol."""
         origin = request.headers.get("Origin")
         if not self._sockets.origin_check(request)(origin):
-            raise HttpError(403, f"pages of the origin {origin!r} may not read streams here")
-        accept = request.headers.joined("Accept") or ""
-        if not any(item.type == EVENT_STREAM and item.quality > 0 for item in parse_accept(accept)):
-            raise HttpError(
-                406,
-                f"A stream is sent as {EVENT_STREAM} only: ask with Accept: {EVENT_STREAM}, as "
-                "EventSource does.",
-                {"Vary": "Accept"},
-            )
+            raise HttpError(403, f"pages of the origin {origin!r} may not use streams here")
         principal = await self._admission.identify(request)
-        offset = request.query.get("offset")
-        name = request.path_parameters["name"]
-        if origin is not None:
-            # A page of an allowed origin may read what it asked for (the CORS protocol).
-            exchange = _WithHeaders(
-                exchange, [("Access-Control-Allow-Origin", origin), ("Vary", "Origin")]
-            )
-        await self.events.serve(exchange, name, principal=principal, offset=offset)
+        stream = request.path_parameters["name"]
+        exchange = _WithHeaders(exchange, _cross_origin_fields(origin))
+        if _wants_event_source(request):
+            offset = request.query.get("offset")
+            await self.events.serve(exchange, stream, principal=principal, offset=offset)
+            return None
+        path = request.root_path + request.path
+        authority = request.authority
+        asked = StreamRequest(
+            method=request.method,
+            stream=stream,
+            headers=request.headers,
+            query=request.query.items(),
+            principal=principal,
+            mount=request.root_path + STREAMS_PATH,
+            url=f"{request.scheme}://{authority}{path}" if authority else path,
+        )
+        await self.durable.serve(exchange, asked)
         return None
+
+    async def preflight(self, request: Request, exchange: Exchange) -> Response:
+        """Answer OPTIONS: what a page of another origin may do, if it may do anything here."""
+        answer = Response(204, _PREFLIGHT)
+        origin = request.headers.get("Origin")
+        if origin is not None and self._sockets.origin_check(request)(origin):
+            answer.headers.add("Access-Control-Allow-Origin", origin)
+        return answer
 
     async def drain(self) -> None:
         """Tell every client that the server goes away, and close. Cancelled, some are not told."""
         self.events.drain()
+        self.durable.drain()
         await self.native.drain(CloseCode.GOING_AWAY, "the server goes away")
 
     def figures(self) -> dict[str, tuple[str, float, bool]]:
         """What the gateways count, for the metrics."""
-        native, events = self.native, self.events
+        native, events, durable = self.native, self.events, self.durable
         return {
             "longwire_native_connections": (
                 "Connections of the native protocol, now.",
@@ -117,11 +158,46 @@ class StreamGateways:
                 events.responses_total,
                 True,
             ),
+            "longwire_durable_event_streams": (
+                "Responses of live=sse, now.",
+                durable.waiting.response_count,
+                False,
+            ),
+            "longwire_durable_long_polls": (
+                "Long-polls that wait, now.",
+                durable.waiting.poll_count,
+                False,
+            ),
+            "longwire_durable_refused": (
+                "Requests of the Durable Streams protocol that were refused.",
+                durable.refused,
+                True,
+            ),
         }
 
 
 def _choose_subprotocol(offered: Sequence[str]) -> str | None:
     return choose_subprotocol(leave_out_tokens(offered))
+
+
+def _wants_event_source(request: Request) -> bool:
+    """Whether a request is one of ``EventSource``."""
+    if request.method not in ("GET", "HEAD") or "live" in request.query:
+        return False
+    accept = parse_accept(request.headers.joined("Accept") or "")
+    return any(item.type == EVENT_STREAM and item.quality > 0 for item in accept)
+
+
+def _cross_origin_fields(origin: str | None) -> list[tuple[str, str]]:
+    """What lets a page of an allowed origin see the answer (the CORS protocol), and keeps caches
+    from showing it to others."""
+    fields = [("Vary", "Accept, Origin")]
+    if origin is not None:
+        fields += [
+            ("Access-Control-Allow-Origin", origin),
+            ("Access-Control-Expose-Headers", _EXPOSED),
+        ]
+    return fields
 
 
 class _WithHeaders:

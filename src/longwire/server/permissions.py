@@ -53,6 +53,7 @@ class Permissions:
         self._anonymous = Grants(
             read=tuple(map(StreamPattern, settings.read)),
             publish=tuple(map(StreamPattern, settings.publish)),
+            manage=tuple(map(StreamPattern, settings.manage)),
             presence=tuple(map(StreamPattern, settings.presence)),
         )
 

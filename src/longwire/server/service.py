@@ -113,7 +113,9 @@ class Service:
         router.add("/readyz", ["GET"], self.operations.readiness)
         router.add("/metrics", ["GET"], self.operations.figures)
         router.add_websocket("/ws", self.gateways.serve_native)
-        router.add("/streams/{name...}", ["GET"], self.gateways.serve_events)
+        streams = "/streams/{name...}"
+        router.add(streams, ["GET", "PUT", "POST", "DELETE"], self.gateways.serve_stream)
+        router.add(streams, ["OPTIONS"], self.gateways.preflight)
         for path in BROWSER_MODULES:
             _add_file(router, path, path.removeprefix("/"))
         taken = set()

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from longwire.base.limits import (
     ConsumerLimits,
+    DurableLimits,
     EventsLimits,
     Http2Limits,
     HttpLimits,
@@ -83,6 +84,10 @@ class ServerSettings:
     """Path of a file that TLS secrets are appended to, for Wireshark. Whoever reads it can read
     the traffic."""
 
+    long_poll_timeout_s: float = 25.0
+    """How long a long-poll waits for something to tell, seconds; below the common 30 s and 60 s at
+    which proxies give up."""
+
     drain_delay_s: float = field(default=0.0, metadata={"minimum": 0.0})
     """From SIGTERM or SIGINT until nothing new is accepted, seconds. ``/readyz`` answers 503
     meanwhile, so that a load balancer can notice and choose another server."""
@@ -129,7 +134,11 @@ class AnonymousSettings:
     ``**`` for one or more. Example: ``["public/**"]``."""
 
     publish: tuple[str, ...] = ()
-    """Patterns of stream names that anyone may publish to."""
+    """Patterns of stream names that anyone may publish to, and so create."""
+
+    manage: tuple[str, ...] = ()
+    """Patterns of stream names that anyone may end: close, delete, create with a time to live or
+    an expiry (over HTTP)."""
 
     presence: tuple[str, ...] = ()
     """Patterns of stream names that anyone may enter as a member, and see the members of."""
@@ -191,6 +200,7 @@ class Settings:
     http2: Http2Limits = field(default_factory=Http2Limits)
     native: NativeLimits = field(default_factory=NativeLimits)
     events: EventsLimits = field(default_factory=EventsLimits)
+    durable: DurableLimits = field(default_factory=DurableLimits)
     streams: StreamLimits = field(default_factory=StreamLimits)
     retention: RetentionLimits = field(default_factory=RetentionLimits)
     memory_store: MemoryStoreLimits = field(default_factory=MemoryStoreLimits)

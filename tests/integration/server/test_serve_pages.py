@@ -93,7 +93,9 @@ def test_9110_15_5_6_wrong_method_is_refused_with_allow(server: RunningServer, m
 def test_9110_9_3_7_options_says_what_is_allowed(server: RunningServer, path: str) -> None:
     answer = server.request(path, method="OPTIONS")
     assert (answer.status, answer.body) == (204, b"")
-    assert answer.headers["Allow"] == "GET, HEAD, OPTIONS"
+    is_stream = path.startswith("/streams/")
+    expected = "DELETE, GET, HEAD, OPTIONS, POST, PUT" if is_stream else "GET, HEAD, OPTIONS"
+    assert answer.headers["Allow"] == expected
 
 
 @pytest.mark.parametrize(
@@ -118,10 +120,12 @@ def test_9110_15_5_22_websocket_endpoint_asks_for_an_upgrade(
     assert server.request(path, method="POST").status == 405
 
 
-def test_stream_without_event_source_is_not_acceptable(server: RunningServer) -> None:
-    answer = server.request("/streams/chat/lobby", headers={"Accept": "text/html"})
-    assert answer.status == 406
-    assert "text/event-stream" in answer.text
+def test_stream_that_is_not_there_is_said_to_people_and_programs(server: RunningServer) -> None:
+    page = server.request("/streams/chat/lobby", headers={"Accept": "text/html"})
+    assert (page.status, page.headers["Content-Type"]) == (404, "text/html; charset=utf-8")
+    problem = server.request("/streams/chat/lobby")
+    assert problem.headers["Content-Type"] == "application/problem+json"
+    assert json.loads(problem.body)["code"] == "stream_missing"
 
 
 def test_demo_page_brings_what_it_needs(server: RunningServer) -> None:

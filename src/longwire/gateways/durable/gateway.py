@@ -1,0 +1,174 @@
+"""The gateway: one request for a stream, from the permission to the answer."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from longwire.base.errors import StoreError
+from longwire.base.limits import DurableLimits, EventsLimits
+from longwire.gateways.durable.answer import Answer
+from longwire.gateways.durable.cursor import Cursors
+from longwire.gateways.durable.faults import NotOfferedError, refuse
+from longwire.gateways.durable.reading import answer_stretch, answer_tail, describe, read_page
+from longwire.gateways.durable.request import (
+    Live,
+    StreamRequest,
+    read_expiry,
+    read_fork,
+    read_live,
+    read_start,
+    read_ttl,
+    wants_closed,
+)
+from longwire.gateways.durable.waiting import Waiting
+from longwire.gateways.durable.writing import append, create, delete
+from longwire.gateways.event_stream import EventExchange
+from longwire.hub.hub import Hub
+from longwire.hub.policy import Action, demand
+from longwire.net.http_exchange import ExchangeClosed
+from longwire.streams.errors import (
+    StoreUnavailableError,
+    StreamError,
+    StreamGoneError,
+    StreamMissingError,
+)
+from longwire.streams.name import check_stream_name
+from longwire.streams.store import StreamInfo
+from longwire.streams.verdict import StartAt
+
+__all__ = ["DurableExchange", "DurableGateway"]
+
+RESERVED_SEGMENT = "__ds"
+"""Durable Streams 6: what is under it is no stream."""
+
+
+class DurableExchange(EventExchange, Protocol):
+    """What is needed of an HTTP exchange, of our own server or under ASGI."""
+
+    async def read_body(self) -> bytes: ...
+
+
+class DurableGateway:
+    """Serves the streams of one hub by the Durable Streams protocol. Belongs to one event loop."""
+
+    def __init__(
+        self,
+        hub: Hub,
+        *,
+        limits: DurableLimits | None = None,
+        long_poll_timeout_s: float = 25.0,
+        heartbeat_s: float = EventsLimits().heartbeat_s,
+        cursors: Cursors | None = None,
+    ) -> None:
+        self._hub = hub
+        self._limits = limits or DurableLimits()
+        self.waiting = Waiting(
+            hub, self._limits, long_poll_timeout_s, heartbeat_s, cursors or Cursors()
+        )
+        """Readers that wait for what comes."""
+        self.refused = 0
+        """Requests that were refused."""
+
+    async def serve(self, exchange: DurableExchange, request: StreamRequest) -> None:
+        """Answer one request; returns when the response has ended.
+
+        Refusals are answered, too. Cancelled, it leaves the response open; who cancels ends it.
+        """
+        try:
+            answer = await self._answer_or_refuse(exchange, request)
+            if answer is not None:
+                await exchange.respond(*answer)
+        except ExchangeClosed:
+            pass  # the client went away, which is how many a wait ends
+
+    def drain(self) -> None:
+        """End what waits; clients come back by themselves, with their position."""
+        self.waiting.end_all()
+
+    async def _answer_or_refuse(
+        self, exchange: DurableExchange, request: StreamRequest
+    ) -> Answer | None:
+        try:
+            return await self._answer(exchange, request)
+        except StreamError as error:
+            refusal = error
+        except (StoreError, OSError) as error:
+            refusal = StoreUnavailableError(f"the store failed: {error}")
+        self.refused += 1
+        return refuse(refusal, request.headers, request.principal)
+
+    async def _answer(self, exchange: DurableExchange, request: StreamRequest) -> Answer | None:
+        """The answer to a request; ``None`` when it has been sent."""
+        if request.stream.partition("/")[0] == RESERVED_SEGMENT:
+            raise NotOfferedError("the subscriptions of Durable Streams are not offered here")
+        check_stream_name(request.stream)
+        match request.method:
+            case "HEAD":
+                await self._demand(request, "read")
+                return describe(await self._find(request.stream))
+            case "PUT":
+                await self._demand_creation(request)
+                return await create(self._hub, request, await exchange.read_body())
+            case "POST":
+                await self._demand(request, "publish")
+                if wants_closed(request):
+                    await self._demand(request, "manage")
+                return await append(self._hub, request, await exchange.read_body())
+            case "DELETE":
+                await self._demand(request, "manage")
+                return await delete(self._hub, request)
+        await self._demand(request, "read")
+        return await self._read(exchange, request)
+
+    # -- permissions ----------------------------------------------------------------------------
+
+    async def _demand(
+        self, request: StreamRequest, action: Action, stream: str | None = None
+    ) -> None:
+        waiting = demand(self._hub.policy, request.principal, action, stream or request.stream)
+        if waiting is not None:
+            await waiting
+
+    async def _demand_creation(self, request: StreamRequest) -> None:
+        """Who may publish may create, as by publishing; an end is for those who may manage."""
+        await self._demand(request, "publish")
+        if wants_closed(request) or (read_ttl(request), read_expiry(request)) != (None, None):
+            await self._demand(request, "manage")
+        wish = read_fork(request)
+        if wish is not None:
+            await self._demand(request, "read", wish.source)
+
+    # -- reading --------------------------------------------------------------------------------
+
+    async def _find(self, stream: str) -> StreamInfo:
+        info = await self._hub.store.info(stream)
+        if info is None:
+            raise StreamMissingError(stream)
+        if info.is_deleted:
+            raise StreamGoneError(stream)
+        return info
+
+    async def _read(self, exchange: DurableExchange, request: StreamRequest) -> Answer | None:
+        live = read_live(request)
+        start = read_start(request, is_required=live is not None)
+        info = await self._find(request.stream)
+        if live is Live.SSE:
+            await self.waiting.send_events(exchange, request, info, start)
+            return None
+        if start is StartAt.TAIL:
+            if live is Live.LONG_POLL:
+                return await self.waiting.poll(exchange, request, info, start)
+            return answer_tail(info, await self._hub.store.seek(request.stream, start))
+        limits = self._limits
+        stretch = await read_page(
+            self._hub.store,
+            request.stream,
+            start,
+            entries_max=limits.page_entries_max,
+            bytes_max=limits.page_bytes_max,
+        )
+        if live is None:
+            return answer_stretch(request, info, stretch, limits.page_max_age_s)
+        if stretch.is_empty:
+            return await self.waiting.poll(exchange, request, info, stretch.upto)
+        return self.waiting.answer_poll(request, info, stretch)

@@ -1,0 +1,70 @@
+"""``live=sse``: a response of events that the hub delivers to (Durable Streams 5.8)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from longwire.gateways.durable.body import Kind
+from longwire.gateways.durable.cursor import Cursors
+from longwire.gateways.durable.events import DataEvents, encode_control
+from longwire.gateways.event_stream import EventExchange, EventResponse
+from longwire.hub.sinks import Gap
+from longwire.hub.subscription import Subscription
+from longwire.streams.entry import Entry
+from longwire.streams.position import Position
+
+__all__ = ["LiveEvents"]
+
+
+class LiveEvents(EventResponse):
+    """A response of events as the hub sees it. Begins with ``follow``."""
+
+    __slots__ = ("_cursor", "_cursors", "_data", "_given", "_kind", "_subscription")
+
+    def __init__(
+        self,
+        exchange: EventExchange,
+        held_bytes_max: int,
+        kind: Kind,
+        data: DataEvents,
+        cursors: Cursors,
+        given: str | None,
+    ) -> None:
+        super().__init__(exchange, held_bytes_max)
+        self._kind = kind
+        self._data = data
+        self._cursors = cursors
+        self._cursor = cursors.after(given)
+        self._subscription: Subscription | None = None
+
+    def follow(self, subscription: Subscription) -> None:
+        """Say where reading begins if there is nothing to read yet, then let deliveries begin."""
+        self._subscription = subscription
+        verdict = subscription.verdict
+        if verdict.resume == verdict.tail and not verdict.is_closed:
+            self.write(self._control(verdict.resume))
+        subscription.begin()
+
+    def send_entries(self, stream: str, entries: Sequence[Entry]) -> int:
+        event = self._data.encode(self._kind, entries)
+        return self.write(event + self._control(entries[-1].position))
+
+    def send_gap(self, stream: str, gap: Gap) -> int:
+        if gap.is_loss:
+            # The protocol has no word for it here; who comes back with its offset is told (410).
+            self.end()
+            return 0
+        return self.write(self._control(gap.upto))
+
+    def send_closed(self, stream: str, position: Position) -> int:
+        self.write(self._control(position, is_closed=True))
+        self.end()
+        return 0
+
+    def _control(self, position: Position, *, is_closed: bool = False) -> bytes:
+        # Never lower than the one before.
+        self._cursor = max(self._cursor, self._cursors.after(None))
+        is_up_to_date = self._subscription is None or position == self._subscription.head
+        return encode_control(
+            position, self._cursor, is_up_to_date=is_up_to_date, is_closed=is_closed
+        )

@@ -1,0 +1,117 @@
+"""HEAD, GET without waiting, and the answers of all readers (Durable Streams 5.5, 5.6, 10)."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+from longwire.gateways.durable.answer import Answer, no_store, stream_fields
+from longwire.gateways.durable.body import join_body, kind_of
+from longwire.gateways.durable.request import StreamRequest
+from longwire.http.conditions import is_unchanged
+from longwire.streams.entry import Entry
+from longwire.streams.errors import PositionRefusedError
+from longwire.streams.position import START, Position
+from longwire.streams.store import Store, StreamInfo
+from longwire.streams.verdict import Reason, Start, StartAt, Verdict
+
+__all__ = ["Stretch", "answer_stretch", "answer_tail", "describe", "read_page"]
+
+
+class Stretch(NamedTuple):
+    """A stretch of a stream, on its way to a reader."""
+
+    entries: tuple[Entry, ...]
+    after: Position
+    upto: Position
+    is_up_to_date: bool
+    """Nothing follows it now."""
+    is_closed: bool
+    """And nothing will."""
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether it leads nowhere: it is at the end."""
+        return self.after == self.upto
+
+
+async def read_page(
+    store: Store, stream: str, start: Start, *, entries_max: int, bytes_max: int
+) -> Stretch:
+    """Read on from where a reader wants to begin.
+
+    Raises ``PositionRefusedError``, ``StoreUnavailableError``.
+    """
+    after = start if isinstance(start, Position) else START
+    page = await store.read(stream, after, entries_max=entries_max, bytes_max=bytes_max)
+    while start is StartAt.EARLIEST and page.reason is Reason.TRIMMED:
+        # The start of the stream is where what is kept begins, which moves on meanwhile.
+        page = await store.read(stream, page.upto, entries_max=entries_max, bytes_max=bytes_max)
+    if page.reason is not None:
+        raise PositionRefusedError(Verdict(page.reason, page.upto, page.tail, page.is_closed))
+    is_at_end = not page.has_more
+    return Stretch(page.entries, page.after, page.upto, is_at_end, page.is_closed and is_at_end)
+
+
+def answer_stretch(
+    request: StreamRequest, info: StreamInfo, stretch: Stretch, max_age_s: int
+) -> Answer:
+    """The 200 that brings a stretch, or the 304 of who has it already.
+
+    ``max_age_s`` is how long one that does not reach the tail may be kept.
+    """
+    etag = _etag(info.epoch, stretch)
+    fields = stream_fields(info.settings.content_type, stretch.upto, is_closed=stretch.is_closed)
+    if stretch.is_up_to_date:
+        fields.add("Stream-Up-To-Date", "true")
+    fields.add("ETag", etag)
+    fields.add("Cache-Control", _cache_control(request, stretch, max_age_s))
+    if is_unchanged(request.headers, etag):
+        fields.remove("Content-Type")
+        return Answer(304, fields)
+    kind = kind_of(info.settings.content_type)
+    return Answer(200, fields, join_body(kind, stretch.entries))
+
+
+def answer_tail(info: StreamInfo, verdict: Verdict) -> Answer:
+    """The answer to who only wants to know where the stream ends now (Durable Streams 8)."""
+    content_type = info.settings.content_type
+    headers = stream_fields(content_type, verdict.tail, is_closed=verdict.is_closed)
+    headers.add("Stream-Up-To-Date", "true")
+    return Answer(200, no_store(headers), join_body(kind_of(content_type), ()))
+
+
+def _etag(epoch: str, stretch: Stretch) -> str:
+    """An entity tag: no two bodies that a stream had under one URL share it.
+
+    Between two positions entries only vanish, when they are superseded or erased, so their numbers
+    tell; Durable Streams 10.1 asks that it changes when the stream is closed.
+    """
+    entries = stretch.entries
+    erased = sum(entry.is_erased for entry in entries)
+    closed = ":c" if stretch.is_closed else ""
+    return f'"{epoch}:{stretch.after}:{stretch.upto}:{len(entries)}.{erased}{closed}"'
+
+
+def _cache_control(request: StreamRequest, stretch: Stretch, max_age_s: int) -> str:
+    """Durable Streams 10.1. Who says who he is gets what a shared cache must not show to others."""
+    whose = "public" if request.principal.is_anonymous else "private"
+    if not stretch.is_up_to_date:
+        # What lies between two positions stays, for as long as an erased payload may live on.
+        return f"{whose}, max-age={max_age_s}, immutable"
+    if not stretch.entries:
+        return f"{whose}, no-cache"  # only that there was nothing: ask again
+    return f"{whose}, max-age=60, stale-while-revalidate=300"
+
+
+def describe(info: StreamInfo) -> Answer:
+    """The answer to HEAD (Durable Streams 5.5)."""
+    headers = stream_fields(info.settings.content_type, info.tail, is_closed=info.is_closed)
+    settings = info.settings
+    if settings.ttl_s is not None:
+        headers.add("Stream-TTL", str(settings.ttl_s))
+    if settings.expires_ms is not None:
+        moment = datetime.fromtimestamp(settings.expires_ms / 1000, UTC)
+        text = moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        headers.add("Stream-Expires-At", text)
+    return Answer(200, no_store(headers))
