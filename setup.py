@@ -19,6 +19,7 @@ from setuptools import Extension, setup
 COMPILED_MODULES: tuple[str, ...] = (
     "longwire.base.rate",
     "longwire.net.endpoint",
+    "longwire.net.fan_out",
     "longwire.net.reactor",
     "longwire.net.reactor_link",
     "longwire.net.socket_calls",

@@ -14,6 +14,7 @@ from longwire.hub.counters import HubCounters
 from longwire.hub.records import Recorded, join_frames, split_runs
 from longwire.hub.sinks import Encoder
 from longwire.hub.subscription import ReaderState, Subscription
+from longwire.hub.tail import Tail
 from longwire.streams.entry import Entry
 from longwire.streams.position import START, Position
 
@@ -52,7 +53,7 @@ class Channel:
         """Subscriptions, those being opened included."""
         self.doubts = 0
         """Times that all was forgotten: what was read before does not count after."""
-        self.tails: dict[Encoder | None, dict[Subscription, None]] = {}
+        self.tails: dict[Encoder | None, Tail] = {}
         # A gapless run of entries that ends at head.
         self._recent: list[Recorded] = []
         self._recent_bytes = 0
@@ -118,7 +119,7 @@ class Channel:
 
     def rebase(self, position: Position) -> list[Subscription]:
         """Start over from ``position``; return those at the tail, who have to ask the log."""
-        cut_off = [reader for readers in self.tails.values() for reader in readers]
+        cut_off = [reader for tail in self.tails.values() for reader in tail]
         for reader in cut_off:
             self.leave_tail(reader, reader.position)
             reader.state = ReaderState.BEHIND
@@ -171,16 +172,24 @@ class Channel:
         """From the next flush on, ``reader``, who holds everything up to ``flushed``, gets all."""
         assert reader.position == self.flushed
         reader.state = ReaderState.TAIL
-        self.tails.setdefault(reader.attachment.encoder, {})[reader] = None
+        encoder = reader.attachment.encoder
+        tail = self.tails.get(encoder)
+        if tail is None:
+            tail = self.tails[encoder] = Tail()
+        tail.add(reader)
 
     def leave_tail(self, reader: Subscription, position: Position) -> None:
         """Take ``reader``, who holds everything up to ``position``, out of the flushes."""
         encoder = reader.attachment.encoder
-        readers = self.tails[encoder]
-        del readers[reader]
-        if not readers:
+        tail = self.tails[encoder]
+        tail.remove(reader)
+        if not tail:
             del self.tails[encoder]
         reader.position = position
+
+    def note_blocked(self, reader: Subscription) -> None:
+        """The connection of ``reader``, who is at the tail, holds too much."""
+        self.tails[reader.attachment.encoder].has_blocked = True
 
     def flush(self) -> list[Subscription]:
         """Send what is fresh to all at the tail; return those who were cut off as too slow."""
@@ -191,33 +200,20 @@ class Channel:
         for run in split_runs(fresh, self._limits.held_bytes_max):
             before = run[0].entry.previous
             self.flushed = run[-1].entry.position
-            for encoder in tuple(self.tails):
-                slow += self._send_to_tail(encoder, run, before)
+            for encoder, tail in tuple(self.tails.items()):
+                for reader in tail.take_blocked():
+                    self.leave_tail(reader, before)
+                    slow.append(reader)
+                if tail:
+                    self._send_to_tail(encoder, tail, run)
         return slow
 
-    def _send_to_tail(
-        self, encoder: Encoder | None, run: Sequence[Recorded], before: Position
-    ) -> list[Subscription]:
-        slow: list[Subscription] = []
-        readers = tuple(self.tails.get(encoder, ()))
+    def _send_to_tail(self, encoder: Encoder | None, tail: Tail, run: Sequence[Recorded]) -> None:
         held_bytes_max = self._limits.held_bytes_max
-        count = len(run)
-        buffer = b"" if encoder is None else join_frames(encoder, self.name, run, self._counters)
-        entries = () if encoder is not None else tuple(recorded.entry for recorded in run)
-        for reader in readers:
-            if reader.state is not ReaderState.TAIL:
-                continue  # it ended while the others were sent to
-            attachment = reader.attachment
-            if attachment.is_blocked:
-                self.leave_tail(reader, before)
-                slow.append(reader)
-                continue
-            if attachment.bytes_sink is not None:
-                held = attachment.bytes_sink.send_bytes(buffer, count)
-            else:
-                assert attachment.message_sink is not None
-                held = attachment.message_sink.send_entries(self.name, entries)
-            if held > held_bytes_max:
-                attachment.is_blocked = True
-        self._counters.delivered_entries += count * (len(readers) - len(slow))
-        return slow
+        self._counters.delivered_entries += len(run) * len(tail)
+        if encoder is None:
+            entries = tuple(recorded.entry for recorded in run)
+            tail.send_entries(self.name, entries, held_bytes_max)
+        else:
+            buffer = join_frames(encoder, self.name, run, self._counters)
+            tail.send_bytes(buffer, len(run), held_bytes_max)

@@ -101,8 +101,8 @@ class Readers:
             self._counters.readers_slowed += 1
             self._block(reader)
         if channel.closed_at is not None and channel.closed_at == channel.head:
-            for readers in list(channel.tails.values()):
-                for reader in list(readers):
+            for tail in list(channel.tails.values()):
+                for reader in tail:
                     self._close(reader)
 
     def cut_off(self, readers: Sequence[Subscription]) -> None:
@@ -152,7 +152,7 @@ class Readers:
             self._counters.delivered_entries += len(run)
             reader.position = run[-1].entry.position
             if held > self._limits.held_bytes_max:
-                attachment.is_blocked = True
+                attachment.block()
         return True
 
     def _block(self, reader: Subscription) -> None:
@@ -168,7 +168,7 @@ class Readers:
         reader.position = upto
         self._counters.count_gap(reason)
         if held > self._limits.held_bytes_max:
-            attachment.is_blocked = True
+            attachment.block()
 
     def _close(self, reader: Subscription) -> None:
         """Tell a reader that the stream has ended, and end it."""

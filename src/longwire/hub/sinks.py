@@ -11,13 +11,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias, runtime_checkable
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 from longwire.streams.entry import Entry
 from longwire.streams.position import Position
 from longwire.streams.verdict import Reason
 
-__all__ = ["SKIPPED", "SUPERSEDED", "BytesSink", "Encoder", "Gap", "MessageSink", "Sink"]
+__all__ = [
+    "SKIPPED",
+    "SUPERSEDED",
+    "BytesSink",
+    "Encoder",
+    "FanOut",
+    "Gap",
+    "MessageSink",
+    "OneByOne",
+    "Sink",
+]
 
 SKIPPED = "skipped"
 """The reason of a gap that the stream's rule for slow readers makes."""
@@ -71,6 +81,33 @@ class BytesSink(Protocol):
 
     def send_bytes(self, buffer: bytes, messages: int) -> int:
         """Send whole messages, which are shared with other subscribers; return what is held."""
+
+    @classmethod
+    def fan_out(cls, sinks: Sequence[Any]) -> FanOut:
+        """Return what sends to all of ``sinks``, which are of this class, in one go."""
+
+
+class FanOut(Protocol):
+    """Sends to the same sinks again and again."""
+
+    def send_bytes(self, buffer: bytes, messages: int, held_bytes_max: int) -> Sequence[int]:
+        """Send whole messages to each sink; return the indexes of those who hold more than that."""
+
+
+class OneByOne:
+    """The fan-out of sinks that know no faster way."""
+
+    __slots__ = ("_sinks",)
+
+    def __init__(self, sinks: Sequence[BytesSink]) -> None:
+        self._sinks = sinks
+
+    def send_bytes(self, buffer: bytes, messages: int, held_bytes_max: int) -> Sequence[int]:
+        return [
+            index
+            for index, sink in enumerate(self._sinks)
+            if sink.send_bytes(buffer, messages) > held_bytes_max
+        ]
 
 
 class MessageSink(Protocol):

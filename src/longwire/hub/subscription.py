@@ -169,6 +169,13 @@ class Attachment:
             assert self.message_sink is not None
             self.message_sink.send_closed(stream, position)
 
+    def block(self) -> None:
+        """The sink holds too much: nothing more goes to it before it has drained."""
+        self.is_blocked = True
+        for subscription in self.subscriptions.values():
+            if subscription.state is ReaderState.TAIL:
+                subscription.channel.note_blocked(subscription)
+
     def drained(self) -> None:
         """The sink takes more again: let those go on that were held up by it."""
         if not self.is_blocked:

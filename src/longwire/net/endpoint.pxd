@@ -1,5 +1,6 @@
 cimport cython
 
+from longwire.net.reactor_link cimport ReactorLink
 from longwire.websocket.connection cimport WebSocketEngine
 
 
@@ -23,6 +24,9 @@ cdef class Endpoint:
     cdef object _link_error
     cdef object _opened_s
     cdef bytes _unfed
+
+    @cython.locals(alone=ReactorLink)
+    cpdef Py_ssize_t send_shared(self, bytes frames, long long messages, object now) except -1
 
     cdef _take_in(self, object data, object now)
 

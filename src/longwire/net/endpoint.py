@@ -17,6 +17,7 @@ from longwire.net.closed import Closed, ConnectionClosed
 from longwire.net.evidence import Evidence, LinkEnd, take_evidence
 from longwire.net.link import Address, Link
 from longwire.net.opening import Opening
+from longwire.net.reactor_link import ReactorLink
 from longwire.net.verdict import Ending
 from longwire.websocket.connection import BytesLike, State, TransportAction, WebSocketEngine
 from longwire.websocket.events import Event, Fragment, Ping, Pong
@@ -145,6 +146,24 @@ class Endpoint:
         self.engine.queue_encoded(frames, messages)
         if not self._is_in_burst:
             self._write_out()
+
+    def send_shared(self, frames: bytes, messages: int, now: float) -> int:
+        """As ``send_encoded``, for a flush that sends to many: what goes out alone goes out at
+        once, past the cork. Returns what is held, bytes; 0 when the connection is closing."""
+        if self._closed is not None or self.engine.state is not _OPEN:
+            return 0
+        link = self._link
+        if (
+            isinstance(link, ReactorLink)
+            and not self._is_in_burst
+            and self.engine.note_shared(frames, messages, now)
+        ):
+            alone = link  # typed for the compiler
+            return alone.write_alone(frames)
+        self.engine.queue_encoded(frames, messages)
+        if not self._is_in_burst:
+            self._write_out()
+        return self.held_bytes
 
     def ping(self, payload: bytes | None = None) -> bytes:
         """Send a ping; return its payload, which ``on_pong`` will get."""

@@ -219,6 +219,28 @@ class ReactorLink(WheelEntry):
             self._is_corked = True
             self._reactor.cork(self)
 
+    def write_alone(self, buffer: bytes) -> int:
+        """As ``write``, but what nothing waits before is sent at once, past the cork. Returns what
+        is held, bytes."""
+        if self._is_closing or self._is_eof_wanted:
+            return 0
+        if self._is_in_burst or self._is_corked or self._held > 0:
+            self.write(buffer)
+            return self._held
+        try:
+            count = self._calls.send_one(self.descriptor, buffer)
+        except OSError as error:
+            self._break(error)
+            return 0
+        if count < len(buffer):
+            self._pending.append(buffer)
+            self._skipped = count
+            self._held = len(buffer) - count
+            self._is_blocked = True
+            self._is_over_high = self._held > self._write_high
+            self._watch()
+        return self._held
+
     def flush(self) -> None:
         self._is_corked = False
         if self._pending and not self._is_blocked and not self._is_ending:

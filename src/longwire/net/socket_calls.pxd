@@ -22,6 +22,10 @@ cdef int _EAGAIN, _EINTR
 cdef Py_ssize_t _JOIN_BYTES_MAX, _RECEIVE_BYTES, _SEND_BUFFERS_MAX
 
 
+@cython.locals(code=int)
+cdef Py_ssize_t _count_or_raise(Py_ssize_t sent) except -1
+
+
 cdef class SocketCalls:
     cdef bytearray _buffer
     cdef bytearray _joined
@@ -33,8 +37,9 @@ cdef class SocketCalls:
     @cython.locals(memory="char *", count=Py_ssize_t, code=int)
     cpdef bytes receive(self, int descriptor, Py_ssize_t count_max)
 
-    @cython.locals(buffer=bytes, sent=Py_ssize_t, code=int)
     cpdef Py_ssize_t send(self, int descriptor, list buffers, Py_ssize_t skipped) except -1
+
+    cpdef Py_ssize_t send_one(self, int descriptor, bytes buffer) except -1
 
     @cython.locals(
         buffer=bytes,

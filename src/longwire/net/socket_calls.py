@@ -41,6 +41,16 @@ _RECEIVE_BYTES, _SEND_BUFFERS_MAX = RECEIVE_BYTES, SEND_BUFFERS_MAX
 _EAGAIN, _EINTR = errno.EAGAIN, errno.EINTR
 
 
+def _count_or_raise(sent: int) -> int:
+    """Return what a system call took, compiled only: 0 when it would have had to wait."""
+    if sent >= 0:
+        return sent
+    code = last_error
+    if code == _EAGAIN or code == _EINTR:
+        return 0
+    raise OSError(code, os.strerror(code))
+
+
 class SocketCalls:
     """Calls on connected stream sockets that do not block, by their descriptors."""
 
@@ -92,27 +102,28 @@ class SocketCalls:
         could be. Raises :exc:`OSError` when the connection is broken.
         """
         if cython.compiled:
-            buffer: bytes = buffers[0]
-            if len(buffers) == 1:
-                sent = send(
-                    descriptor,
-                    PyBytes_AS_STRING(buffer) + skipped,
-                    len(buffer) - skipped,
-                    MSG_DONTWAIT | MSG_NOSIGNAL,
-                )
-            else:
-                sent = self._send_many(descriptor, buffers, skipped)
-            if sent >= 0:
-                return sent
-            code = last_error
-            if code == _EAGAIN or code == _EINTR:
-                return 0
-            raise OSError(code, os.strerror(code))
+            if len(buffers) == 1 and skipped == 0:
+                return self.send_one(descriptor, buffers[0])
+            return _count_or_raise(self._send_many(descriptor, buffers, skipped))
         else:
             try:
                 return self._send_many(descriptor, buffers, skipped)
             except (BlockingIOError, InterruptedError):
                 return 0
+
+    def send_one(self, descriptor: int, buffer: bytes) -> int:
+        """Send one buffer; as ``send`` otherwise."""
+        if cython.compiled:
+            return _count_or_raise(
+                send(
+                    descriptor,
+                    PyBytes_AS_STRING(buffer),
+                    len(buffer),
+                    MSG_DONTWAIT | MSG_NOSIGNAL,
+                )
+            )
+        else:
+            return self.send(descriptor, [buffer], 0)
 
     def _send_many(self, descriptor: int, buffers: list[bytes], skipped: int) -> int:
         """Send several buffers in one call; compiled, -1 says that it failed."""

@@ -61,6 +61,8 @@ cdef class WebSocketEngine:
 
     cpdef queue_encoded(self, bytes frames, long long messages)
 
+    cpdef bint note_shared(self, bytes frames, long long messages, object now) except -1
+
     @cython.locals(output=list)
     cpdef list take_output(self, object now=*)
 

@@ -335,6 +335,25 @@ class WebSocketEngine:
         self.bytes_sent += len(frames)
         self.messages_sent += messages
 
+    def note_shared(self, frames: bytes, messages: int, now: float) -> bool:
+        """As ``queue_encoded`` and ``take_output`` in one, for whoever writes ``frames`` himself.
+
+        ``False``, and nothing is noted, when that cannot be: something is queued before them, or
+        they may not be sent.
+        """
+        if (
+            self.state is not _OPEN
+            or self._sends_fragments
+            or not self._is_server
+            or self.bytes_sent != self._taken_bytes
+        ):
+            return False
+        self.bytes_sent += len(frames)
+        self._taken_bytes = self.bytes_sent
+        self.messages_sent += messages
+        self.last_sent_s = now
+        return True
+
     def send_fragment(
         self, data: str | BytesLike, *, final: bool, text: bool | None = None
     ) -> None:

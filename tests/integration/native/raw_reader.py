@@ -1,6 +1,6 @@
 """A subscriber that reads its socket as slowly as it is told, and checks what it gets.
 
-Only as much WebSocket as a server that behaves sends: whole, unmasked text messages.
+Only as much WebSocket as a server that behaves sends: whole, unmasked text messages, and pings.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from typing import Any
 __all__ = ["RawReader"]
 
 RECEIVE_BUFFER_BYTES = 4096
+TEXT, PING, PONG = 0x81, 0x89, 0x8A
+"""First octets of whole frames."""
 
 
 class RawReader:
@@ -78,8 +80,12 @@ class RawReader:
         if len(buffer) < at + length:
             return None
         message = bytes(buffer[at : at + length])
-        assert buffer[0] == 0x81, f"a frame that begins with {buffer[0]:#x}: {message[:100]!r}"
+        opcode = buffer[0]
         del buffer[: at + length]
+        if opcode == PING:
+            self.socket.sendall(bytes([PONG, 0x80 | length, 0, 0, 0, 0]) + message)
+            return self._take()
+        assert opcode == TEXT, f"a frame that begins with {opcode:#x}: {message[:100]!r}"
         return message
 
     def _handle(self, message: dict[str, Any]) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from longwire.hub.publishing import Publish
-from longwire.hub.sinks import Gap
+from longwire.hub.sinks import FanOut, Gap, OneByOne
 from longwire.stores.memory import MemoryStore
 from longwire.streams.entry import Entry, NewEntry
 from longwire.streams.position import Position, parse_position
@@ -123,6 +123,10 @@ class LineSink(Records):
             else:
                 record.take_closed(parse_position(members[0]))
         return self.hold(len(buffer))
+
+    @classmethod
+    def fan_out(cls, sinks: Sequence[LineSink]) -> FanOut:
+        return OneByOne(sinks)
 
 
 class EntrySink(Records):

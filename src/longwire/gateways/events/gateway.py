@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from longwire.base.limits import EventsLimits
 from longwire.gateways.event_stream import (
     EVENT_STREAM,
@@ -20,6 +22,7 @@ from longwire.http.events import RequestReceived
 from longwire.http.pages import error_page
 from longwire.hub.hub import Hub
 from longwire.hub.policy import demand
+from longwire.hub.sinks import FanOut, OneByOne
 from longwire.hub.subscription import Subscription
 from longwire.identity.principal import ANONYMOUS, Principal
 from longwire.net.http_exchange import ExchangeClosed
@@ -143,6 +146,10 @@ class _EventSink(EventResponse):
 
     def send_bytes(self, buffer: bytes, messages: int) -> int:
         return self.write(buffer)
+
+    @classmethod
+    def fan_out(cls, sinks: Sequence[_EventSink]) -> FanOut:
+        return OneByOne(sinks)
 
 
 def _read_start(request: RequestReceived, offset: str | None) -> Start:

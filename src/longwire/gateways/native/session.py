@@ -411,9 +411,9 @@ class NativeSession:
         if self._beats_silent >= HEARTBEATS_SILENT_MAX * BEATS_PER_HEARTBEAT:
             self.end(NativeCloseCode.HEARTBEAT_TIMEOUT, "heartbeats were not answered")
             return
-        if not self.wire.has_sent:
+        if not self.wire.take_sent():
             self.wire.send(self.format.answer("ping", None, {}))
-        self.wire.has_sent = False
+            self.wire.take_sent()  # a ping of ours does not spare the next one
         self._schedule_beat(now)
 
 

@@ -21,6 +21,7 @@ from longwire.gateways.native.formats.format import (
 from longwire.hub.sinks import Gap
 from longwire.net.closed import ConnectionClosed
 from longwire.net.endpoint import Endpoint
+from longwire.net.fan_out import FanOut
 from longwire.streams.entry import Entry
 from longwire.streams.position import Position
 from longwire.websocket.frames import TEXT
@@ -33,15 +34,15 @@ logger = logging.getLogger("longwire.native")
 class Wire(Protocol):
     """A connection, as a session sees it. No method waits and none raises."""
 
-    has_sent: bool
-    """Set by whatever is sent; the session clears it."""
-
     @property
     def held_bytes(self) -> int:
         """Sent, but not taken by the kernel or the next hop yet."""
 
     def take_heard(self) -> bool:
         """Tell whether anything came since the last call, control frames included."""
+
+    def take_sent(self) -> bool:
+        """Tell whether anything was sent since the last call."""
 
     def send(self, message: bytes) -> None:
         """Send one message of the connection's format."""
@@ -58,13 +59,13 @@ class Wire(Protocol):
 class EndpointWire:
     """A ``net.Endpoint``: a bytes sink that takes shared frames."""
 
-    __slots__ = ("_bytes_heard", "_endpoint", "encoder", "has_sent")
+    __slots__ = ("_bytes_heard", "_endpoint", "_messages_sent", "encoder")
 
     def __init__(self, endpoint: Endpoint, format_: Format) -> None:
         self.encoder: FrameEncoder = format_.frames
         self._endpoint = endpoint
         self._bytes_heard = 0
-        self.has_sent = False
+        self._messages_sent = 0
 
     @property
     def held_bytes(self) -> int:
@@ -76,11 +77,20 @@ class EndpointWire:
         self._bytes_heard = received
         return has_heard
 
+    def take_sent(self) -> bool:
+        sent = self._endpoint.engine.messages_sent
+        has_sent = sent != self._messages_sent
+        self._messages_sent = sent
+        return has_sent
+
     def send(self, message: bytes) -> None:
         self.send_bytes(self.encoder.encode_message(message), 1)
 
+    @classmethod
+    def fan_out(cls, sinks: Sequence[EndpointWire]) -> FanOut:
+        return FanOut([sink._endpoint for sink in sinks])
+
     def send_bytes(self, buffer: bytes, messages: int) -> int:
-        self.has_sent = True
         try:
             self._endpoint.send_encoded(buffer, messages=messages)
         except ConnectionClosed:
@@ -121,12 +131,12 @@ class SocketWire:
         "_close",
         "_drained_below",
         "_format",
+        "_has_sent",
         "_is_over",
         "_may_read",
         "_queue",
         "_socket",
         "_wake",
-        "has_sent",
         "held_bytes",
     )
 
@@ -141,7 +151,7 @@ class SocketWire:
         self._drained_below = held_bytes_max // 4
         self._is_over = False
         self.held_bytes = 0
-        self.has_sent = False
+        self._has_sent = False
 
     @property
     def is_closing(self) -> bool:
@@ -153,12 +163,16 @@ class SocketWire:
     def take_heard(self) -> bool:
         return False  # the messages are all that can be heard here
 
+    def take_sent(self) -> bool:
+        has_sent, self._has_sent = self._has_sent, False
+        return has_sent
+
     def send(self, message: bytes) -> None:
         if self._close is None:
             self._queue.append(message)
             self.held_bytes += len(message)
             self._is_over = self._is_over or self.held_bytes > self._drained_below
-            self.has_sent = True
+            self._has_sent = True
             self._wake.set()
 
     def close(self, code: int, reason: str) -> None:

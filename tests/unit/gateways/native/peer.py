@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 from longwire.base.limits import NativeLimits
@@ -11,6 +12,7 @@ from longwire.gateways.native.formats.format import Format
 from longwire.gateways.native.gateway import NativeGateway
 from longwire.hub.hub import Hub
 from longwire.hub.policy import AllowAll
+from longwire.hub.sinks import FanOut, OneByOne
 from longwire.identity.principal import ANONYMOUS, Principal
 from longwire.stores.memory import MemoryStore
 from tests.unit.gateways.native.translating import TRANSLATIONS
@@ -39,7 +41,7 @@ class Wire:
         self.texts: list[bytes] = []
         self.held_bytes = 0
         self.is_stuck = False
-        self.has_sent = False
+        self._has_sent = False
         self.heard = False
         self.closed_with: tuple[int, str] | None = None
         self.is_paused = False
@@ -49,13 +51,21 @@ class Wire:
 
     def send_bytes(self, buffer: bytes, messages: int) -> int:
         assert self.closed_with is None
-        self.has_sent = True
+        self._has_sent = True
         frames = read_frames(buffer)
         assert len(frames) == messages
         self.texts += frames
         if self.is_stuck:
             self.held_bytes += len(buffer)
         return self.held_bytes
+
+    @classmethod
+    def fan_out(cls, sinks: Sequence[Wire]) -> FanOut:
+        return OneByOne(sinks)
+
+    def take_sent(self) -> bool:
+        has_sent, self._has_sent = self._has_sent, False
+        return has_sent
 
     def take_heard(self) -> bool:
         heard, self.heard = self.heard, False
