@@ -94,7 +94,7 @@ def show_command(config_file: Path | None, set_flags: tuple[str, ...]) -> None:
                 value = getattr(values, key)
                 if (section, key) == ("store", "url"):
                     value = hide_password(value)
-                elif value is not None and setting_fields()[section, key].is_secret:
+                elif value and setting_fields()[section, key].is_secret:
                     value = HIDDEN
                 click.echo(f"{key} = {describe_value(value)}{note}")
         click.echo("")

@@ -1,10 +1,12 @@
-"""``longwire token``: make tokens, and explain what one says and why it would be refused."""
+"""``longwire token``: make tokens and API keys, and explain what a token says and why it would be
+refused."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import re
+import secrets
 import sys
 import time
 from collections.abc import Mapping
@@ -17,6 +19,7 @@ import click
 
 from longwire.cli.config import config_option, parse_set_flags, read_configuration, set_option
 from longwire.cli.exit_codes import CONFIG, FAILED, UNAVAILABLE, USAGE, CommandError
+from longwire.identity.api_keys import ApiKeyError, describe_api_key, make_api_key
 from longwire.identity.compact import read_token
 from longwire.identity.grants import ACTIONS
 from longwire.identity.keys import ALGORITHMS, BadKeyError, SigningKey, read_secret
@@ -32,6 +35,8 @@ _DURATION = re.compile(r"(\d+(?:\.\d+)?)([smhd]?)")
 _UNITS_S = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
 _PATTERN_HELP = "Streams that the token lets its user {}; may be repeated."
+
+_KEY_HELP = "Streams that the backend may {}; may be repeated."
 
 
 @click.group("token", no_args_is_help=True)
@@ -142,6 +147,28 @@ def explain_command(token: str, config_file: Path | None, set_flags: tuple[str, 
     for problem in problems:
         click.echo(f"refused: {_describe(problem)}")
     return FAILED
+
+
+@token_group.command("key")
+@click.argument("name")
+@click.option("--read", multiple=True, metavar="PATTERN", help=_KEY_HELP.format("read"))
+@click.option("--publish", multiple=True, metavar="PATTERN", help=_KEY_HELP.format("publish to"))
+@click.option("--manage", multiple=True, metavar="PATTERN", help=_KEY_HELP.format("end"))
+@click.option("--presence", multiple=True, metavar="PATTERN", help=_KEY_HELP.format("enter"))
+def key_command(name: str, **patterns: tuple[str, ...]) -> None:
+    """Make an API key for the backend NAME.
+
+    The key itself is printed on standard output and kept nowhere; the line for the setting
+    identity.api_keys, which holds its hash, on standard error.
+    """
+    key = make_api_key(secrets.token_bytes)
+    grants = [f"{action}={text}" for action in ACTIONS for text in patterns[action]]
+    try:
+        line = describe_api_key(name, key, grants)
+    except ApiKeyError as error:
+        raise CommandError(USAGE, str(error)) from None
+    click.echo(f'api_keys = ["{line}"]', err=True)
+    click.echo(key)
 
 
 def _find_problems(token: str, settings: IdentitySettings) -> list[TokenRefused]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from longwire.identity.grants import ACTIONS, NO_GRANTS, Grants
-from longwire.identity.principal import Principal
+from longwire.identity.principal import KEY_PREFIX, Principal
 from longwire.identity.refusal import Reason, TokenRefused
 from longwire.identity.settings import IdentitySettings
 from longwire.streams.pattern import PatternError, StreamPattern
@@ -113,6 +113,9 @@ def _read_user(claims: Mapping[str, Any], settings: IdentitySettings) -> str:
             f"{settings.user_claim} has more than {USER_BYTES_MAX} bytes, or characters that "
             "cannot be printed"
         )
+        raise TokenRefused(Reason.USER, message, "user_claim")
+    if name.startswith(KEY_PREFIX):
+        message = f"{settings.user_claim} begins with {KEY_PREFIX}, as names of API keys do"
         raise TokenRefused(Reason.USER, message, "user_claim")
     return name
 

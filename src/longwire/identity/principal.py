@@ -8,7 +8,10 @@ from typing import Any
 
 from longwire.identity.grants import NO_GRANTS, Grants
 
-__all__ = ["ANONYMOUS", "Principal"]
+__all__ = ["ANONYMOUS", "KEY_PREFIX", "Principal"]
+
+KEY_PREFIX = "key:"
+"""What the names of backends with an API key begin with, and those of users never do."""
 
 _NO_CLAIMS: Mapping[str, Any] = {}
 

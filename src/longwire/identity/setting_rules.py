@@ -8,6 +8,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from longwire.http.field_values import is_token
+from longwire.identity.api_keys import ApiKeyError, ApiKeys
 from longwire.identity.keys import ALGORITHMS, BadKeyError, SigningKey, read_keys, read_secret
 from longwire.identity.settings import IdentitySettings
 
@@ -35,6 +36,11 @@ def find_setting_problems(settings: IdentitySettings) -> Iterator[Problem]:
         except BadKeyError as error:
             hint = "a public key or a certificate in PEM, a JWK or a set of JWKs is right"
             yield "key_files", f'names "{path}": {error}', hint
+    try:
+        ApiKeys(settings.api_keys)
+    except ApiKeyError as error:
+        hint = "`longwire token key` makes a key and prints its line"
+        yield "api_keys", f"does not fit: {error}", hint
     yield from _check_url(settings.jwks_url)
     yield from _check_algorithms(settings, keys)
     if settings.cookie is not None and not is_token(settings.cookie):

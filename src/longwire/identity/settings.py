@@ -51,6 +51,10 @@ class IdentitySettings:
     """The claim that says what the user may do: an object with lists of patterns of stream names,
     `read`, `publish`, `manage` and `presence`."""
 
+    api_keys: tuple[str, ...] = field(default=(), metadata={"is_secret": True})
+    """Keys for backends, one text each: a name, the SHA-256 of the key and what it may do, such as
+    `"billing 9f86d0… publish=orders/** read=orders/**"`. `longwire token key` makes them."""
+
     cookie: str | None = "longwire_token"
     """Name of the cookie that may hold a token."""
 
@@ -71,5 +75,5 @@ class IdentitySettings:
 
     @property
     def has_keys(self) -> bool:
-        """Whether tokens can be checked here."""
+        """Whether JWTs can be checked here."""
         return bool(self.secret or self.key_files or self.jwks_url)

@@ -1,10 +1,11 @@
-"""Who has a token: the keys of ``[identity]`` say it, or the application does."""
+"""Who has a token: the settings of ``[identity]`` say it, or the application does."""
 
 from __future__ import annotations
 
 import inspect
 import logging
 
+from longwire.identity.api_keys import API_KEY_PREFIX, ApiKeys
 from longwire.identity.principal import ANONYMOUS, Principal
 from longwire.identity.refusal import TokenRefused
 from longwire.identity.settings import IdentitySettings
@@ -19,12 +20,14 @@ logger = logging.getLogger("longwire.identity")
 class Authentication:
     """Decides about tokens, and counts those that are refused.
 
-    What has the form of a JWT is for the keys that are configured, and their word is the last one:
-    a token that has expired must not get another chance. Everything else is for the application.
+    What looks like an API key, or like a JWT where keys for those are configured, is decided by
+    what is configured, for good: a token that has expired must not get another chance. Everything
+    else is for the application. Raises ``ConfigError`` for settings that cannot be.
     """
 
     def __init__(self, app: App, settings: IdentitySettings) -> None:
         self._app = app
+        self._api_keys = ApiKeys(settings.api_keys)
         self._verifier = TokenVerifier(settings) if settings.has_keys else None
         self.accepted = 0
         self.refused = 0
@@ -47,7 +50,10 @@ class Authentication:
         """
         if token is None:
             return ANONYMOUS
-        if self._verifier is not None and token.count(".") == 2:
+        principal: Principal | None
+        if token.startswith(API_KEY_PREFIX):
+            principal = self._api_keys.find(token)
+        elif self._verifier is not None and token.count(".") == 2:
             principal = await self._verify(self._verifier, token)
         else:
             principal = await self._ask_application(token)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import os
 import time
 from collections.abc import AsyncIterator, Callable
 from typing import Any
@@ -17,6 +18,7 @@ from websockets.exceptions import InvalidStatus
 from websockets.typing import Subprotocol
 
 from longwire import App, Request
+from longwire.identity.api_keys import describe_api_key, make_api_key
 from longwire.identity.settings import IdentitySettings
 from longwire.server.settings import AnonymousSettings, Settings
 from tests.integration.server.app_servers import WAYS, serve_app
@@ -266,6 +268,30 @@ async def test_application_is_asked_about_other_tokens_only(http: httpx.AsyncCli
             headers = {"Authorization": f"Bearer {token}"}
             assert (await http.get(f"{url}/me", headers=headers)).status_code == status
     assert asked == ["ticket-7"]
+
+
+async def test_backend_shows_its_api_key(http: httpx.AsyncClient) -> None:
+    key = make_api_key(os.urandom)
+    line = describe_api_key("billing", key, ["publish=orders/*"])
+    app = App(settings=Settings(identity=IdentitySettings(api_keys=(line,))))
+
+    @app.authenticate
+    def who(token: str) -> str:
+        return "somebody"
+
+    @app.route("/me")
+    async def me(request: Request) -> str:
+        return (await app.identify(request)).name
+
+    async with serve_app(app, "longwire") as url:
+        headers = {"Authorization": f"Bearer {key}"}
+        assert (await http.get(f"{url}/me", headers=headers)).text == "key:billing"
+        headers["Authorization"] += "x"  # and the application is not asked
+        assert (await http.get(f"{url}/me", headers=headers)).status_code == 401
+        async with native_client(url, key) as client:
+            assert (await client.ask("publish", stream="orders/1", data=1))["op"] == "published"
+            answer = await client.ask("publish", stream="other", data=1)
+            assert answer["code"] == "permission_denied"
 
 
 async def test_keys_that_cannot_be_had_are_no_verdict(http: httpx.AsyncClient) -> None:

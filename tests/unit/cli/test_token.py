@@ -140,3 +140,17 @@ def test_secret_is_not_shown(capsys: pytest.CaptureFixture[str]) -> None:
     captured = capsys.readouterr()
     assert 'secret = "***"' in captured.out
     assert SECRET not in captured.out
+
+
+def test_api_key_is_made(capsys: pytest.CaptureFixture[str], folder: Path) -> None:
+    assert main(["token", "key", "billing", "--publish", "orders/**", "--read", "a"]) == 0
+    captured = capsys.readouterr()
+    key, line = captured.out.strip(), captured.err
+    assert key not in line
+    assert line.startswith('api_keys = ["billing ') and 'read=a publish=orders/**"]' in line
+    (folder / "longwire.toml").write_text(f"[identity]\n{line}")
+    assert main(["config", "check"]) == 0
+    assert main(["config", "show"]) == 0
+    assert 'api_keys = "***"' in capsys.readouterr().out
+    assert main(["token", "key", "a b"]) == 2
+    assert main(["token", "key", "a", "--read", "x//y"]) == 2
