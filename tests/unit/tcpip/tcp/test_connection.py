@@ -16,55 +16,7 @@ from longwire.tcpip.sockets import Readiness, SocketError
 from longwire.tcpip.tcp.control import TcpEvent
 from longwire.tcpip.tcp.profile import LINUX, RFC
 from longwire.tcpip.tcp.state import State
-from tests.unit.tcpip.script import run_script
-from tests.unit.tcpip.tcp.handshakes import ACCEPTED_100MS, PLAIN
 from tests.unit.tcpip.world import World, two_hosts
-
-
-def test_info_has_the_kernels_names_and_units() -> None:
-    run_script(
-        ACCEPTED_100MS
-        + """
-        < P. 1:501 ack 1 win 65535
-        write 3000
-        > . 1:1001 ack 501
-        > . 1001:2001 ack 501
-        > P. 2001:3001 ack 501
-        expect info state 1
-        expect info ca_state 0
-        expect info options 0
-        expect info snd_mss 1000
-        expect info advmss 1460
-        expect info pmtu 1500
-        expect info unacked 3
-        expect info notsent_bytes 0
-        expect info bytes_received 500
-        expect info bytes_sent 3000
-        expect info data_segs_in 1
-        expect info data_segs_out 3
-        expect info rtt 100000
-        expect info min_rtt 100000
-        expect info rto 1000000
-        expect info snd_cwnd 10
-        +0.05 < . 501:501 ack 1001 win 5000
-        expect info unacked 2
-        expect info bytes_acked 1000
-        expect info snd_wnd 5000
-        expect info last_ack_recv 0
-        expect info last_data_recv 50
-        expect info last_data_sent 50
-        +1 > . 1001:2001 ack 501
-        expect info total_retrans 1
-        expect info bytes_retrans 1000
-        expect info total_rto 1
-        expect info retransmits 1
-        expect info ca_state 4
-        expect info lost 2
-        expect info retrans 1
-        expect info snd_ssthresh 2
-        """,
-        **PLAIN,
-    )
 
 
 def test_info_tells_what_was_agreed_on() -> None:
