@@ -145,6 +145,16 @@ class OriginPolicy:
             else:
                 self._patterns.append(_parse_pattern(pattern))
 
+    @property
+    def allows_any(self) -> bool:
+        """Whether every page there is may come."""
+        return self._any
+
+    @property
+    def allows_others(self) -> bool:
+        """Whether pages that did not come from this server may."""
+        return self._any or self._null or bool(self._patterns)
+
     def is_allowed(self, origin: str | None, *, scheme: str, host: str | None) -> bool:
         """Decide about a request that carries ``origin`` in its Origin header.
 

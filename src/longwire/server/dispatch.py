@@ -10,6 +10,7 @@ from typing import Any, Protocol, TypeAlias, cast
 
 from longwire.http.pages import error_page
 from longwire.server.asgi_socket import AsgiHandshake
+from longwire.server.cross_origin import CrossOrigin
 from longwire.server.errors import HttpError
 from longwire.server.exchange import Exchange
 from longwire.server.request import Request
@@ -41,9 +42,15 @@ class HttpObserver(Protocol):
 class Dispatcher:
     """Answers every request; none of its errors reaches the server it runs in."""
 
-    def __init__(self, router: Router[HttpHandler, SocketHandler], observer: HttpObserver) -> None:
+    def __init__(
+        self,
+        router: Router[HttpHandler, SocketHandler],
+        observer: HttpObserver,
+        cross_origin: CrossOrigin,
+    ) -> None:
         self._router = router
         self._observer = observer
+        self._cross_origin = cross_origin
 
     async def handle(self, exchange: Exchange | AsgiHandshake) -> None:
         """Answer one request, whatever it takes.
@@ -65,6 +72,8 @@ class Dispatcher:
             read_body=exchange.read_body,
             root_path=exchange.root_path,
         )
+        if head.protocol is None and not isinstance(exchange, AsgiHandshake):
+            exchange = self._cross_origin.dress(request, exchange)
         status = 0
         try:
             status = await self._answer(request, exchange)
@@ -124,7 +133,9 @@ class Dispatcher:
             raise HttpError(404, f"No WebSocket answers at {request.path} here.")
         handler = resource.find(request.method)
         if handler is None:
-            return _refuse_method(request, resource)
+            preflight = self._cross_origin.preflight(request, resource.allow)
+            return preflight or _refuse_method(request, resource)
+        self._cross_origin.check(request)
         return await handler(request, exchange)
 
 

@@ -12,6 +12,7 @@ from longwire.identity.origins import OriginPolicy
 from longwire.server.admission import Admission
 from longwire.server.app import BROWSER_MODULES, App, LifespanHook, RouteHandler, SocketRoute
 from longwire.server.authentication import Authentication
+from longwire.server.cross_origin import CrossOrigin
 from longwire.server.dispatch import Dispatcher, HttpHandler, SocketHandler
 from longwire.server.exchange import Exchange
 from longwire.server.gateways import StreamGateways
@@ -55,9 +56,14 @@ class Service:
         self.operations = Operations(self.metrics, self.hub.store.health)
         self.metrics.add_figures(lambda: hub_figures(self.hub))
         self.sockets = SocketEndpoints(settings, self.origins, self.metrics)
-        self.gateways = StreamGateways(self.hub, settings, self.sockets, self.admission)
+        self.cross_origin = CrossOrigin(self.origins)
+        self.gateways = StreamGateways(
+            self.hub, settings, self.sockets, self.admission, self.cross_origin
+        )
         self.metrics.add_figures(self.gateways.figures)
-        self.dispatcher = Dispatcher(self._build_router(is_development), self.metrics)
+        self.dispatcher = Dispatcher(
+            self._build_router(is_development), self.metrics, self.cross_origin
+        )
         self._loop_watch: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -115,7 +121,6 @@ class Service:
         router.add_websocket("/ws", self.gateways.serve_native)
         streams = "/streams/{name...}"
         router.add(streams, ["GET", "PUT", "POST", "DELETE"], self.gateways.serve_stream)
-        router.add(streams, ["OPTIONS"], self.gateways.preflight)
         for path in BROWSER_MODULES:
             _add_file(router, path, path.removeprefix("/"))
         taken = set()

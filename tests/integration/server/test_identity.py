@@ -20,7 +20,7 @@ from websockets.typing import Subprotocol
 from longwire import App, Request
 from longwire.identity.api_keys import describe_api_key, make_api_key
 from longwire.identity.settings import IdentitySettings
-from longwire.server.settings import AnonymousSettings, Settings
+from longwire.server.settings import AnonymousSettings, OriginSettings, Settings
 from tests.integration.server.app_servers import WAYS, serve_app
 from tests.integration.server.native_client import TIMEOUT_S, NativeClient, native_client
 from tests.unit.identity.forging import SECRET, encode, hmac_token, make_token
@@ -310,3 +310,43 @@ async def test_keys_that_cannot_be_had_are_no_verdict(http: httpx.AsyncClient) -
             await socket.send(json.dumps(hello))
             answer = json.loads(await socket.recv())
             assert (answer["code"], answer["retry"]) == ("identity_unavailable", True)
+
+
+async def test_pages_of_one_setting(http: httpx.AsyncClient) -> None:
+    """The allow-list holds for routes, streams and WebSockets alike, refusals included."""
+    allowed, foreign = "https://chat.example", "https://evil.example"
+    app = App(
+        settings=Settings(
+            identity=IdentitySettings(secret=SECRET, audiences=("us",)),
+            origins=OriginSettings(allowed=("same", allowed)),
+        )
+    )
+    done = []
+
+    @app.route("/do", methods=["POST"])
+    async def do(request: Request) -> str:
+        done.append((await app.identify(request)).name)
+        return "done"
+
+    async with serve_app(app, "longwire") as url:
+        cookie = {"Cookie": f"longwire_token={token_of()}"}
+        asking = {"Access-Control-Request-Method": "POST", "Origin": allowed}
+        answer = await http.options(f"{url}/do", headers=asking)
+        assert answer.headers["Access-Control-Allow-Origin"] == allowed
+        assert answer.headers["Access-Control-Allow-Methods"] == "OPTIONS, POST"
+        for origin, status in [(allowed, 200), (foreign, 403), ("null", 403), (url, 200)]:
+            answer = await http.post(f"{url}/do", headers={**cookie, "Origin": origin})
+            assert answer.status_code == status
+            assert ("Access-Control-Allow-Origin" in answer.headers) == (status == 200)
+        assert done == ["ann", "ann"]
+        # A page that is allowed sees why it was refused.
+        answer = await http.get(f"{url}/streams/a", headers={"Origin": allowed})
+        assert answer.status_code == 401
+        assert answer.headers["Access-Control-Allow-Origin"] == allowed
+        assert "WWW-Authenticate" in answer.headers["Access-Control-Expose-Headers"]
+        with pytest.raises(InvalidStatus) as caught:
+            await open_native(url, additional_headers={**cookie, "Origin": foreign})
+        assert caught.value.response.status_code == 403
+        client = await open_native(url, additional_headers={**cookie, "Origin": allowed})
+        assert (await client.ask("connect", version=1))["user"] == "ann"
+        await client.socket.close()
