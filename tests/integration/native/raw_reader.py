@@ -100,5 +100,7 @@ class RawReader:
                 assert message["after"] == self.held
                 after, self.held = self.held, message["upto"]
                 self.gaps.append((int(after[:16]), int(self.held[:16]), message["reason"]))
+            case "ping":
+                self._send({"op": "pong"})
             case "error" | "closing":
                 raise AssertionError(message)
