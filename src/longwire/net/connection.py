@@ -5,35 +5,26 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections import deque
-from collections.abc import AsyncIterable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterable, Callable, Coroutine, Iterable
 from http import HTTPStatus
 from types import TracebackType
-from typing import Literal, TypeAlias, overload
+from typing import Any, Literal, overload
 
 from longwire.base.codes import CloseCode
-from longwire.base.errors import LongwireError, ProtocolError
+from longwire.base.errors import LongwireError
 from longwire.base.headers import Headers, HeadersLike
-from longwire.base.limits import KIB
 from longwire.net.callbacks import Callbacks
-from longwire.net.closed import Closed, ConnectionClosed, ConnectionClosedOK
+from longwire.net.closed import Closed, ConnectionClosed
 from longwire.net.endpoint import Endpoint
 from longwire.net.link import Address, Link
 from longwire.net.receiver import ConcurrencyError, MessageParts, Receiver, converted
+from longwire.net.sender import Message, Sender
 from longwire.net.settings import WebSocketSettings
 from longwire.websocket.connection import State
 from longwire.websocket.events import Fragment
 from longwire.websocket.handshake import RequestHead, ResponseHead
 
 __all__ = ["ConcurrencyError", "Connection", "MessageParts"]
-
-TURN_BYTES_MAX = 256 * KIB
-"""What may be sent to a connection before its sender lets the event loop turn."""
-
-MESSAGE_COST_BYTES = KIB
-"""What a message counts for in that besides its payload."""
-
-BytesLike: TypeAlias = bytes | bytearray | memoryview
-Message: TypeAlias = str | BytesLike
 
 
 class Connection(Callbacks):
@@ -48,17 +39,14 @@ class Connection(Callbacks):
         "__dict__",
         "__weakref__",
         "_closed_waiters",
-        "_drain_waiters",
         "_endpoint",
-        "_fragments_sender",
         "_id",
         "_link",
         "_loop",
         "_pings",
         "_receiver",
         "_run",
-        "_turn_bytes",
-        "_write_limit",
+        "_sender",
         "opening_request",
     )
 
@@ -69,7 +57,6 @@ class Connection(Callbacks):
         settings: WebSocketSettings,
         run: Callable[[Connection], None] | None = None,
     ) -> None:
-        limits = settings.limits
         self._loop = loop
         self._link = link
         self._run = run
@@ -77,12 +64,10 @@ class Connection(Callbacks):
         self.opening_request: RequestHead | None = None
         self._id: uuid.UUID | None = None
         self._receiver = Receiver(loop, settings)
-        self._write_limit = limits.write_buffer_bytes_max
-        self._drain_waiters: list[asyncio.Future[None]] = []
-        self._closed_waiters: list[asyncio.Future[None]] = []
-        self._pings: deque[tuple[bytes, float, asyncio.Future[float]]] = deque()
-        self._fragments_sender: asyncio.Task[object] | None = None
-        self._turn_bytes = 0
+        self._sender = Sender(loop, settings)
+        # Made when they are needed: most connections are idle most of the time.
+        self._closed_waiters: list[asyncio.Future[None]] | None = None
+        self._pings: deque[tuple[bytes, float, asyncio.Future[float]]] | None = None
 
     # -- facts ------------------------------------------------------------------------------
 
@@ -90,7 +75,7 @@ class Connection(Callbacks):
     def endpoint(self) -> Endpoint:
         """The same connection in callback style, for its facts and counters."""
         if self._endpoint is None:
-            raise LongwireError("the opening handshake of this connection is not finished")
+            raise _unopened()
         return self._endpoint
 
     @property
@@ -204,20 +189,17 @@ class Connection(Callbacks):
         """
         return self
 
-    async def __anext__(self) -> str | bytes:
-        try:
-            return await self.recv()
-        except ConnectionClosedOK:
-            raise StopAsyncIteration from None
+    def __anext__(self) -> Coroutine[Any, Any, str | bytes]:
+        return self._receiver.step()
 
     # -- sending ----------------------------------------------------------------------------
 
-    async def send(
+    def send(
         self,
         message: Message | Iterable[Message] | AsyncIterable[Message],
         *,
         text: bool | None = None,
-    ) -> None:
+    ) -> Coroutine[Any, Any, None]:
         """Send a message: ``str`` as text, bytes as binary; ``text`` overrules that.
 
         An iterable or asynchronous iterable is sent as the fragments of one message. Waits while
@@ -227,87 +209,13 @@ class Connection(Callbacks):
         cancelled, or whose iterable raises, cannot be finished: the connection is closed with
         1011. Raises :exc:`ConnectionClosed` when the connection is closing or closed.
         """
-        if isinstance(message, (str, bytes, bytearray, memoryview)):
-            if self._turn_bytes > TURN_BYTES_MAX:
-                await self._let_others_run()
-            if self._fragments_sender is not None or self._link.held_bytes > self._write_limit:
-                await self._wait_for_turn()
-            self._turn_bytes += MESSAGE_COST_BYTES + len(message)
-            self.endpoint.send(message, text=text)
-        elif isinstance(message, Mapping):
-            raise TypeError("a mapping is no message; send its items, or its JSON text")
-        elif isinstance(message, AsyncIterable):
-            await self._send_fragments(aiter(message), text)
-        elif isinstance(message, Iterable):
-            await self._send_fragments(_asynchronous(message), text)
-        else:
-            raise TypeError(
-                f"a message is str, bytes, or an iterable of these, not {type(message).__name__}"
-            )
-
-    async def _send_fragments(self, fragments: AsyncIterable[Message], text: bool | None) -> None:
-        await self._wait_for_turn()
-        self._fragments_sender = asyncio.current_task()
-        kind: type | None = None
-        try:
-            async for fragment in fragments:
-                fragment_kind = str if isinstance(fragment, str) else bytes
-                if not isinstance(fragment, (str, bytes, bytearray, memoryview)):
-                    raise TypeError(f"a fragment is str or bytes, not {type(fragment).__name__}")
-                if kind is not None and fragment_kind is not kind:
-                    raise TypeError("the fragments of one message are all str or all bytes")
-                kind = fragment_kind
-                if self._turn_bytes > TURN_BYTES_MAX:
-                    await self._let_others_run()
-                self._turn_bytes += MESSAGE_COST_BYTES + len(fragment)
-                while self._link.held_bytes > self._write_limit:
-                    await self._wait_for_drain()
-                self.endpoint.send_fragment(fragment, final=False, text=text)
-            if kind is not None:
-                self.endpoint.send_fragment(kind(), final=True, text=text)
-        except ConnectionClosed:
-            raise
-        except BaseException:
-            if kind is not None:
-                self.endpoint.fail(
-                    ProtocolError(
-                        CloseCode.INTERNAL_ERROR, "a fragmented message was cut short", side="local"
-                    )
-                )
-            raise
-        finally:
-            self._fragments_sender = None
-            self._wake_senders()
-
-    async def _let_others_run(self) -> None:
-        """Suspend a task that sends and sends while the kernel takes everything.
-
-        Nothing else would: not another task, not a keepalive, not the flush of what it sent.
-        """
-        self._turn_bytes = 0
-        await asyncio.sleep(0)
-
-    async def _wait_for_turn(self) -> None:
-        while self._fragments_sender is not None or self._link.held_bytes > self._write_limit:
-            if self._fragments_sender is asyncio.current_task():
-                raise ConcurrencyError("send was called by the iterable that another send is at")
-            await self._wait_for_drain()
-
-    async def _wait_for_drain(self) -> None:
-        if self.endpoint.closed is not None or self.endpoint.state is not State.OPEN:
-            raise self.endpoint.error_now()
-        waiter = self._loop.create_future()
-        self._drain_waiters.append(waiter)
-        try:
-            await waiter
-        finally:
-            if waiter in self._drain_waiters:
-                self._drain_waiters.remove(waiter)
+        if self._endpoint is None:
+            raise _unopened()
+        return self._sender.send(message, text)
 
     async def drain(self) -> None:
         """Wait until no more than the write limit is held back. Cancel-safe."""
-        while self._link.held_bytes > self._write_limit:
-            await self._wait_for_drain()
+        await self._sender.drain()
 
     async def ping(self, payload: Message | None = None) -> float:
         """Send a ping, wait for its pong and return the round trip in seconds.
@@ -317,6 +225,8 @@ class Connection(Callbacks):
         data = payload.encode() if isinstance(payload, str) else payload
         sent = self.endpoint.ping(None if data is None else bytes(data))
         waiter: asyncio.Future[float] = self._loop.create_future()
+        if self._pings is None:
+            self._pings = deque()
         self._pings.append((sent, self._link.now(), waiter))
         return await waiter
 
@@ -340,6 +250,8 @@ class Connection(Callbacks):
         """Wait until the connection is gone, whoever closes it. Cancel-safe."""
         if self.endpoint.closed is None:
             waiter = self._loop.create_future()
+            if self._closed_waiters is None:
+                self._closed_waiters = []
             self._closed_waiters.append(waiter)
             await waiter
 
@@ -362,6 +274,7 @@ class Connection(Callbacks):
     def on_open(self, connection: Endpoint) -> None:
         self._endpoint = connection
         self._receiver.opened(connection)
+        self._sender.opened(connection)
         if self._run is not None:
             self._run(self)
 
@@ -372,7 +285,7 @@ class Connection(Callbacks):
         self._receiver.put(fragment)
 
     def on_pong(self, connection: Endpoint, payload: bytes, latency_s: float | None) -> None:
-        if all(sent != payload for sent, _, _ in self._pings):
+        if self._pings is None or all(sent != payload for sent, _, _ in self._pings):
             return
         # RFC 6455 section 5.5.3: a pong may answer the most recent of several pings only.
         now = self._link.now()
@@ -384,13 +297,13 @@ class Connection(Callbacks):
                 break
 
     def on_drain(self, connection: Endpoint) -> None:
-        self._wake_senders()
+        self._sender.wake()
 
     def on_close(self, connection: Endpoint, error: ConnectionClosed) -> None:
         self._receiver.wake()
-        self._wake_senders()
-        waiters, self._closed_waiters = self._closed_waiters, []
-        for closed_waiter in waiters:
+        self._sender.wake()
+        waiters, self._closed_waiters = self._closed_waiters, None
+        for closed_waiter in waiters or ():
             if not closed_waiter.done():
                 closed_waiter.set_result(None)
         while self._pings:
@@ -404,11 +317,9 @@ class Connection(Callbacks):
         """Return (messages, bytes) that arrived and were not received."""
         return self._receiver.unread()
 
-    def _wake_senders(self) -> None:
-        waiters, self._drain_waiters = self._drain_waiters, []
-        for waiter in waiters:
-            if not waiter.done():
-                waiter.set_result(None)
+
+def _unopened() -> LongwireError:
+    return LongwireError("the opening handshake of this connection is not finished")
 
 
 def text_response(status: int, text: str, headers: HeadersLike = ()) -> ResponseHead:
@@ -419,8 +330,3 @@ def text_response(status: int, text: str, headers: HeadersLike = ()) -> Response
         fields.add("Content-Type", "text/plain; charset=utf-8")
     fields.set("Content-Length", str(len(body)))
     return ResponseHead(status, HTTPStatus(status).phrase, fields, body)
-
-
-async def _asynchronous(fragments: Iterable[Message]) -> AsyncIterable[Message]:
-    for fragment in fragments:
-        yield fragment

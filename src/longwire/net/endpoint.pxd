@@ -25,7 +25,7 @@ cdef class Endpoint:
     cdef object _opened_s
     cdef bytes _unfed
 
-    @cython.locals(alone=ReactorLink)
+    @cython.locals(direct=ReactorLink)
     cpdef Py_ssize_t send_shared(self, bytes frames, long long messages, object now) except -1
 
     cdef _take_in(self, object data, object now)
@@ -37,6 +37,9 @@ cdef class Endpoint:
     @cython.locals(output=list, engine=WebSocketEngine)
     cdef _after_engine(self, object now)
 
+    cpdef send_one(self, object message, object text)
+
+    @cython.locals(output=list, direct=ReactorLink)
     cdef _write_out(self)
 
     cdef _check_open(self)

@@ -43,6 +43,9 @@ cdef class ReactorLink(WheelEntry):
 
     cdef _end_burst(self)
 
+    @cython.locals(buffer=bytes)
+    cpdef write_all(self, list buffers)
+
     @cython.locals(count=Py_ssize_t)
     cpdef Py_ssize_t write_alone(self, bytes buffer) except -1
 

@@ -207,6 +207,10 @@ class ReactorLink(WheelEntry):
     # -- Link: out --------------------------------------------------------------------------
 
     def write(self, *buffers: bytes) -> None:
+        self.write_all(list(buffers))
+
+    def write_all(self, buffers: list[bytes]) -> None:
+        """The same as ``write``, as the hot path calls it."""
         if self._is_closing or self._is_eof_wanted:
             return
         for buffer in buffers:

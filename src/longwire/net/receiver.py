@@ -1,3 +1,4 @@
+# cython: annotation_typing=False, auto_pickle=False
 """Receiving in coroutine style: whole messages and streams of parts, one task at a time."""
 
 from __future__ import annotations
@@ -6,6 +7,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from longwire.base.errors import LongwireError
+from longwire.net.closed import ConnectionClosedOK
 from longwire.net.endpoint import Endpoint
 from longwire.net.receive_queue import ReceiveQueue
 from longwire.websocket.connection import State
@@ -13,6 +15,8 @@ from longwire.websocket.events import Fragment
 
 if TYPE_CHECKING:
     from longwire.net.settings import WebSocketSettings
+
+_OPEN = State.OPEN
 
 __all__ = ["ConcurrencyError", "MessageParts", "Receiver", "converted"]
 
@@ -51,7 +55,7 @@ class Receiver:
         )
         self._waiter: asyncio.Future[None] | None = None
         self._task: asyncio.Task[Any] | None = None
-        self._assembly: list[str | bytes] = []
+        self._assembly: list[str | bytes] | None = None
         self._parts: MessageParts | None = None
         self._is_skipping = False
         self._is_paused = False
@@ -69,20 +73,24 @@ class Receiver:
     def put(self, item: str | bytes | Fragment) -> None:
         """Take what arrived; pause reading when it is too much."""
         queue, endpoint = self._queue, self._endpoint
-        if queue.is_over and endpoint.engine.state is not State.OPEN:
+        if queue.is_over() and endpoint.engine.state is not _OPEN:
             # Past the limits while closing: reading on is needed to find the peer's Close frame.
             endpoint.messages_discarded += 1
             return
         queue.put(item)
-        if queue.is_over and not self._is_paused:
+        if queue.is_over() and not self._is_paused:
             self._is_paused = True
             endpoint.pause_reading()
         self.wake()
 
     def wake(self) -> None:
         """Let the waiting task look again."""
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
+        waiter = self._waiter
+        if waiter is None:
+            return
+        self._waiter = None
+        if not waiter.done():
+            waiter.set_result(None)
             # The task runs in the next round of callbacks; what it sends leaves right behind.
             self._endpoint.link.expect_writes()
 
@@ -91,12 +99,23 @@ class Receiver:
     async def recv(self) -> str | bytes:
         """Return the next whole message."""
         self._begin_message("recv")
-        while True:
-            while self._queue:
-                message = self._take_message()
-                if message is not None:
-                    return message
+        message = self._take_message()
+        while message is None:
             await self._wait("recv")
+            message = self._take_message()
+        return message
+
+    async def step(self) -> str | bytes:
+        """Return the next whole message, as the step of an iteration that a close in order ends."""
+        self._begin_message("recv")
+        message = self._take_message()
+        while message is None:
+            try:
+                await self._wait("recv")
+            except ConnectionClosedOK:
+                raise StopAsyncIteration from None
+            message = self._take_message()
+        return message
 
     def stream(self, decode: bool | None) -> MessageParts:
         """Return an iterator over the parts of the next message."""
@@ -112,7 +131,7 @@ class Receiver:
         if self._parts is not parts:
             raise ConcurrencyError("this message was given up for another recv or recv_streaming")
         while True:
-            while self._queue:
+            while len(self._queue) > 0:
                 item = self._take()
                 if not isinstance(item, Fragment):
                     parts.is_begun = parts.is_finished = True
@@ -137,25 +156,35 @@ class Receiver:
             self._parts = None
 
     def _take_message(self) -> str | bytes | None:
-        """Take one entry of the queue; return the message that it completes, if any."""
-        item = self._take()
-        if not isinstance(item, Fragment):
-            return item
-        if self._is_skipping and not item.first:
-            self._is_skipping = not item.final
+        """Take the next whole message from the queue, if there is one."""
+        while len(self._queue) > 0:
+            item = self._take()
+            if not isinstance(item, Fragment):
+                return item
+            message = self._take_part(item)
+            if message is not None:
+                return message
+        return None
+
+    def _take_part(self, part: Fragment) -> str | bytes | None:
+        """Keep a part; return the message that it completes, if it does."""
+        if self._is_skipping and not part.first:
+            self._is_skipping = not part.final
             return None
         self._is_skipping = False
-        self._assembly.append(item.data)
-        if not item.final:
+        if self._assembly is None:
+            self._assembly = []
+        self._assembly.append(part.data)
+        if not part.final:
             return None
-        pieces, self._assembly = self._assembly, []
-        if isinstance(item.data, str):
+        pieces, self._assembly = self._assembly, None
+        if isinstance(part.data, str):
             return "".join(pieces)  # type: ignore[arg-type]
         return b"".join(pieces)  # type: ignore[arg-type]
 
     def _take(self) -> str | bytes | Fragment:
         item = self._queue.take()
-        if self._is_paused and self._queue.is_low:
+        if self._is_paused and self._queue.is_low():
             self._is_paused = False
             self._endpoint.resume_reading()
         return item
