@@ -38,13 +38,14 @@ def find_problems(
 
 def make_principal(claims: Mapping[str, Any], settings: IdentitySettings) -> Principal:
     """The bearer of a token in which there is no problem."""
-    expires_s = claims.get("exp")
+    expires_s, issued_s = claims.get("exp"), claims.get("iat")
     return Principal(
         _read_user(claims, settings),
         # Somebody's clock may be behind ours; who is let in is not thrown out at once.
-        None if expires_s is None else float(expires_s) + settings.leeway_s,
-        _read_grants(claims, settings),
-        claims,
+        expires_at_s=None if expires_s is None else float(expires_s) + settings.leeway_s,
+        grants=_read_grants(claims, settings),
+        issued_at_s=None if issued_s is None else float(issued_s),
+        claims=claims,
     )
 
 

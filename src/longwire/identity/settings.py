@@ -73,6 +73,10 @@ class IdentitySettings:
     keys_bytes_max: int = 256 * KIB
     """Length of a set of keys, bytes."""
 
+    revoked_users_max: int = 100_000
+    """Users who are remembered as revoked; past it the oldest revocation is forgotten. About 200
+    bytes each."""
+
     @property
     def has_keys(self) -> bool:
         """Whether JWTs can be checked here."""

@@ -291,6 +291,16 @@ class App:
         every connection of his is subscribed to by itself. As ``publish`` otherwise."""
         return await self.service.publish(inbox_of(user), data, content_type)
 
+    async def revoke(self, user: str) -> None:
+        """Let a user in no longer with what he has until now: his connections are closed with 4504,
+        on all servers, and tokens that were issued before, or do not say when, are refused.
+
+        A token that is issued from the next second on is good. What ``authenticate`` of the
+        application accepts is its own business. Raises ``StoreUnavailableError``. Cancelled, it
+        may or may not have happened.
+        """
+        await self.service.revoke(user)
+
     async def identify(self, request: Request) -> Principal:
         """Tell who sent a request that a route answers: by its token in the Authorization header,
         the query or the cookie (docs/identity.md); anonymous without one.

@@ -8,6 +8,7 @@ import logging
 from longwire.identity.api_keys import API_KEY_PREFIX, ApiKeys
 from longwire.identity.principal import ANONYMOUS, Principal
 from longwire.identity.refusal import TokenRefused
+from longwire.identity.revocations import Revocations
 from longwire.identity.settings import IdentitySettings
 from longwire.identity.tokens import TokenVerifier
 from longwire.server.app import App
@@ -28,6 +29,7 @@ class Authentication:
     def __init__(self, app: App, settings: IdentitySettings) -> None:
         self._app = app
         self._api_keys = ApiKeys(settings.api_keys)
+        self.revocations = Revocations(settings.revoked_users_max)
         self._verifier = TokenVerifier(settings) if settings.has_keys else None
         self.accepted = 0
         self.refused = 0
@@ -52,7 +54,7 @@ class Authentication:
             return ANONYMOUS
         principal: Principal | None
         if token.startswith(API_KEY_PREFIX):
-            principal = self._api_keys.find(token)
+            principal = self._unless_revoked(self._api_keys.find(token))
         elif self._verifier is not None and token.count(".") == 2:
             principal = await self._verify(self._verifier, token)
         else:
@@ -65,12 +67,18 @@ class Authentication:
 
     async def _verify(self, verifier: TokenVerifier, token: str) -> Principal | None:
         try:
-            return await verifier.verify(token)
+            return self._unless_revoked(await verifier.verify(token))
         except TokenRefused as refused:
             # Its message may quote the token.
             setting = f" ({refused.setting})" if refused.setting else ""
             logger.info("a token was refused: %s%s", refused.reason.value, setting)
             return None
+
+    def _unless_revoked(self, principal: Principal | None) -> Principal | None:
+        if principal is not None and self.revocations.is_revoked(principal):
+            logger.info("a token was refused: its user was revoked")
+            return None
+        return principal
 
     async def _ask_application(self, token: str) -> Principal | None:
         if self._app.authenticator is None:
@@ -86,6 +94,7 @@ class Authentication:
         """What is counted, for the metrics."""
         failures = 0 if self._verifier is None else self._verifier.key_failures
         return {
+            "longwire_revoked_users": ("Users who are revoked.", len(self.revocations), False),
             "longwire_tokens_accepted": ("Tokens accepted.", self.accepted, True),
             "longwire_tokens_refused": ("Tokens refused.", self.refused, True),
             "longwire_identity_key_failures": (

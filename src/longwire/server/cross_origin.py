@@ -13,13 +13,10 @@ kind, and no cookie of somebody else's is added to what they send.
 
 from __future__ import annotations
 
-from typing import Any
-
 from longwire.base.headers import Headers, HeadersLike
-from longwire.http.events import RequestReceived
 from longwire.identity.origins import OriginPolicy
 from longwire.server.errors import HttpError
-from longwire.server.exchange import Exchange
+from longwire.server.exchange import Exchange, ExchangeWrapper
 from longwire.server.request import Request
 from longwire.server.response import Response
 
@@ -106,64 +103,18 @@ class CrossOrigin:
         return _Dressed(exchange, fields)
 
 
-class _Dressed:
+class _Dressed(ExchangeWrapper):
     """An exchange whose answer has some header fields more."""
 
     def __init__(self, exchange: Exchange, fields: list[tuple[str, str]]) -> None:
-        self._exchange = exchange
+        super().__init__(exchange)
         self._fields = fields
 
-    @property
-    def request(self) -> RequestReceived:
-        return self._exchange.request
-
-    @property
-    def remote_address(self) -> Any:
-        return self._exchange.remote_address
-
-    @property
-    def root_path(self) -> str:
-        return self._exchange.root_path
-
-    @property
-    def held_bytes(self) -> int:
-        return self._exchange.held_bytes
-
-    @property
-    def closed(self) -> bool:
-        return self._exchange.closed
-
-    @property
-    def is_open_ended(self) -> bool:
-        return self._exchange.is_open_ended
-
-    @property
-    def status(self) -> int | None:
-        return self._exchange.status
-
-    def abort(self) -> None:
-        self._exchange.abort()
-
-    async def read_body(self) -> bytes:
-        return await self._exchange.read_body()
-
     async def respond(self, status: int, headers: HeadersLike = (), body: bytes = b"") -> None:
-        await self._exchange.respond(status, self._with_fields(headers), body)
+        await super().respond(status, self._with_fields(headers), body)
 
     def start(self, status: int, headers: HeadersLike = ()) -> None:
-        self._exchange.start(status, self._with_fields(headers))
-
-    def write(self, data: bytes) -> None:
-        self._exchange.write(data)
-
-    def finish(self) -> None:
-        self._exchange.finish()
-
-    async def drain(self) -> None:
-        await self._exchange.drain()
-
-    async def wait_shutdown(self) -> None:
-        await self._exchange.wait_shutdown()
+        super().start(status, self._with_fields(headers))
 
     def _with_fields(self, headers: HeadersLike) -> Headers:
         """What the handler says itself stays as it is; ``Vary`` may stand several times."""

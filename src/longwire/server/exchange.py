@@ -7,7 +7,7 @@ from typing import Any, Protocol
 from longwire.base.headers import HeadersLike
 from longwire.http.events import RequestReceived
 
-__all__ = ["Exchange"]
+__all__ = ["Exchange", "ExchangeWrapper"]
 
 
 class Exchange(Protocol):
@@ -64,3 +64,62 @@ class Exchange(Protocol):
 
     async def wait_shutdown(self) -> None:
         """Wait until the server is going, or the exchange is over."""
+
+
+class ExchangeWrapper:
+    """An exchange that does what another one does; for those that do a little more."""
+
+    def __init__(self, exchange: Exchange) -> None:
+        self._exchange = exchange
+
+    @property
+    def request(self) -> RequestReceived:
+        return self._exchange.request
+
+    @property
+    def remote_address(self) -> Any:
+        return self._exchange.remote_address
+
+    @property
+    def root_path(self) -> str:
+        return self._exchange.root_path
+
+    @property
+    def held_bytes(self) -> int:
+        return self._exchange.held_bytes
+
+    @property
+    def closed(self) -> bool:
+        return self._exchange.closed
+
+    @property
+    def is_open_ended(self) -> bool:
+        return self._exchange.is_open_ended
+
+    @property
+    def status(self) -> int | None:
+        return self._exchange.status
+
+    def abort(self) -> None:
+        self._exchange.abort()
+
+    async def read_body(self) -> bytes:
+        return await self._exchange.read_body()
+
+    async def respond(self, status: int, headers: HeadersLike = (), body: bytes = b"") -> None:
+        await self._exchange.respond(status, headers, body)
+
+    def start(self, status: int, headers: HeadersLike = ()) -> None:
+        self._exchange.start(status, headers)
+
+    def write(self, data: bytes) -> None:
+        self._exchange.write(data)
+
+    def finish(self) -> None:
+        self._exchange.finish()
+
+    async def drain(self) -> None:
+        await self._exchange.drain()
+
+    async def wait_shutdown(self) -> None:
+        await self._exchange.wait_shutdown()

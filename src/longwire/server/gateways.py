@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from longwire.base.codes import CloseCode
@@ -15,6 +15,7 @@ from longwire.gateways.native.formats.choice import choose_subprotocol
 from longwire.gateways.native.gateway import NativeGateway
 from longwire.http.negotiation import parse_accept
 from longwire.hub.hub import Hub
+from longwire.identity.principal import Principal
 from longwire.server.admission import Admission
 from longwire.server.asgi_socket import AsgiHandshake
 from longwire.server.credentials import leave_out_tokens
@@ -26,6 +27,7 @@ from longwire.server.response import Response
 from longwire.server.settings import Settings
 from longwire.server.sockets import SocketEndpoints
 from longwire.server.store_urls import producer_state_s
+from longwire.server.visits import Visits
 
 __all__ = ["StreamGateways"]
 
@@ -46,6 +48,7 @@ class StreamGateways:
         self._sockets = sockets
         self._admission = admission
         self._cross_origin = cross_origin
+        self._visits = Visits()
         self.native = NativeGateway(
             hub,
             limits=settings.native,
@@ -86,11 +89,18 @@ class StreamGateways:
             origin = request.headers.get("Origin")
             raise HttpError(403, f"Pages of the origin {origin!r} may not use streams here.")
         principal = await self._admission.identify(request)
+        with self._visits.receive(exchange, principal) as visit:
+            await self._serve_stream(request, visit, principal)
+        return None
+
+    async def _serve_stream(
+        self, request: Request, exchange: Exchange, principal: Principal
+    ) -> None:
         stream = request.path_parameters["name"]
         if _wants_event_source(request):
             offset = request.query.get("offset")
             await self.events.serve(exchange, stream, principal=principal, offset=offset)
-            return None
+            return
         path = request.root_path + request.path
         authority = request.authority
         asked = StreamRequest(
@@ -103,7 +113,11 @@ class StreamGateways:
             url=f"{request.scheme}://{authority}{path}" if authority else path,
         )
         await self.durable.serve(exchange, asked)
-        return None
+
+    def end_where(self, is_meant: Callable[[Principal], bool], reason: str) -> None:
+        """End the connections and responses of those who are meant."""
+        self._visits.end_where(is_meant)
+        self.native.end_where(is_meant, reason)
 
     async def drain(self) -> None:
         """Tell every client that the server goes away, and close. Cancelled, some are not told."""

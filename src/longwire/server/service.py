@@ -6,9 +6,11 @@ import asyncio
 import contextlib
 import inspect
 import logging
+import time
 from typing import Any
 
 from longwire.identity.origins import OriginPolicy
+from longwire.identity.principal import Principal
 from longwire.server.admission import Admission
 from longwire.server.app import BROWSER_MODULES, App, LifespanHook, RouteHandler, SocketRoute
 from longwire.server.authentication import Authentication
@@ -21,6 +23,7 @@ from longwire.server.operations import Operations
 from longwire.server.policy import AppPolicy
 from longwire.server.request import Request
 from longwire.server.response import Response, make_response
+from longwire.server.revoked_users import RevokedUsers
 from longwire.server.router import Router
 from longwire.server.settings import Settings
 from longwire.server.sockets import SocketEndpoints
@@ -61,6 +64,12 @@ class Service:
             self.hub, settings, self.sockets, self.admission, self.cross_origin
         )
         self.metrics.add_figures(self.gateways.figures)
+        self._revoked_users = RevokedUsers(
+            self.hub,
+            self.authentication.revocations,
+            settings.identity.revoked_users_max,
+            self._end_revoked,
+        )
         self.dispatcher = Dispatcher(
             self._build_router(is_development), self.metrics, self.cross_origin
         )
@@ -73,6 +82,7 @@ class Service:
         """
         await self.hub.store.start()
         await self.authentication.start()
+        await self._revoked_users.start()
         self.app.bind(self)
         self.hub.start()
         self._loop_watch = asyncio.create_task(self.metrics.watch_loop())
@@ -99,6 +109,7 @@ class Service:
                 await _run_hook(hook)
             except Exception:
                 logger.exception("a stop hook failed")
+        self._revoked_users.close()
         await self.hub.close()
         self.authentication.close()
         if self._loop_watch is not None:
@@ -110,6 +121,16 @@ class Service:
     async def publish(self, stream: str, data: Any, content_type: str | None) -> Appended:
         """Publish for the application itself, past permissions and hooks."""
         return await publish_from_application(self.hub, stream, data, content_type)
+
+    async def revoke(self, user: str) -> None:
+        """Take the tokens that a user has until now for good no longer; end his connections."""
+        await self._revoked_users.revoke(user, time.time())
+
+    def _end_revoked(self, user: str) -> None:
+        def is_meant(principal: Principal) -> bool:
+            return principal.name == user and self.authentication.revocations.is_revoked(principal)
+
+        self.gateways.end_where(is_meant, "access was revoked")
 
     # -- routes -----------------------------------------------------------------------------------
 

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from longwire.base.codes import CloseCode
 from longwire.base.limits import MemoryStoreLimits, NativeLimits
 from longwire.base.version import __version__
+from longwire.gateways.native.codes import NativeCloseCode
 from longwire.gateways.native.crowds import Crowd
 from longwire.gateways.native.formats.choice import find_format
 from longwire.gateways.native.formats.format import Format
@@ -177,6 +178,12 @@ class NativeGateway:
         timer = self._sessions.get(session)
         if timer is not None:
             self.set_deadline(timer)
+
+    def end_where(self, is_meant: Callable[[Principal], bool], reason: str) -> None:
+        """Close the connections of those who are meant, who shall not come back."""
+        for session in list(self._sessions):
+            if is_meant(session.principal):
+                session.end(NativeCloseCode.ENDED, reason)
 
     # -- the end ----------------------------------------------------------------------------------
 
