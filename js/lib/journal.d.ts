@@ -19,6 +19,8 @@ export interface Kept {
     readonly numbers: readonly Numbers[];
     readonly rows: readonly Row[];
     readonly rowNumbers: readonly RowNumber[];
+    /** Rows above this one were added later. */
+    readonly lastRow: number;
 }
 /** One record about all rows; it is written in each transaction that adds or removes some. */
 interface Account {

@@ -34,6 +34,7 @@ var Journal = class _Journal {
     const transaction = this.#begin();
     const all = (name) => resultOf(transaction.objectStore(name).getAll());
     const account = transaction.objectStore("account");
+    const publishes = transaction.objectStore("publishes");
     let { producerId } = await resultOf(account.get(ACCOUNT));
     const rows = await all("publishes");
     if (rows.length === 0) {
@@ -43,8 +44,11 @@ var Journal = class _Journal {
     }
     const bytes = rows.reduce((sum, row) => sum + row.bytes, 0);
     account.put({ producerId, messages: rows.length, bytes }, ACCOUNT);
+    const lastRow = await resultOf(publishes.add({}));
+    publishes.delete(lastRow);
     const kept = {
       producerId,
+      lastRow,
       rows,
       numbers: await all("numbers"),
       rowNumbers: await all("rowNumbers")
@@ -124,8 +128,46 @@ function end(transaction) {
 
 // src/disk_outbox.ts
 import {
-  LongwireError
+  LongwireError as LongwireError2
 } from "./longwire.js";
+
+// src/outbox_channel.ts
+import { LongwireError } from "./longwire.js";
+var OutboxChannel = class {
+  #channel;
+  constructor(name, host) {
+    this.#channel = new BroadcastChannel(name);
+    this.#channel.onmessage = ({ data }) => {
+      const { found, lastRow = 0, row, ack, error } = data;
+      if (found) host.heardOfOwner(found, lastRow);
+      else if (row === void 0) host.heardOfAddition();
+      else if (ack) host.heardOfOutcome(row, ack);
+      else if (error) host.heardOfOutcome(row, new LongwireError(error.code, error.message, error));
+    };
+  }
+  tellAddition() {
+    this.#post({});
+  }
+  tellOutcome(row, outcome) {
+    if (!(outcome instanceof LongwireError)) return this.#post({ row, ack: outcome });
+    const { code, message, retry, details } = outcome;
+    const known = outcome.outcome ? { outcome: outcome.outcome } : {};
+    this.#post({ row, error: { code, message, retry, details, ...known } });
+  }
+  tellOwner(found, lastRow) {
+    this.#post({ found, lastRow });
+  }
+  close() {
+    this.#channel.close();
+  }
+  #post(notice) {
+    this.#channel.postMessage(notice);
+  }
+};
+
+// src/disk_outbox.ts
+var LEAVING_MS = 1e3;
+var TELLING_MS = 1e3;
 var DiskOutbox = class {
   name;
   opened;
@@ -161,11 +203,16 @@ var DiskOutbox = class {
     return this.#own + this.#foreign;
   }
   open(host, limits) {
-    if (this.#journal) throw new LongwireError("bad_use", "an outbox belongs to one client: make another one");
+    if (this.#journal) throw new LongwireError2("bad_use", "an outbox belongs to one client");
     this.#host = host;
     this.#limits = limits;
-    this.#channel = new BroadcastChannel(this.name);
-    this.#channel.onmessage = ({ data }) => this.#heard(data);
+    this.#channel = new OutboxChannel(this.name, {
+      heardOfAddition: () => {
+        if (this.#release) void this.#read();
+      },
+      heardOfOutcome: (row, outcome) => this.#settleOwn(row, outcome),
+      heardOfOwner: (found, lastRow) => this.#lookFor(found, lastRow)
+    });
     this.#journal = Journal.open(this.name, (cause) => this.#fail(cause));
     void this.#compete(this.#journal);
   }
@@ -178,7 +225,7 @@ var DiskOutbox = class {
     return new Promise((resolve, reject) => {
       const settle = (outcome) => {
         this.#own -= 1;
-        if (outcome instanceof LongwireError) reject(outcome);
+        if (outcome instanceof LongwireError2) reject(outcome);
         else resolve(outcome);
         this.#host.resized();
       };
@@ -204,30 +251,38 @@ var DiskOutbox = class {
         else stores.rowNumbers.put({ row, sequence, numberedMs });
       });
       stores.numbers.put(numbers);
-    }, done);
+    }, () => {
+      if (!this.#closed) done();
+    });
   }
   settle(message, numbers, outcome) {
     const row = this.#rows.get(message);
     this.#rows.delete(message);
-    if (this.#waiters.has(row)) {
-      this.#settleOwn(row, outcome);
-    } else {
-      this.#foreign -= 1;
-      this.#tell(row, message, outcome);
-    }
+    const waiter = this.#waiters.get(row);
+    const tell = () => {
+      if (waiter) return this.#settleOwn(row, outcome);
+      if (!this.#closed) this.#foreign -= 1;
+      this.#channel.tellOutcome(row, outcome);
+      if (outcome instanceof LongwireError2) this.#host.failed(about(message, outcome));
+      this.#host.resized();
+    };
+    const isRefused = outcome instanceof LongwireError2;
+    if (!isRefused) tell();
+    else if (waiter) waiter.isKept = false;
     this.#change((stores, account) => {
       stores.publishes.delete(row);
       stores.rowNumbers.delete(row);
       stores.numbers.put(numbers);
       account.messages -= 1;
       account.bytes -= message.bytes;
-    });
-    this.#host.resized();
+    }, isRefused ? tell : void 0);
   }
   close(error) {
     this.#closed = error;
     this.#leave.abort();
-    for (const [row, { isKept }] of this.#waiters) if (isKept) this.#settleOwn(row, error.withOutcome("kept"));
+    for (const [row, { isKept }] of this.#waiters) {
+      if (isKept) this.#settleOwn(row, error.withOutcome("kept"));
+    }
     this.#rows.clear();
     this.#foreign = 0;
     this.#host.resized();
@@ -280,17 +335,16 @@ var DiskOutbox = class {
     waiter.isKept = true;
     if (this.#closed) this.#settleOwn(row, this.#closed.withOutcome("kept"));
     if (this.#release) void this.#read();
-    else this.#channel.postMessage({});
+    else this.#channel.tellAddition();
   }
   // --- owning -----------------------------------------------------------------------------
   /** Wait for the lock; hold it until the end. */
   async #compete(opening) {
     try {
       const journal = await opening;
-      const own = (lock) => lock ? this.#becomeOwner(journal) : "taken";
-      if (await navigator.locks.request(this.name, { ifAvailable: true }, own) !== "taken") return;
-      this.#isOpened();
-      await navigator.locks.request(this.name, { signal: this.#leave.signal }, own);
+      setTimeout(() => this.#isOpened(), LEAVING_MS);
+      const { signal } = this.#leave;
+      await navigator.locks.request(this.name, { signal }, () => this.#becomeOwner(journal));
     } catch (cause) {
       this.#fail(cause);
     } finally {
@@ -300,11 +354,15 @@ var DiskOutbox = class {
   async #becomeOwner(journal) {
     const released = new Promise((resolve) => this.#release = resolve);
     this.#isReading = true;
-    const { producerId, numbers, rows, rowNumbers } = await journal.load();
+    const { producerId, numbers, rows, rowNumbers, lastRow } = await journal.load();
     this.#isReading = false;
     if (!this.#closed) {
+      const found = rows.map(({ row }) => row);
+      this.#channel.tellOwner(found, lastRow);
+      this.#lookFor(found, lastRow);
       this.#host.owned(producerId, numbers);
       this.#take(rows, new Map(rowNumbers.map((known) => [known.row, known])));
+      this.#lastRow = lastRow;
       if (this.#mustRead) void this.#read();
       this.#isOpened();
     }
@@ -345,33 +403,20 @@ var DiskOutbox = class {
     if (messages.length > 0) this.#host.added(messages);
   }
   #change(apply, done) {
-    const finish = () => {
-      if (!this.#closed) done?.();
-    };
-    void this.#journal?.then((journal) => journal.write({ apply, done: finish }));
+    void this.#journal?.then((journal) => journal.write({ apply, ...done ? { done } : {} }));
   }
   // --- between tabs -----------------------------------------------------------------------
-  #heard({ row, ack, error }) {
-    if (row === void 0) {
-      if (this.#release) void this.#read();
-    } else if (ack) {
-      this.#settleOwn(row, ack);
-    } else if (error) {
-      this.#settleOwn(row, new LongwireError(error.code, error.message, error));
-    }
-  }
-  /** Tell the tab that published it. An error is told here, too: that tab may be gone. */
-  #tell(row, { stream, payload }, outcome) {
-    if (!(outcome instanceof LongwireError)) {
-      return this.#channel.postMessage({ row, ack: outcome });
-    }
-    const { code, message, retry, details } = outcome;
-    const known = outcome.outcome ? { outcome: outcome.outcome } : {};
-    this.#channel.postMessage({ row, error: { code, message, retry, details, ...known } });
-    const members = JSON.parse(`{${payload}}`);
-    const about = { stream, ...members, ...details };
-    const { cause } = outcome;
-    this.#host.failed(new LongwireError(code, message, { retry, details: about, cause, ...known }));
+  /** What the last owner has removed, and did not live to tell of, has no outcome to wait for. */
+  #lookFor(found, lastRow) {
+    const left = new Set(found);
+    const isGone = ([row, { isKept }]) => isKept && row <= lastRow && !left.has(row);
+    const gone = [...this.#waiters].filter(isGone);
+    if (gone.length === 0) return;
+    const sentence = "the tab that sent this message ended before it told what became of it";
+    const error = new LongwireError2("outcome_unknown", sentence, { outcome: "unknown" });
+    setTimeout(() => {
+      for (const [row] of gone) this.#settleOwn(row, error);
+    }, TELLING_MS);
   }
   #settleOwn(row, outcome) {
     const waiter = this.#waiters.get(row);
@@ -387,9 +432,13 @@ var DiskOutbox = class {
   }
   #full(cause) {
     const { messagesMax, bytesMax } = this.#limits;
-    const sentence = cause ? `the browser has no room for more in ${this.name}` : `${this.name} is full: at most ${messagesMax} messages (${bytesMax} bytes) may wait to be acknowledged`;
-    const details = { messagesMax, bytesMax };
-    return new LongwireError("outbox_full", sentence, { retry: true, outcome: "not_stored", details, cause });
+    const sentence = cause ? `the browser has no room for more in ${this.name}` : `${this.name} is full: at most ${messagesMax} messages (${bytesMax} bytes) may wait in it`;
+    return new LongwireError2("outbox_full", sentence, {
+      retry: true,
+      outcome: "not_stored",
+      details: { messagesMax, bytesMax },
+      cause
+    });
   }
 };
 function missingParts() {
@@ -400,8 +449,14 @@ function missingParts() {
   if (!BroadcastChannel2) missing.push("BroadcastChannel");
   return missing.join(" and ");
 }
+function about({ stream, payload }, error) {
+  const { code, message, retry, outcome, cause } = error;
+  const members = JSON.parse(`{${payload}}`);
+  const details = { stream, ...members, ...error.details };
+  return new LongwireError2(code, message, { retry, details, cause, ...outcome ? { outcome } : {} });
+}
 function unusable(sentence, cause) {
-  return new LongwireError("outbox_unusable", sentence, { outcome: "not_stored", cause });
+  return new LongwireError2("outbox_unusable", sentence, { outcome: "not_stored", cause });
 }
 export {
   DiskOutbox

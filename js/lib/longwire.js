@@ -624,10 +624,16 @@ var StreamProducer = class {
   /** Have the store keep the numbers that changed. */
   #keep() {
     if (this.#changed.size === 0) return;
+    const epoch = this.#epoch;
     const changed = [...this.#changed];
+    const sequences = changed.map(({ sequence }) => sequence);
     this.#changed.clear();
     this.#host.store.number(changed, this.#numbers(), () => {
-      for (const pending of changed) pending.isReady = pending.sequence !== void 0;
+      changed.forEach((pending, index) => {
+        const { sequence } = pending;
+        const isLatest = sequence === sequences[index] && epoch === this.#epoch;
+        if (sequence !== void 0 && isLatest) pending.isReady = true;
+      });
       this.send();
     });
   }
@@ -665,6 +671,7 @@ var StreamProducer = class {
     const expected = Number(error.details.expected);
     const isHole = error.code === "sequence_gap" || error.code === "producer_epoch_start";
     if (isHole && expected >= this.#accepted && expected < sequence) {
+      this.#accepted = expected;
       this.#renumber(pending, void 0);
       pending.isUncertain = false;
     } else if (FORGOTTEN.includes(error.code)) {
@@ -1743,21 +1750,32 @@ function webSocketUrl(address) {
 }
 
 // src/wake.ts
+var CHECK_MS = 5e3;
 function onWake(wake) {
   const controller = new AbortController();
   const { signal } = controller;
+  const page = typeof document === "object" ? document : void 0;
+  let seenMs = Date.now();
+  const interval = setInterval(() => {
+    const lateMs = Date.now() - seenMs - CHECK_MS;
+    seenMs = Date.now();
+    if (lateMs > CHECK_MS && page?.visibilityState !== "hidden") wake();
+  }, CHECK_MS);
   if (typeof window === "object" && typeof window.addEventListener === "function") {
     window.addEventListener("online", wake, { signal });
     window.addEventListener("pageshow", wake, { signal });
   }
-  if (typeof document === "object" && typeof document.addEventListener === "function") {
+  if (typeof page?.addEventListener === "function") {
     const seen = () => {
-      if (document.visibilityState === "visible") wake();
+      if (page.visibilityState === "visible") wake();
     };
-    document.addEventListener("visibilitychange", seen, { signal });
-    document.addEventListener("resume", seen, { signal });
+    page.addEventListener("visibilitychange", seen, { signal });
+    page.addEventListener("resume", seen, { signal });
   }
-  return () => controller.abort();
+  return () => {
+    clearInterval(interval);
+    controller.abort();
+  };
 }
 
 // src/client.ts

@@ -1,27 +1,25 @@
-import { Journal, type Row, type RowNumber } from "./journal.js";
+import { type Change, Journal, type Row, type RowNumber } from "./journal.js";
 import {
   type Ack,
   LongwireError,
   type Numbers,
-  type Outcome,
   type OutboxLimits,
   type OutboxStore,
   type Pending,
   type StoreHost,
 } from "./longwire.js";
+import { OutboxChannel } from "./outbox_channel.js";
+
+/** For how long a page that is being left may still hold the lock. */
+const LEAVING_MS = 1000;
+/** For how long news of another tab may be on its way. */
+const TELLING_MS = 1000;
 
 /** Who published a row in this tab, and waits for its outcome. */
 interface Waiter {
   readonly settle: (outcome: Ack | LongwireError) => void;
-  /** Whether the row is on the disk. */
+  /** Whether the row is on the disk, to be sent. */
   isKept: boolean;
-}
-
-/** What a tab tells the others: that it has added something, or what became of a row. */
-interface Notice {
-  readonly row?: number;
-  readonly ack?: Ack;
-  readonly error?: Pick<LongwireError, "code" | "message" | "retry" | "details"> & { outcome?: Outcome };
 }
 
 /**
@@ -46,7 +44,7 @@ export class DiskOutbox implements OutboxStore {
   #host!: StoreHost;
   #limits!: OutboxLimits;
   #journal: Promise<Journal> | undefined;
-  #channel!: BroadcastChannel;
+  #channel!: OutboxChannel;
   /** Published here, without an outcome. */
   #own = 0;
   /** Taken, and published elsewhere or before. */
@@ -71,11 +69,16 @@ export class DiskOutbox implements OutboxStore {
   }
 
   open(host: StoreHost, limits: OutboxLimits): void {
-    if (this.#journal) throw new LongwireError("bad_use", "an outbox belongs to one client: make another one");
+    if (this.#journal) throw new LongwireError("bad_use", "an outbox belongs to one client");
     this.#host = host;
     this.#limits = limits;
-    this.#channel = new BroadcastChannel(this.name);
-    this.#channel.onmessage = ({ data }: MessageEvent<Notice>) => this.#heard(data);
+    this.#channel = new OutboxChannel(this.name, {
+      heardOfAddition: () => {
+        if (this.#release) void this.#read();
+      },
+      heardOfOutcome: (row, outcome) => this.#settleOwn(row, outcome),
+      heardOfOwner: (found, lastRow) => this.#lookFor(found, lastRow),
+    });
     this.#journal = Journal.open(this.name, (cause) => this.#fail(cause));
     void this.#compete(this.#journal);
   }
@@ -118,34 +121,43 @@ export class DiskOutbox implements OutboxStore {
         else stores.rowNumbers.put({ row, sequence, numberedMs } satisfies RowNumber);
       });
       stores.numbers.put(numbers);
-    }, done);
+    }, () => {
+      if (!this.#closed) done();
+    });
   }
 
   settle(message: Pending, numbers: Numbers, outcome: Ack | LongwireError): void {
     const row = this.#rows.get(message) as number;
     this.#rows.delete(message);
-    // Told before it is removed: should this page end in between, the next owner sends it again, and
-    // tells what it hears.
-    if (this.#waiters.has(row)) {
-      this.#settleOwn(row, outcome);
-    } else {
-      this.#foreign -= 1;
-      this.#tell(row, message, outcome);
-    }
+    const waiter = this.#waiters.get(row);
+    const tell = (): void => {
+      if (waiter) return this.#settleOwn(row, outcome);
+      if (!this.#closed) this.#foreign -= 1;
+      this.#channel.tellOutcome(row, outcome);
+      // That tab may be gone: what was refused is told here, too.
+      if (outcome instanceof LongwireError) this.#host.failed(about(message, outcome));
+      this.#host.resized();
+    };
+    // Should this page end in between, the next owner sends it again. That does no harm to what is
+    // stored. What is refused is not said to be so before it can never be sent again.
+    const isRefused = outcome instanceof LongwireError;
+    if (!isRefused) tell();
+    else if (waiter) waiter.isKept = false;
     this.#change((stores, account) => {
       stores.publishes.delete(row);
       stores.rowNumbers.delete(row);
       stores.numbers.put(numbers);
       account.messages -= 1;
       account.bytes -= message.bytes;
-    });
-    this.#host.resized();
+    }, isRefused ? tell : undefined);
   }
 
   close(error: LongwireError): void {
     this.#closed = error;
     this.#leave.abort();
-    for (const [row, { isKept }] of this.#waiters) if (isKept) this.#settleOwn(row, error.withOutcome("kept"));
+    for (const [row, { isKept }] of this.#waiters) {
+      if (isKept) this.#settleOwn(row, error.withOutcome("kept"));
+    }
     this.#rows.clear();
     this.#foreign = 0;
     this.#host.resized();
@@ -203,7 +215,7 @@ export class DiskOutbox implements OutboxStore {
     waiter.isKept = true;
     if (this.#closed) this.#settleOwn(row, this.#closed.withOutcome("kept"));
     if (this.#release) void this.#read();
-    else this.#channel.postMessage({} satisfies Notice);
+    else this.#channel.tellAddition();
   }
 
   // --- owning -----------------------------------------------------------------------------
@@ -212,10 +224,9 @@ export class DiskOutbox implements OutboxStore {
   async #compete(opening: Promise<Journal>): Promise<void> {
     try {
       const journal = await opening;
-      const own = (lock: Lock | null): unknown => (lock ? this.#becomeOwner(journal) : "taken");
-      if ((await navigator.locks.request(this.name, { ifAvailable: true }, own)) !== "taken") return;
-      this.#isOpened();
-      await navigator.locks.request(this.name, { signal: this.#leave.signal }, own);
+      setTimeout(() => this.#isOpened(), LEAVING_MS);
+      const { signal } = this.#leave;
+      await navigator.locks.request(this.name, { signal }, () => this.#becomeOwner(journal));
     } catch (cause) {
       this.#fail(cause);
     } finally {
@@ -226,11 +237,15 @@ export class DiskOutbox implements OutboxStore {
   async #becomeOwner(journal: Journal): Promise<void> {
     const released = new Promise<void>((resolve) => (this.#release = resolve));
     this.#isReading = true;
-    const { producerId, numbers, rows, rowNumbers } = await journal.load();
+    const { producerId, numbers, rows, rowNumbers, lastRow } = await journal.load();
     this.#isReading = false;
     if (!this.#closed) {
+      const found = rows.map(({ row }) => row);
+      this.#channel.tellOwner(found, lastRow);
+      this.#lookFor(found, lastRow);
       this.#host.owned(producerId, numbers);
       this.#take(rows, new Map(rowNumbers.map((known) => [known.row, known])));
+      this.#lastRow = lastRow;
       if (this.#mustRead) void this.#read();
       this.#isOpened();
     }
@@ -273,37 +288,25 @@ export class DiskOutbox implements OutboxStore {
     if (messages.length > 0) this.#host.added(messages);
   }
 
-  #change(apply: Parameters<Journal["write"]>[0]["apply"], done?: () => void): void {
-    const finish = (): void => {
-      if (!this.#closed) done?.();
-    };
-    void this.#journal?.then((journal) => journal.write({ apply, done: finish }));
+  #change(apply: Change["apply"], done?: () => void): void {
+    void this.#journal?.then((journal) => journal.write({ apply, ...(done ? { done } : {}) }));
   }
 
   // --- between tabs -----------------------------------------------------------------------
 
-  #heard({ row, ack, error }: Notice): void {
-    if (row === undefined) {
-      if (this.#release) void this.#read();
-    } else if (ack) {
-      this.#settleOwn(row, ack);
-    } else if (error) {
-      this.#settleOwn(row, new LongwireError(error.code, error.message, error));
-    }
-  }
-
-  /** Tell the tab that published it. An error is told here, too: that tab may be gone. */
-  #tell(row: number, { stream, payload }: Pending, outcome: Ack | LongwireError): void {
-    if (!(outcome instanceof LongwireError)) {
-      return this.#channel.postMessage({ row, ack: outcome } satisfies Notice);
-    }
-    const { code, message, retry, details } = outcome;
-    const known = outcome.outcome ? { outcome: outcome.outcome } : {};
-    this.#channel.postMessage({ row, error: { code, message, retry, details, ...known } });
-    const members = JSON.parse(`{${payload}}`) as Record<string, unknown>;
-    const about = { stream, ...members, ...details };
-    const { cause } = outcome;
-    this.#host.failed(new LongwireError(code, message, { retry, details: about, cause, ...known }));
+  /** What the last owner has removed, and did not live to tell of, has no outcome to wait for. */
+  #lookFor(found: readonly number[], lastRow: number): void {
+    const left = new Set(found);
+    const isGone = ([row, { isKept }]: [number, Waiter]): boolean =>
+      isKept && row <= lastRow && !left.has(row);
+    const gone = [...this.#waiters].filter(isGone);
+    if (gone.length === 0) return;
+    const sentence = "the tab that sent this message ended before it told what became of it";
+    const error = new LongwireError("outcome_unknown", sentence, { outcome: "unknown" });
+    // What it told may still be on its way.
+    setTimeout(() => {
+      for (const [row] of gone) this.#settleOwn(row, error);
+    }, TELLING_MS);
   }
 
   #settleOwn(row: number, outcome: Ack | LongwireError): void {
@@ -326,9 +329,13 @@ export class DiskOutbox implements OutboxStore {
     const { messagesMax, bytesMax } = this.#limits;
     const sentence = cause
       ? `the browser has no room for more in ${this.name}`
-      : `${this.name} is full: at most ${messagesMax} messages (${bytesMax} bytes) may wait to be acknowledged`;
-    const details = { messagesMax, bytesMax };
-    return new LongwireError("outbox_full", sentence, { retry: true, outcome: "not_stored", details, cause });
+      : `${this.name} is full: at most ${messagesMax} messages (${bytesMax} bytes) may wait in it`;
+    return new LongwireError("outbox_full", sentence, {
+      retry: true,
+      outcome: "not_stored",
+      details: { messagesMax, bytesMax },
+      cause,
+    });
   }
 }
 
@@ -340,6 +347,14 @@ function missingParts(): string {
   if (!globalThis.navigator?.locks) missing.push("Web Locks (a page of https:)");
   if (!BroadcastChannel) missing.push("BroadcastChannel");
   return missing.join(" and ");
+}
+
+/** The same error, with the stream and the members of the publish that it is about. */
+function about({ stream, payload }: Pending, error: LongwireError): LongwireError {
+  const { code, message, retry, outcome, cause } = error;
+  const members = JSON.parse(`{${payload}}`) as Record<string, unknown>;
+  const details = { stream, ...members, ...error.details };
+  return new LongwireError(code, message, { retry, details, cause, ...(outcome ? { outcome } : {}) });
 }
 
 function unusable(sentence: string, cause?: unknown): LongwireError {

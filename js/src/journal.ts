@@ -22,6 +22,8 @@ export interface Kept {
   readonly numbers: readonly Numbers[];
   readonly rows: readonly Row[];
   readonly rowNumbers: readonly RowNumber[];
+  /** Rows above this one were added later. */
+  readonly lastRow: number;
 }
 
 /** One record about all rows; it is written in each transaction that adds or removes some. */
@@ -84,6 +86,7 @@ export class Journal {
     const transaction = this.#begin();
     const all = <T>(name: StoreName): Promise<T[]> => resultOf(transaction.objectStore(name).getAll());
     const account = transaction.objectStore("account");
+    const publishes = transaction.objectStore("publishes");
     let { producerId } = await resultOf<Account>(account.get(ACCOUNT));
     const rows = await all<Row>("publishes");
     if (rows.length === 0) {
@@ -93,8 +96,11 @@ export class Journal {
     }
     const bytes = rows.reduce((sum, row) => sum + row.bytes, 0);
     account.put({ producerId, messages: rows.length, bytes } satisfies Account, ACCOUNT);
+    const lastRow = (await resultOf(publishes.add({}))) as number;
+    publishes.delete(lastRow);
     const kept = {
       producerId,
+      lastRow,
       rows,
       numbers: await all<Numbers>("numbers"),
       rowNumbers: await all<RowNumber>("rowNumbers"),

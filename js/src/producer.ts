@@ -151,10 +151,17 @@ export class StreamProducer {
   /** Have the store keep the numbers that changed. */
   #keep(): void {
     if (this.#changed.size === 0) return;
+    const epoch = this.#epoch;
     const changed = [...this.#changed];
+    const sequences = changed.map(({ sequence }) => sequence);
     this.#changed.clear();
     this.#host.store.number(changed, this.#numbers(), () => {
-      for (const pending of changed) pending.isReady = pending.sequence !== undefined;
+      changed.forEach((pending, index) => {
+        const { sequence } = pending;
+        // It may have got another number meanwhile, which the store is yet to keep.
+        const isLatest = sequence === sequences[index] && epoch === this.#epoch;
+        if (sequence !== undefined && isLatest) pending.isReady = true;
+      });
       this.send();
     });
   }
@@ -196,7 +203,8 @@ export class StreamProducer {
     const expected = Number(error.details.expected);
     const isHole = error.code === "sequence_gap" || error.code === "producer_epoch_start";
     if (isHole && expected >= this.#accepted && expected < sequence) {
-      // The server remembers what we remember, and nothing from `expected` on is stored.
+      // The server remembers what we remember; it has what is below `expected`, and nothing above.
+      this.#accepted = expected;
       this.#renumber(pending, undefined);
       pending.isUncertain = false;
     } else if (FORGOTTEN.includes(error.code)) {
