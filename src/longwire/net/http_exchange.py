@@ -69,7 +69,8 @@ class HttpExchange:
         self.trailers = Headers()
         """Trailers of the request, once its body is complete."""
         self.is_open_ended = False
-        """Whether the response is a stream without an announced end."""
+        """Whether the response is a stream without an announced end, or may be long in coming: a
+        client that ends its direction meanwhile is gone."""
         self.socket: Connection | Endpoint | None = None
         """The WebSocket that this exchange has become."""
         self._connection = connection

@@ -142,7 +142,7 @@ class AsgiExchange:
             "headers": encode_headers(headers),
         }
         self._pump = asyncio.create_task(self._send_pieces(head))
-        self._watch = asyncio.create_task(self._wait_for_disconnect())
+        self._begin_watch()
 
     def write(self, data: bytes) -> None:
         """Send a piece of the body. Never waits: see ``drain`` and ``held_bytes``."""
@@ -176,7 +176,11 @@ class AsgiExchange:
             await self._wait_change()
 
     async def wait_shutdown(self) -> None:
-        """Wait until the exchange is over; an ASGI server tells nobody that it is going."""
+        """Wait until the exchange is over; an ASGI server tells nobody that it is going.
+
+        Call it when nobody reads the body any more.
+        """
+        self._begin_watch()
         while not self.closed and not self.is_shutting_down:
             await self._wait_change()
 
@@ -224,6 +228,10 @@ class AsgiExchange:
             # ASGI 2.4: sending to a client that is gone raises a subclass of OSError.
             self._disconnected = True
             self._changed.set()
+
+    def _begin_watch(self) -> None:
+        if self._watch is None and not self.closed:
+            self._watch = asyncio.create_task(self._wait_for_disconnect())
 
     async def _wait_for_disconnect(self) -> None:
         while True:

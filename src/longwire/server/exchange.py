@@ -35,7 +35,11 @@ class Exchange(Protocol):
 
     @property
     def is_open_ended(self) -> bool:
-        """Whether the response is a stream without an announced end."""
+        """Whether the response is a stream without an announced end, or may be long in coming: a
+        client that ends its direction meanwhile is gone."""
+
+    @is_open_ended.setter
+    def is_open_ended(self, is_open_ended: bool) -> None: ...
 
     @property
     def status(self) -> int | None:
@@ -95,6 +99,10 @@ class ExchangeWrapper:
     @property
     def is_open_ended(self) -> bool:
         return self._exchange.is_open_ended
+
+    @is_open_ended.setter
+    def is_open_ended(self, is_open_ended: bool) -> None:
+        self._exchange.is_open_ended = is_open_ended
 
     @property
     def status(self) -> int | None:

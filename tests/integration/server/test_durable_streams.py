@@ -19,6 +19,7 @@ from longwire.server.settings import (
     ServerSettings,
     Settings,
 )
+from longwire.streams.position import parse_position
 from tests.integration.server.app_servers import WAYS, serve_app
 from tests.integration.server.native_client import TIMEOUT_S, native_client
 
@@ -312,12 +313,11 @@ async def test_pages_are_full_kept_by_caches_and_end_at_the_tail(http: httpx.Asy
     assert (at_tail.json(), at_tail.headers["cache-control"]) == ([], "public, no-cache")
     mine = await http.get("open/s", headers=user("ann"))
     assert mine.headers["cache-control"] == "private, max-age=3600, immutable"
-    assert "Origin" in ", ".join(mine.headers.get_list("vary"))
+    vary = ", ".join(mine.headers.get_list("vary"))
+    assert "Origin" in vary and "Accept" in vary
 
 
 async def test_entity_tag_changes_with_what_is_shown(http: httpx.AsyncClient, app: App) -> None:
-    from longwire.streams.position import parse_position
-
     created = await http.put("open/s", headers=JSON, content="[1,2]")
     tags = []
 
@@ -368,6 +368,27 @@ async def test_long_poll_ends_with_what_comes_or_in_time(http: httpx.AsyncClient
     assert app.service.hub.counters.subscriptions == 0
 
 
+async def test_readers_that_go_away_leave_nothing_behind(http: httpx.AsyncClient, app: App) -> None:
+    tail = place(await http.put("open/s", headers=JSON))
+    waiting = app.service.gateways.durable.waiting
+    waiting.long_poll_timeout_s = 600.0
+    poll = asyncio.create_task(http.get("open/s", params={"offset": tail, "live": "long-poll"}))
+    async with http.stream("GET", "open/s", params={"offset": tail, "live": "sse"}) as response:
+        events = Events(response)
+        await events.until("upToDate")
+        async with asyncio.timeout(TIMEOUT_S):
+            while not waiting.poll_count:
+                await asyncio.sleep(0.005)
+        assert waiting.response_count == 1
+        poll.cancel()
+    async with asyncio.timeout(TIMEOUT_S):
+        while waiting.poll_count or waiting.response_count or app.service.hub.channel_count:
+            await asyncio.sleep(0.01)
+    figures = app.service.metrics.render().decode()
+    assert "longwire_durable_long_polls 0.0" in figures
+    assert "longwire_durable_event_streams 0.0" in figures
+
+
 async def test_deleted_stream_is_told_to_those_who_wait(http: httpx.AsyncClient, app: App) -> None:
     tail = place(await http.put("open/s", headers=JSON, content="[1]"))
     waiting = app.service.gateways.durable.waiting
@@ -386,7 +407,7 @@ async def test_deleted_stream_is_told_to_those_who_wait(http: httpx.AsyncClient,
 async def test_stop_answers_those_who_wait(url: str, http: httpx.AsyncClient, app: App) -> None:
     tail = place(await http.put("open/s", headers=JSON))
     waiting = app.service.gateways.durable.waiting
-    waiting._long_poll_timeout_s = 60.0
+    waiting.long_poll_timeout_s = 60.0
     poll = asyncio.create_task(http.get("open/s", params={"offset": tail, "live": "long-poll"}))
     async with http.stream("GET", "open/s", params={"offset": tail, "live": "sse"}) as response:
         events = Events(response)

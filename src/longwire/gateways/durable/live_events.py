@@ -19,7 +19,7 @@ __all__ = ["LiveEvents"]
 class LiveEvents(EventResponse):
     """A response of events as the hub sees it. Begins with ``follow``."""
 
-    __slots__ = ("_cursor", "_cursors", "_data", "_given", "_kind", "_subscription")
+    __slots__ = ("_cursor", "_cursors", "_data", "_has_lost", "_kind", "_subscription")
 
     def __init__(
         self,
@@ -36,6 +36,8 @@ class LiveEvents(EventResponse):
         self._cursors = cursors
         self._cursor = cursors.after(given)
         self._subscription: Subscription | None = None
+        self._has_lost = False
+        """Something will not come that is missed: nothing after it may be sent."""
 
     def follow(self, subscription: Subscription) -> None:
         """Say where reading begins if there is nothing to read yet, then let deliveries begin."""
@@ -46,18 +48,23 @@ class LiveEvents(EventResponse):
         subscription.begin()
 
     def send_entries(self, stream: str, entries: Sequence[Entry]) -> int:
+        if self._has_lost:
+            return 0
         event = self._data.encode(self._kind, entries)
         return self.write(event + self._control(entries[-1].position))
 
     def send_gap(self, stream: str, gap: Gap) -> int:
-        if gap.is_loss:
+        if gap.is_loss and not self._has_lost:
             # The protocol has no word for it here; who comes back with its offset is told (410).
+            self._has_lost = True
             self.end()
+        if self._has_lost:
             return 0
         return self.write(self._control(gap.upto))
 
     def send_closed(self, stream: str, position: Position) -> int:
-        self.write(self._control(position, is_closed=True))
+        if not self._has_lost:
+            self.write(self._control(position, is_closed=True))
         self.end()
         return 0
 

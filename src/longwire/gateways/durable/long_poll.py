@@ -25,26 +25,30 @@ class News:
         self.upto: Position | None = None
         """Up to where the stream was delivered; ``None`` before anything was."""
         self.lost: Gap | None = None
-        """What will not come, and is missed by who reads everything."""
+        """What will not come, and is missed by who reads everything; nothing is taken after it."""
         self.is_closed = False
         self.some: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         """Done when there is something to tell."""
         self._held_bytes = 0
 
     def send_entries(self, stream: str, entries: Sequence[Entry]) -> int:
+        if self.lost is not None:
+            return self._held_bytes
         self.entries += entries
         self.upto = entries[-1].position
         self._held_bytes += sum(len(entry.payload) for entry in entries)
         return self._tell()
 
     def send_gap(self, stream: str, gap: Gap) -> int:
-        if gap.is_loss and self.lost is None:
-            self.lost = gap
-        self.upto = gap.upto
+        if self.lost is None:
+            if gap.is_loss:
+                self.lost = gap
+            else:
+                self.upto = gap.upto
         return self._tell()
 
     def send_closed(self, stream: str, position: Position) -> int:
-        self.is_closed = True
+        self.is_closed = self.lost is None
         return self._tell()
 
     def stop(self) -> None:

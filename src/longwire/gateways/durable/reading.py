@@ -65,6 +65,8 @@ def answer_stretch(
     if stretch.is_up_to_date:
         fields.add("Stream-Up-To-Date", "true")
     fields.add("ETag", etag)
+    # Asked for as text/event-stream, the same URL is what EventSource reads.
+    fields.add("Vary", "Accept")
     fields.add("Cache-Control", _cache_control(request, stretch, max_age_s))
     if is_unchanged(request.headers, etag):
         fields.remove("Content-Type")

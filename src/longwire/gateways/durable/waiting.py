@@ -38,7 +38,8 @@ class Waiting:
     ) -> None:
         self._hub = hub
         self._limits = limits
-        self._long_poll_timeout_s = long_poll_timeout_s
+        self.long_poll_timeout_s = long_poll_timeout_s
+        """How long a long-poll waits, seconds."""
         self._cursors = cursors
         self._data = DataEvents()
         self._polls: dict[News, None] = {}
@@ -82,7 +83,7 @@ class Waiting:
             attachment.detach()
         if exchange.closed:
             return None
-        if news.lost is not None:
+        if news.lost is not None and news.upto is None:
             raise await self._explain(request.stream, news.lost)
         after = subscription.verdict.resume
         upto = after if news.upto is None else news.upto
@@ -91,11 +92,13 @@ class Waiting:
         return self.answer_poll(request, info, stretch)
 
     async def _wait(self, exchange: EventExchange, news: News) -> None:
+        # Who ends his direction now does not wait for the answer: he is gone.
+        exchange.is_open_ended = True
         going = asyncio.ensure_future(exchange.wait_shutdown())
         try:
             await asyncio.wait(
                 (going, news.some),
-                timeout=self._long_poll_timeout_s,
+                timeout=self.long_poll_timeout_s,
                 return_when=asyncio.FIRST_COMPLETED,
             )
         finally:
