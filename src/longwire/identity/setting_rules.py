@@ -10,12 +10,15 @@ from urllib.parse import urlsplit
 from longwire.http.field_values import is_token
 from longwire.identity.api_keys import ApiKeyError, ApiKeys
 from longwire.identity.keys import ALGORITHMS, BadKeyError, SigningKey, read_keys, read_secret
+from longwire.identity.session_cookies import SECRET_BYTES_MIN
 from longwire.identity.settings import IdentitySettings
 
 __all__ = ["find_setting_problems", "read_key_file"]
 
 Problem = tuple[str, str, str]
 """The setting, what is wrong with it, and what would be right."""
+
+_SECRET_HINT = "32 random bytes or more, such as `openssl rand -base64 32` prints"
 
 
 def find_setting_problems(settings: IdentitySettings) -> Iterator[Problem]:
@@ -25,8 +28,7 @@ def find_setting_problems(settings: IdentitySettings) -> Iterator[Problem]:
         try:
             keys.append(read_secret(settings.secret))
         except BadKeyError as error:
-            hint = "32 random bytes or more, such as `openssl rand -base64 32` prints"
-            yield "secret", f"does not fit: {error}", hint
+            yield "secret", f"does not fit: {error}", _SECRET_HINT
     for path in settings.key_files:
         try:
             keys += read_key_file(path, settings.keys_bytes_max)
@@ -43,9 +45,19 @@ def find_setting_problems(settings: IdentitySettings) -> Iterator[Problem]:
         yield "api_keys", f"does not fit: {error}", hint
     yield from _check_url(settings.jwks_url)
     yield from _check_algorithms(settings, keys)
-    if settings.cookie is not None and not is_token(settings.cookie):
-        hint = 'letters, digits, "-" and "_", or "none"'
-        yield "cookie", f'is "{settings.cookie}", which is no name of a cookie', hint
+    yield from _check_cookies(settings)
+
+
+def _check_cookies(settings: IdentitySettings) -> Iterator[Problem]:
+    for key, name in (("cookie", settings.cookie), ("session_cookie", settings.session_cookie)):
+        if name is not None and not is_token(name):
+            yield key, f'is "{name}", which is no name of a cookie', 'letters, digits, "-" and "_"'
+    if settings.cookie == settings.session_cookie:
+        yield "session_cookie", "is that of tokens, too", "call them differently"
+    secret = settings.session_secret
+    if secret is not None and len(secret.encode()) < SECRET_BYTES_MIN:
+        message = f"does not fit: it has fewer than {SECRET_BYTES_MIN} bytes"
+        yield "session_secret", message, _SECRET_HINT
 
 
 def read_key_file(path: str, bytes_max: int) -> tuple[SigningKey, ...]:

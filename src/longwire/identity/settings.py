@@ -73,6 +73,26 @@ class IdentitySettings:
     keys_bytes_max: int = 256 * KIB
     """Length of a set of keys, bytes."""
 
+    session_secret: str | None = field(default=None, metadata={"is_secret": True})
+    """What cookies of server sessions are signed with: a text of at least 32 bytes, the same on all
+    servers. Without it there are no sessions."""
+
+    session_cookie: str = "longwire_session"
+    """Name of the cookie of a server session."""
+
+    session_idle_s: float = 7 * 86_400.0
+    """After how long without a request a session ends, seconds."""
+
+    session_lifetime_s: float = 30 * 86_400.0
+    """After how long a session ends in any case, seconds."""
+
+    session_always_secure: bool = False
+    """Mark the cookie `Secure` also when the request came over plain HTTP: for a server behind a
+    proxy that ends TLS."""
+
+    session_bytes_max: int = 4 * KIB
+    """What a session may hold, bytes of JSON."""
+
     revoked_users_max: int = 100_000
     """Users who are remembered as revoked; past it the oldest revocation is forgotten. About 200
     bytes each."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, TypeVar
 
@@ -300,6 +300,29 @@ class App:
         may or may not have happened.
         """
         await self.service.revoke(user)
+
+    async def open_session(
+        self,
+        request: Request,
+        user: str,
+        *,
+        permissions: Mapping[str, Sequence[str]] | None = None,
+        data: Mapping[str, Any] | None = None,
+    ) -> str:
+        """Sign a user in: keep a session in the store; return the value of the ``Set-Cookie`` field
+        that the response has to carry.
+
+        ``permissions`` are patterns of stream names for ``read``, ``publish``, ``manage`` and
+        ``presence``; ``data`` is what ``principal.claims`` will hold. From then on the browser's
+        requests and WebSockets are the user's. Raises ``ConfigError`` without
+        ``identity.session_secret``, ``LongwireError`` when the session holds too much.
+        """
+        return await self.service.open_session(request, user, permissions or {}, data or {})
+
+    async def close_session(self, request: Request) -> str:
+        """Sign out: remove the session of a request and end its connections to this server; return
+        the value of the ``Set-Cookie`` field that takes the cookie away."""
+        return await self.service.close_session(request)
 
     async def identify(self, request: Request) -> Principal:
         """Tell who sent a request that a route answers: by its token in the Authorization header,

@@ -15,7 +15,13 @@ from longwire.http.field_values import split_list
 from longwire.server.errors import HttpError
 from longwire.server.request import Request
 
-__all__ = ["TOKEN_SUBPROTOCOL", "Credential", "find_credential", "leave_out_tokens"]
+__all__ = [
+    "TOKEN_SUBPROTOCOL",
+    "Credential",
+    "find_cookie",
+    "find_credential",
+    "leave_out_tokens",
+]
 
 TOKEN_SUBPROTOCOL = "longwire.token."
 """A subprotocol that is none: what follows is a token. For browsers, whose WebSocket can send no
@@ -51,7 +57,7 @@ def find_credential(request: Request, cookie_name: str | None) -> Credential | N
         )
     if tokens:
         return Credential(tokens[0], is_ambient=False)
-    token = None if cookie_name is None else _in_cookie(request, cookie_name)
+    token = None if cookie_name is None else find_cookie(request, cookie_name)
     return None if token is None else Credential(token, is_ambient=True)
 
 
@@ -81,7 +87,8 @@ def _in_subprotocols(request: Request) -> Iterator[str]:
                 yield name.removeprefix(TOKEN_SUBPROTOCOL)
 
 
-def _in_cookie(request: Request, name: str) -> str | None:
+def find_cookie(request: Request, name: str) -> str | None:
+    """Return the value of a cookie."""
     # RFC 6265 section 5.4: those of the longest path come first. HTTP/2 may split the field (RFC
     # 9113 section 8.2.3).
     for value in request.headers.get_all("Cookie"):

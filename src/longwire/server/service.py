@@ -7,8 +7,10 @@ import contextlib
 import inspect
 import logging
 import time
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from longwire.base.errors import ConfigError
 from longwire.identity.origins import OriginPolicy
 from longwire.identity.principal import Principal
 from longwire.server.admission import Admission
@@ -25,6 +27,7 @@ from longwire.server.request import Request
 from longwire.server.response import Response, make_response
 from longwire.server.revoked_users import RevokedUsers
 from longwire.server.router import Router
+from longwire.server.sessions import Sessions
 from longwire.server.settings import Settings
 from longwire.server.sockets import SocketEndpoints
 from longwire.server.static_files import STATIC_FOLDER, StaticFile
@@ -55,7 +58,16 @@ class Service:
         self.authentication = Authentication(app, settings.identity)
         self.metrics.add_figures(self.authentication.figures)
         self.hub = make_hub(settings, AppPolicy(app, self.authentication), app.stream_rules)
-        self.admission = Admission(self.hub.policy, settings.identity)
+        secret = settings.identity.session_secret
+        self.sessions = None
+        if secret is not None:
+            self.sessions = Sessions(self.hub.store, secret, settings.identity)
+        self.admission = Admission(
+            self.hub.policy,
+            settings.identity,
+            self.sessions,
+            self.authentication.revocations,
+        )
         self.operations = Operations(self.metrics, self.hub.store.health)
         self.metrics.add_figures(lambda: hub_figures(self.hub))
         self.sockets = SocketEndpoints(settings, self.origins, self.metrics)
@@ -125,6 +137,29 @@ class Service:
     async def revoke(self, user: str) -> None:
         """Take the tokens that a user has until now for good no longer; end his connections."""
         await self._revoked_users.revoke(user, time.time())
+
+    async def close_session(self, request: Request) -> str:
+        """End the session of a request, and its connections to this server."""
+        cookie, key = await self._demand_sessions().close(request)
+        if key is not None:
+            self.gateways.end_where(lambda principal: principal.session == key, "signed out")
+        return cookie
+
+    async def open_session(
+        self,
+        request: Request,
+        user: str,
+        permissions: Mapping[str, Sequence[str]],
+        data: Mapping[str, Any],
+    ) -> str:
+        """Begin a session."""
+        return await self._demand_sessions().open(request, user, permissions, data)
+
+    def _demand_sessions(self) -> Sessions:
+        if self.sessions is None:
+            hint = "set identity.session_secret to 32 random bytes or more"
+            raise ConfigError("identity.session_secret", "there are no sessions", hint=hint)
+        return self.sessions
 
     def _end_revoked(self, user: str) -> None:
         def is_meant(principal: Principal) -> bool:

@@ -410,6 +410,9 @@ async def test_explain_finds_all_that_is_wrong() -> None:
         ({"secret": SECRET, "algorithms": ("none",)}, '"none"'),
         ({"secret": SECRET, "algorithms": ("RS256",)}, "HS256"),
         ({"secret": SECRET, "cookie": "a b"}, "a b"),
+        ({"session_cookie": "a;b"}, "a;b"),
+        ({"session_cookie": "longwire_token"}, "differently"),
+        ({"session_secret": "x" * 31}, "32 bytes"),
     ],
 )
 def test_settings_that_cannot_be(settings: dict[str, Any], says: str) -> None:
