@@ -375,6 +375,29 @@ test("a number that may be taken is not given to another message", async () => {
   assert.deepEqual(sent(), ["b:1:0"]);
 });
 
+test("a message in doubt for longer than the server remembers is not sent again", async () => {
+  await start();
+  const limits = { producer_state_s: 60 };
+  Socket.last.welcome({ limits });
+  publish("a"); // number 0, which a server that has forgotten everything would take for a new one
+  sent();
+  Socket.last.breaks();
+  publish("b");
+  await pass(30_000);
+  Socket.last.welcome({ limits });
+  assert.deepEqual(sent(), ["a:0:0", "b:0:1"]);
+  Socket.last.breaks();
+  await pass(30_000);
+  Socket.last.welcome({ limits });
+  await settle();
+  assert.deepEqual(outcomes, { a: "outcome_unknown unknown" });
+  assert.deepEqual(sent(), ["b:0:1"]); // not so old, and nothing else before its answer
+  publish("c");
+  assert.deepEqual(sent(), []);
+  await refuse("b", "producer_unknown");
+  assert.deepEqual(sent(), ["c:1:0"]);
+});
+
 test("a failed store leaves a publish in doubt, and its number with it", async () => {
   await start();
   Socket.last.welcome();

@@ -145,6 +145,27 @@ await ask("kill");
 await ask("start");
 await until(() => reader.state === "open", "back");
 
+step("an acknowledgement that is lost on a connection that lives is asked for on another one");
+let lost = 0;
+class Forgetful extends WebSocket {
+  set onmessage(listener) {
+    super.onmessage = (event) => {
+      if (lost === 0 && event.data.includes('"published"')) lost += 1;
+      else listener(event);
+    };
+  }
+}
+const doubtful = connect(straight, { ...options, WebSocket: Forgetful, answerTimeoutMs: 500, probeTimeoutMs: 200 });
+const doubts = [];
+doubtful.on("state", ({ reason }) => doubts.push(reason));
+const asked = await Promise.all([0, 1, 2].map((number) => doubtful.publish("test/lost", number)));
+assert.equal(lost, 1);
+assert.deepEqual(asked.map(({ duplicate }) => duplicate), [true, false, false]);
+assert.ok(doubts.includes("no answer within 0.5 s"), String(doubts));
+const { messages } = await doubtful.history("test/lost");
+assert.deepEqual(messages.map(({ data }) => data), [0, 1, 2]);
+doubtful.close();
+
 step("an ordered restart is announced, and obeyed");
 await ask("stop");
 await until(() => reader.state !== "open", "away");
