@@ -180,10 +180,12 @@ class DiskJournal:
         self._keep(producer)
         self._write(done)
 
-    def remove(self, pending: Pending, producer: KeptProducer) -> None:
+    def remove(
+        self, pending: Pending, producer: KeptProducer, done: Callable[[], None] | None
+    ) -> None:
         self._changes.append(("DELETE FROM pending WHERE id = ?", (pending.row,)))
         self._keep(producer)
-        self._write(None)
+        self._write(done)
 
     def _keep(self, producer: KeptProducer) -> None:
         values = (producer.stream, producer.epoch, producer.next_sequence, producer.accepted)

@@ -58,8 +58,10 @@ class Journal(Protocol):
     ) -> None:
         """Keep other numbers; ``done`` is called when they are on the disk."""
 
-    def remove(self, pending: Pending, producer: KeptProducer) -> None:
-        """The outcome is known."""
+    def remove(
+        self, pending: Pending, producer: KeptProducer, done: Callable[[], None] | None
+    ) -> None:
+        """The outcome is known; ``done`` is called when it can never be sent again."""
 
     async def close(self) -> None:
         """Write what is left and let others own it."""
@@ -85,6 +87,8 @@ class OutboxLink(Protocol):
         raw: bytes,
     ) -> None: ...
     def retry_delay_s(self, error: ClientError, failures: int) -> float: ...
+    def announce(self, event: ClientError) -> None:
+        """Tell the application what nobody waits for."""
 
 
 class Outbox:
@@ -190,14 +194,22 @@ class Outbox:
         self._room.set()
         for handle in self._pauses:
             handle.cancel()
-        for pending, waiter in list(self._waiters.items()):
-            is_open = pending.is_in_flight or pending.is_uncertain
-            if not waiter.done():
-                waiter.set_exception(error.with_outcome("unknown" if is_open else "not_stored"))
-        self._waiters.clear()
+        for producer in self._producers.values():
+            for pending in producer.pending:
+                _resolve(self._waiters.pop(pending, None), self._close_outcome(pending, error))
         self._empty.set()
         if self._journal is not None:
             await self._journal.close()
+        # What was refused, and could not be written.
+        for waiter in self._waiters.values():
+            _resolve(waiter, error.with_outcome("unknown"))
+        self._waiters.clear()
+
+    def _close_outcome(self, pending: Pending, error: ClientError) -> ClientError:
+        if self._journal is not None:
+            return error.with_outcome("kept")
+        is_open = pending.is_in_flight or pending.is_uncertain
+        return error.with_outcome("unknown" if is_open else "not_stored")
 
     def abandon(self) -> None:
         """In a child after a fork: what is in it is the parent's to send."""
@@ -268,21 +280,33 @@ class Outbox:
         self._journal.renumber(changed, _keep(producer), done)
 
     def settled(self, pending: Pending, outcome: Ack | ClientError) -> None:
+        if self._journal is None:
+            self._tell(pending, outcome)
+            return
+        # Should the process end in between, the next one sends it again. That does no harm to what
+        # is stored; what is refused is not said to be so before it can never be sent again.
+        is_refused = isinstance(outcome, ClientError)
+        if not is_refused:
+            self._tell(pending, outcome)
+        self._journal.remove(
+            pending,
+            _keep(self._producers[pending.stream]),
+            (lambda: self._tell(pending, outcome)) if is_refused else None,
+        )
+
+    # -- inside ---------------------------------------------------------------------------------
+
+    def _tell(self, pending: Pending, outcome: Ack | ClientError) -> None:
         self._messages -= 1
         self._bytes -= pending.size
-        if self._journal is not None:
-            self._journal.remove(pending, _keep(self._producers[pending.stream]))
         waiter = self._waiters.pop(pending, None)
-        if waiter is not None and not waiter.done():
-            if isinstance(outcome, ClientError):
-                waiter.set_exception(outcome)
-            else:
-                waiter.set_result(outcome)
+        if waiter is None and isinstance(outcome, ClientError):
+            # Published by an earlier process.
+            self._link.announce(outcome.with_details(stream=pending.stream))
+        _resolve(waiter, outcome)
         self._room.set()
         if self._messages == 0:
             self._empty.set()
-
-    # -- inside ---------------------------------------------------------------------------------
 
     def _producer(self, stream: str) -> StreamProducer:
         producer = self._producers.get(stream)
@@ -358,6 +382,15 @@ def _keep(producer: StreamProducer) -> KeptProducer:
     return KeptProducer(
         producer.stream, producer.epoch, producer.next_sequence, producer.accepted_sequence
     )
+
+
+def _resolve(waiter: Waiter | None, outcome: Ack | ClientError) -> None:
+    if waiter is None or waiter.done():
+        return
+    if isinstance(outcome, ClientError):
+        waiter.set_exception(outcome)
+    else:
+        waiter.set_result(outcome)
 
 
 def _look_at(waiter: Waiter) -> None:

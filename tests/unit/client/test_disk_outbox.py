@@ -36,7 +36,7 @@ async def test_what_was_added_is_there_again_in_order(tmp_path):
     assert (kept.producers, kept.pending) == ([], [])
     items = [pending(number, number, if_tail="x") for number in range(5)]
     await add(journal, *items, next_sequence=5)
-    journal.remove(items[0], KeptProducer("s", 0, 5, 1))
+    journal.remove(items[0], KeptProducer("s", 0, 5, 1), None)
     await journal.close()
     journal, again = await opened(path)
     assert again.producer_id == kept.producer_id
@@ -60,7 +60,7 @@ async def test_other_numbers_are_kept(tmp_path):
     written = asyncio.Event()
     items[1].sequence = 0
     journal.renumber([items[1]], KeptProducer("s", 1, 1, 0), written.set)
-    journal.remove(items[0], KeptProducer("s", 1, 1, 0))
+    journal.remove(items[0], KeptProducer("s", 1, 1, 0), None)
     await asyncio.wait_for(written.wait(), 20)
     await journal.close()
     journal, kept = await opened(path)

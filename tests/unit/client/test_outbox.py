@@ -19,6 +19,7 @@ class Link:
         self.is_usable = True
         self.limits = limits
         self.requests = []
+        self.announced = []
 
     def limit(self, name):
         return self.limits.get(name, float("inf"))
@@ -29,6 +30,9 @@ class Link:
 
     def retry_delay_s(self, error, failures):
         return 0.0
+
+    def announce(self, event):
+        self.announced.append(event)
 
     def store(self, number, duplicate=False):
         """Acknowledge the oldest request; return its stream, sequence and data."""
@@ -65,8 +69,10 @@ class Journal:
     def renumber(self, changed, producer, done):
         self.waiting.append(done)
 
-    def remove(self, pending, producer):
+    def remove(self, pending, producer, done):
         self.removed.append(pending.sequence)
+        if done is not None:
+            self.waiting.append(done)
 
     def write(self):
         waiting, self.waiting = self.waiting, []
@@ -265,3 +271,73 @@ async def test_abandoned_outbox_lets_its_file_go():
     await outbox.open()
     outbox.abandon()
     assert journal.is_closed
+
+
+async def test_a_refusal_is_told_when_the_disk_knows_that_it_is_never_sent_again():
+    link, journal = Link(), Journal()
+    outbox = make(link, journal=journal)
+    await outbox.open()
+    publishing = asyncio.ensure_future(publish(outbox, 1))
+    await settle()
+    journal.write()
+    waiter = await publishing
+    link.refuse("permission_denied")
+    await settle()
+    assert (waiter.done(), outbox.size, journal.removed) == (False, 1, [0])
+    journal.write()
+    with pytest.raises(ClientError) as caught:
+        await waiter
+    assert (caught.value.code, caught.value.outcome) == ("permission_denied", "not_stored")
+    assert outbox.size == 0
+
+
+async def test_a_refusal_of_what_an_earlier_process_left_is_announced():
+    left = [Pending("s", (encode_payload(1),), {}, row=1, sequence=0, is_uncertain=True)]
+    link, journal = Link(), Journal(Kept("left", [KeptProducer("s", 0, 1, 0)], left))
+    outbox = make(link, journal=journal)
+    await outbox.open()
+    outbox.connected()
+    link.refuse("publish_refused")
+    assert link.announced == []
+    journal.write()
+    (event,) = link.announced
+    assert (event.code, event.outcome, event.details) == (
+        "publish_refused",
+        "unknown",
+        {"stream": "s"},
+    )
+
+
+async def test_end_leaves_what_is_on_the_disk_to_the_next_process():
+    link, journal = Link(), Journal()
+    outbox = make(link, journal=journal)
+    await outbox.open()
+    publishing = [asyncio.ensure_future(publish(outbox, number)) for number in (1, 2)]
+    await settle()
+    journal.write()
+    kept, refused = [await each for each in publishing]
+    link.requests.reverse()
+    link.refuse("permission_denied")
+    await outbox.close(ClientError("closed", "the client was closed"))
+    for waiter, outcome in ((kept, "kept"), (refused, "unknown")):
+        with pytest.raises(ClientError) as caught:
+            await waiter
+        assert (caught.value.code, caught.value.outcome) == ("closed", outcome)
+
+
+async def test_what_an_earlier_process_left_is_numbered_from_where_the_server_stands():
+    # 8 was stored, the process did not live to hear of it, a repetition was refused; then 9 had
+    # been given and given up.
+    left = [
+        Pending("s", (encode_payload(number),), {}, row=number, sequence=number, is_uncertain=True)
+        for number in (10, 11)
+    ]
+    link, journal = Link(), Journal(Kept("left", [KeptProducer("s", 0, 12, 8)], left))
+    outbox = make(link, journal=journal)
+    await outbox.open()
+    outbox.connected()
+    link.refuse("sequence_gap", expected=9)
+    link.refuse("sequence_gap", expected=9)
+    journal.write()
+    await settle()
+    assert link.sent == [("s", 9), ("s", 10)]
