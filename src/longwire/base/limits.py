@@ -20,6 +20,7 @@ __all__ = [
     "MemoryStoreLimits",
     "NativeLimits",
     "PresenceLimits",
+    "RateLimits",
     "RedisStoreLimits",
     "RetentionLimits",
     "SqliteStoreLimits",
@@ -272,6 +273,25 @@ class RedisStoreLimits:
 
     producer_state_s: float = 7 * 24 * 3600.0
     """Silence after which a producer is forgotten, seconds. Precedent: Durable Streams, 7 days."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RateLimits:
+    """How much may come in a second, on average over ten seconds. Past it a publish or a message is
+    refused as ``rate_limited``, a request with 429, and told when to try again."""
+
+    entries_per_user_max: float | None = None
+    """Entries that one known user may publish in a second, over all his connections here."""
+
+    entries_per_stream_max: float | None = None
+    """Entries that clients may publish to one stream in a second by this server."""
+
+    messages_per_address_max: float | None = None
+    """Messages of the native protocol in a second from one network address, over all connections.
+    Many users may share one behind a gateway or a proxy."""
+
+    requests_per_address_max: float | None = None
+    """The same for HTTP requests, WebSocket handshakes included."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from longwire.streams.errors import StreamError
 
 __all__ = [
@@ -15,6 +17,7 @@ __all__ = [
     "NotSubscribedError",
     "PermissionDeniedError",
     "PublishRefused",
+    "RateError",
     "SubscriptionLimitError",
     "UnknownMethodError",
 ]
@@ -65,6 +68,18 @@ class MembersLimitError(StreamError):
 
     def __init__(self, stream: str, limit: int) -> None:
         super().__init__(f'"{stream}" has {limit} members, which is the limit', limit=limit)
+
+
+class RateError(StreamError):
+    """Too much in a short time."""
+
+    code = "rate_limited"
+    is_retryable = True
+
+    def __init__(self, rate: float, whose: str, after_s: float) -> None:
+        super().__init__(f"more than {rate:g} a second came {whose}", after_s=after_s)
+        self.after_whole_s = max(1, math.ceil(after_s))
+        """For ``Retry-After``, which counts in whole seconds."""
 
 
 class UnknownMethodError(StreamError):

@@ -13,7 +13,13 @@ import logging
 from collections.abc import Callable
 
 from longwire.base.errors import StoreError
-from longwire.base.limits import ConsumerLimits, HubLimits, PresenceLimits, StreamLimits
+from longwire.base.limits import (
+    ConsumerLimits,
+    HubLimits,
+    PresenceLimits,
+    RateLimits,
+    StreamLimits,
+)
 from longwire.hub.channel import Channel
 from longwire.hub.consumers import Consumers
 from longwire.hub.counters import HubCounters
@@ -23,6 +29,7 @@ from longwire.hub.following import Follower
 from longwire.hub.policy import AllowAll, Policy
 from longwire.hub.presence import Presence
 from longwire.hub.publishing import Done, Publish, Publisher, SettingsFor
+from longwire.hub.rates import Rates
 from longwire.hub.readers import Readers, SlowRule
 from longwire.hub.sinks import Sink
 from longwire.hub.subscription import Attachment, Subscription
@@ -67,6 +74,7 @@ class Hub:
         stream_limits: StreamLimits | None = None,
         presence_limits: PresenceLimits | None = None,
         consumer_limits: ConsumerLimits | None = None,
+        rate_limits: RateLimits | None = None,
         settings_for: SettingsFor = _default_settings,
         slow_rule_for: Callable[[str], SlowRule] = _default_slow_rule,
     ) -> None:
@@ -87,6 +95,7 @@ class Hub:
             self.counters,
             settings_for,
             self._stored,
+            rate_limits or RateLimits(),
         )
         self.creations = Creations(store)
         self.presence = Presence(self, presence_limits or PresenceLimits())
@@ -97,6 +106,16 @@ class Hub:
         store.listen(self._follower)
         self._tasks: set[asyncio.Task[None]] = set()
         self._maintenance: asyncio.Task[None] | None = None
+
+    @property
+    def user_rates(self) -> Rates:
+        """How much users publish."""
+        return self._publisher.user_rates
+
+    @property
+    def stream_rates(self) -> Rates:
+        """How much is published to streams."""
+        return self._publisher.stream_rates
 
     @property
     def channel_count(self) -> int:

@@ -14,11 +14,12 @@ from collections.abc import Callable
 from typing import NamedTuple, TypeAlias
 
 from longwire.base.errors import StoreError
-from longwire.base.limits import StreamLimits
+from longwire.base.limits import RateLimits, StreamLimits
 from longwire.hub.counters import HubCounters
 from longwire.hub.errors import ApplicationError, PublishRefused
 from longwire.hub.payloads import check_batch, check_payloads
 from longwire.hub.policy import Policy, PublishHook
+from longwire.hub.rates import Rates
 from longwire.identity.principal import ANONYMOUS, Principal
 from longwire.streams.entry import BYTES, JSON, Durability, NewEntry
 from longwire.streams.errors import (
@@ -77,6 +78,7 @@ class Publisher:
         counters: HubCounters,
         settings_for: SettingsFor,
         on_stored: Callable[[str, Appended], None],
+        rates: RateLimits,
     ) -> None:
         self._store = store
         self._policy = policy
@@ -84,6 +86,8 @@ class Publisher:
         self._counters = counters
         self._settings_for = settings_for
         self._on_stored = on_stored
+        self.user_rates = Rates(rates.entries_per_user_max, "from this user")
+        self.stream_rates = Rates(rates.entries_per_stream_max, "to this stream")
         self._queues: dict[str, deque[tuple[Publish, Done]]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -135,6 +139,10 @@ class Publisher:
         check_batch(publish.batch, self._limits)
         if not publish.is_checked:
             check_payloads(publish.batch, publish.content_type, self._limits)
+        if not publish.is_from_server:
+            now, count = asyncio.get_running_loop().time(), len(publish.batch)
+            self.user_rates.take(publish.principal.name, now, count)
+            self.stream_rates.take(publish.stream, now, count)
 
     async def _work(self, stream: str) -> None:
         queue = self._queues[stream]

@@ -9,6 +9,8 @@ from collections.abc import AsyncIterable, Awaitable, Callable
 from typing import Any, Protocol, TypeAlias, cast
 
 from longwire.http.pages import error_page
+from longwire.hub.errors import RateError
+from longwire.hub.rates import Rates
 from longwire.server.asgi_socket import AsgiHandshake
 from longwire.server.cross_origin import CrossOrigin
 from longwire.server.errors import HttpError
@@ -47,10 +49,12 @@ class Dispatcher:
         router: Router[HttpHandler, SocketHandler],
         observer: HttpObserver,
         cross_origin: CrossOrigin,
+        address_rates: Rates,
     ) -> None:
         self._router = router
         self._observer = observer
         self._cross_origin = cross_origin
+        self._address_rates = address_rates
 
     async def handle(self, exchange: Exchange | AsgiHandshake) -> None:
         """Answer one request, whatever it takes.
@@ -116,6 +120,7 @@ class Dispatcher:
         return exchange.status or 0
 
     async def _run(self, request: Request, exchange: Exchange | AsgiHandshake) -> Response | None:
+        self._demand_rate(exchange.remote_address)
         if request.path == "*":
             # RFC 9110 section 9.3.7: about the server as a whole.
             return Response(204, {"Allow": "GET, HEAD, OPTIONS, POST, PUT, PATCH, DELETE"})
@@ -137,6 +142,17 @@ class Dispatcher:
             return preflight or _refuse_method(request, resource)
         self._cross_origin.check(request)
         return await handler(request, exchange)
+
+    def _demand_rate(self, address: Any) -> None:
+        """Count a request for its address. Raises an ``HttpError`` (429)."""
+        host = str(address[0]) if isinstance(address, tuple) else ""
+        try:
+            self._address_rates.take(host, time.monotonic())
+        except RateError as error:
+            # RFC 6585 section 4: 429 may say when to come back, and is not to be stored.
+            headers = {"Retry-After": str(error.after_whole_s), "Cache-Control": "no-store"}
+            message = f"Too many requests: {error.message}."
+            raise HttpError(429, message, headers) from None
 
 
 def _refuse_method(request: Request, resource: Resource[HttpHandler, SocketHandler]) -> Response:

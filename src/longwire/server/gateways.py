@@ -54,6 +54,7 @@ class StreamGateways:
             limits=settings.native,
             message_bytes_max=settings.websocket.message_bytes_max,
             producer_state_s=producer_state_s(settings),
+            messages_per_address_max=settings.rates.messages_per_address_max,
         )
         self.events = EventsGateway(hub, limits=settings.events)
         self.durable = DurableGateway(

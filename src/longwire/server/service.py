@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from longwire.base.errors import ConfigError
+from longwire.hub.rates import Rates
 from longwire.identity.origins import OriginPolicy
 from longwire.identity.principal import Principal
 from longwire.server.admission import Admission
@@ -82,8 +83,13 @@ class Service:
             settings.identity.revoked_users_max,
             self._end_revoked,
         )
+        self._address_rates = Rates(settings.rates.requests_per_address_max, "from this address")
+        self.metrics.add_figures(self._rate_figures)
         self.dispatcher = Dispatcher(
-            self._build_router(is_development), self.metrics, self.cross_origin
+            self._build_router(is_development),
+            self.metrics,
+            self.cross_origin,
+            self._address_rates,
         )
         self._loop_watch: asyncio.Task[None] | None = None
 
@@ -133,6 +139,18 @@ class Service:
     async def publish(self, stream: str, data: Any, content_type: str | None) -> Appended:
         """Publish for the application itself, past permissions and hooks."""
         return await publish_from_application(self.hub, stream, data, content_type)
+
+    def _rate_figures(self) -> dict[str, tuple[str, float, bool]]:
+        refused = {
+            "entries_per_user": self.hub.user_rates.refused,
+            "entries_per_stream": self.hub.stream_rates.refused,
+            "messages_per_address": self.gateways.native.address_rates.refused,
+            "requests_per_address": self._address_rates.refused,
+        }
+        return {
+            f"longwire_rates_{name}_refused": (f"Refused past rates.{name}_max.", value, True)
+            for name, value in refused.items()
+        }
 
     async def revoke(self, user: str) -> None:
         """Take the tokens that a user has until now for good no longer; end his connections."""

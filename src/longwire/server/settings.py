@@ -22,6 +22,7 @@ from longwire.base.limits import (
     MemoryStoreLimits,
     NativeLimits,
     PresenceLimits,
+    RateLimits,
     RedisStoreLimits,
     RetentionLimits,
     SqliteStoreLimits,
@@ -206,6 +207,7 @@ class Settings:
     memory_store: MemoryStoreLimits = field(default_factory=MemoryStoreLimits)
     sqlite_store: SqliteStoreLimits = field(default_factory=SqliteStoreLimits)
     redis_store: RedisStoreLimits = field(default_factory=RedisStoreLimits)
+    rates: RateLimits = field(default_factory=RateLimits)
     presence: PresenceLimits = field(default_factory=PresenceLimits)
     consumers: ConsumerLimits = field(default_factory=ConsumerLimits)
     hub: HubLimits = field(default_factory=HubLimits)

@@ -30,6 +30,7 @@ def make_hub(settings: Settings, policy: Policy, rules: StreamRules) -> Hub:
         stream_limits=settings.streams,
         presence_limits=settings.presence,
         consumer_limits=settings.consumers,
+        rate_limits=settings.rates,
         settings_for=settings_for,
         slow_rule_for=rules.slow_rule,
     )

@@ -7,6 +7,7 @@ from longwire.gateways.durable.answer import Answer, protective_fields
 from longwire.http.challenge import bearer_challenge
 from longwire.http.negotiation import parse_accept
 from longwire.http.pages import PROBLEM_JSON, error_page
+from longwire.hub.errors import RateError
 from longwire.identity.principal import Principal
 from longwire.streams.errors import (
     PositionRefusedError,
@@ -36,6 +37,7 @@ _STATUS_BY_CODE = {
     "producer_fenced": 403,
     "producer_unknown": 409,
     "publish_refused": 403,
+    "rate_limited": 429,
     "sequence_gap": 409,
     "sequence_regression": 409,
     "store_full": 503,
@@ -100,6 +102,8 @@ def refuse(error: StreamError, request: Headers, principal: Principal) -> Answer
         headers.set("WWW-Authenticate", challenge)
     if status == 503:
         headers.set("Retry-After", str(RETRY_AFTER_S))
+    elif isinstance(error, RateError):
+        headers.set("Retry-After", str(error.after_whole_s))
     return Answer(status, headers, body)
 
 

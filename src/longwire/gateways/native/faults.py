@@ -18,7 +18,6 @@ __all__ = [
     "NotConnectedError",
     "NotConsumingError",
     "NotWatchingError",
-    "RateError",
     "UnauthorizedError",
 ]
 
@@ -160,18 +159,6 @@ class ConsumersLimitError(StreamError):
     def __init__(self, limit: int) -> None:
         super().__init__(
             f"this connection works for {limit} consumers, which is the limit", limit=limit
-        )
-
-
-class RateError(StreamError):
-    """Too many messages."""
-
-    code = "rate_limited"
-    is_retryable = True
-
-    def __init__(self, rate: float, after_s: float) -> None:
-        super().__init__(
-            f"more than {rate:g} messages a second came from this connection", after_s=after_s
         )
 
 

@@ -19,6 +19,7 @@ from longwire.gateways.native.requests import Request
 from longwire.gateways.native.session import NativeSession
 from longwire.gateways.native.wires import EndpointWire, MessageSocket, SocketWire
 from longwire.hub.hub import Hub
+from longwire.hub.rates import Rates
 from longwire.identity.principal import ANONYMOUS, Principal
 from longwire.net.callbacks import Callbacks
 from longwire.net.closed import ConnectionClosed
@@ -49,6 +50,7 @@ class NativeGateway:
         limits: NativeLimits | None = None,
         message_bytes_max: int | None = None,
         producer_state_s: float = MemoryStoreLimits().producer_state_s,
+        messages_per_address_max: float | None = None,
         server: str = f"longwire/{__version__}",
     ) -> None:
         self.hub = hub
@@ -59,6 +61,7 @@ class NativeGateway:
         """Errors answered, by code."""
         self.users = Crowd("this user", self.limits.connections_per_user_max)
         self.addresses = Crowd("this address", self.limits.connections_per_address_max)
+        self.address_rates = Rates(messages_per_address_max, "from this address")
         self._sessions: dict[NativeSession, _Timer] = {}
         self._wheel: TimerWheel | None = None
         self._clock: Callable[[], float] | None = None

@@ -17,9 +17,11 @@ from enum import Enum, auto
 from typing import TYPE_CHECKING, Any
 
 from longwire.gateways.native.codes import NativeCloseCode, may_reconnect
-from longwire.gateways.native.faults import InternalError, RateError
+from longwire.gateways.native.faults import InternalError
 from longwire.gateways.native.formats.format import Format, error_members
 from longwire.gateways.native.requests import BadMessageError
+from longwire.hub.errors import RateError
+from longwire.hub.rates import RATE_WINDOW_S
 from longwire.identity.principal import ANONYMOUS, Principal
 from longwire.streams.errors import StreamError
 
@@ -34,9 +36,6 @@ if TYPE_CHECKING:
 __all__ = ["NativeSession", "SessionState"]
 
 logger = logging.getLogger("longwire.native")
-
-RATE_WINDOW_S = 10.0
-"""Over which the rate of messages is averaged: a burst may be ten seconds' worth."""
 
 BEATS_PER_HEARTBEAT = 2
 """Looks at a connection in each heartbeat interval, so that silence is noticed within it."""
@@ -149,8 +148,10 @@ class NativeSession:
         self._has_received = True
         if self.state in (SessionState.DRAINING, SessionState.ENDED):
             return
-        if not self._is_within_rate(now):
-            self.refuse(self.format.read_id(message), self._rate_error())
+        try:
+            self._demand_rate(now)
+        except RateError as error:
+            self.refuse(self.format.read_id(message), error)
             return
         if self._task is not None:
             if self._queue is _NOTHING_QUEUED:
@@ -376,21 +377,19 @@ class NativeSession:
 
     # -- time -------------------------------------------------------------------------------------
 
-    def _is_within_rate(self, now: float) -> bool:
+    def _demand_rate(self, now: float) -> None:
+        """Count a message. Raises ``RateError``."""
+        self._gateway.address_rates.take(self.address, now)
         rate = self._gateway.limits.messages_per_s_max
         if rate is None:
-            return True
+            return
         full = rate * RATE_WINDOW_S
         self._rate_left = min(full, self._rate_left + max(0.0, now - self._rate_s) * rate)
         self._rate_s = now
         if self._rate_left < 1.0:
-            return False
+            after_s = round((1.0 - self._rate_left) / rate, 3)
+            raise RateError(rate, "from this connection", after_s)
         self._rate_left -= 1.0
-        return True
-
-    def _rate_error(self) -> RateError:
-        rate = self._gateway.limits.messages_per_s_max or 1.0
-        return RateError(rate, round((1.0 - self._rate_left) / rate, 3))
 
     def _schedule_beat(self, now: float) -> None:
         interval_s = self._gateway.limits.heartbeat_s
