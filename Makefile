@@ -7,7 +7,7 @@ ARGS ?=
 FUZZ_SECONDS ?= 60
 SEEDS ?= 1000
 
-.PHONY: help serve venv build test check bench conformance fuzz docs long chaos clean
+.PHONY: help serve venv build test check bench parity conformance fuzz docs long chaos clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 14
@@ -29,6 +29,9 @@ check: venv ## lint, types, import rules and the fast tests, in under two minute
 
 bench: venv ## run the benchmarks
 	@scripts/bench.sh $(ARGS)
+
+parity: venv ## our TCP beside Linux's over the same links (root, about half an hour)
+	@$(BIN)/python -m bench.parity $(ARGS)
 
 conformance: venv ## Autobahn|Testsuite, all 517 cases, server and client
 	@scripts/conformance.sh $(ARGS)

@@ -111,6 +111,9 @@ class TcpProfile:
     # Congestion
     congestion: str = "reno"
     """``reno``, ``cubic``, or ``fixed:N`` for a window of N segments."""
+    cubic_alpha_rises: bool = True
+    """What CUBIC takes for Reno's window grows as fast as Reno's once it is back where the loss
+    was (RFC 9438 4.3: SHOULD); in Linux it goes on at 9/17 of that."""
     recovery: str = "sack"
     """``sack`` (RFC 6675) or ``newreno`` (RFC 6582), which is used when SACK was not agreed."""
     initial_window_segments: int = 10
@@ -119,6 +122,10 @@ class TcpProfile:
     """Growth for each ACK in slow start, at most (RFC 5681: 1); ``None``: all it acknowledges."""
     slow_start_after_idle: bool = True
     """RFC 5681 4.1: restart from the initial window after idling for one RTO."""
+    speculates_before_the_end: bool = True
+    """While the peer's window holds back what was never sent, send again what is not known to be
+    lost (RFC 6675 4, NextSeg rules 3 and 4). Linux does so at the end of what was written only,
+    by tail loss probes."""
     sack_kept_on_timeout: bool = False
     """Keep what was selectively acknowledged over a time-out; RFC 2018 8 says not to."""
 
@@ -155,7 +162,9 @@ LINUX = dataclasses.replace(
     challenge_acks_max=1,
     challenge_interval_ns=500 * MILLISECOND,
     congestion="cubic",
+    cubic_alpha_rises=False,
     slow_start_segments=None,
+    speculates_before_the_end=False,
     sack_kept_on_timeout=True,
 )
 """What Linux 6.18 does where the documents leave room."""

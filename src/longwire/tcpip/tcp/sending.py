@@ -50,6 +50,8 @@ def _send_all(tcb: ControlBlock, now_ns: int) -> None:
             continue
         if _send_new(tcb, now_ns):
             continue
+        if tcb.has_unsent and not tcb.profile.speculates_before_the_end:
+            return
         record = recovery.next_speculative(tcb.snd_una)
         if record is None or not _resend(tcb, record, now_ns):
             return

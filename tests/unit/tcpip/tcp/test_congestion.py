@@ -151,6 +151,16 @@ def test_9438_4_3_small_windows_grow_at_least_like_reno() -> None:
     assert 0.8 * (rounds - 6) < cubic.window / MSS - 10 < 1.1 * rounds
 
 
+def test_linux_keeps_the_alpha_of_small_windows() -> None:
+    cubic = Cubic(MSS, 10 * MSS, 1, does_alpha_rise=False)
+    cubic.on_congestion(10 * MSS, 0)
+    rounds = 100
+    for number in range(rounds):
+        for _ in range(cubic.window // MSS):
+            cubic.on_ack(ack(MSS, now_ns=number * MILLISECOND, rtt_ns=MILLISECOND))
+    assert 0.8 < (cubic.window / MSS - 7) / (rounds * 9 / 17) < 1.1
+
+
 def test_9438_4_7_fast_convergence_leaves_room() -> None:
     cubic = Cubic(MSS, 100 * MSS, 1)
     cubic.on_congestion(100 * MSS, 0)

@@ -77,29 +77,6 @@ def test_9293_must_10_two_of_ours_open_at_once(family: int) -> None:
     assert other.read(10, world.now_ns) == b"hello"
 
 
-def test_9293_3_10_7_2_ack_to_a_listener_is_reset() -> None:
-    host = run_script("0 listen\n < . 1:1 ack 500 win 1000\n > R 500:500")
-    assert host.notebook.count(Reason.TCP_LISTENER_WITHOUT_SYN) == 1
-
-
-@BOTH
-def test_9293_3_10_7_1_closed_port_answers_with_an_acceptable_reset(family: int) -> None:
-    host = run_script(
-        """
-        0 < S 0:0 win 1000
-          > R. 0:0 ack 1
-          < P 1:11
-          > R. 0:0 ack 11
-          < F. 1:11 ack 77
-          > R 77:77
-          < R 1:1
-          < R. 1:1 ack 5
-        """,
-        family=family,
-    )
-    assert host.notebook.count(Reason.TCP_PORT_CLOSED) == 5
-
-
 def test_closed_listener_resets_what_waits() -> None:
     world, a, b, _, _ = two_hosts()
     listener = b.listen(80)

@@ -27,7 +27,9 @@ def make_congestion_control(profile: TcpProfile, mss: int) -> CongestionControl:
     if name == "reno" and not parameter:
         return Reno(mss, window, profile.slow_start_segments)
     if name == "cubic" and not parameter:
-        return Cubic(mss, window, profile.slow_start_segments)
+        return Cubic(
+            mss, window, profile.slow_start_segments, does_alpha_rise=profile.cubic_alpha_rises
+        )
     if name == "fixed" and parameter.isdecimal() and int(parameter) > 0:
         return Fixed(mss, int(parameter))
     raise ValueError(

@@ -38,11 +38,19 @@ class Cubic:
 
     name = "cubic"
 
-    def __init__(self, mss: int, window: int, slow_start_segments: int | None) -> None:
+    def __init__(
+        self,
+        mss: int,
+        window: int,
+        slow_start_segments: int | None,
+        *,
+        does_alpha_rise: bool = True,
+    ) -> None:
         self.mss = mss
         self.window = window
         self.threshold = THRESHOLD_UNSET
         self._slow_start_segments = slow_start_segments
+        self._does_alpha_rise = does_alpha_rise
         self._w_max = 0
         self._window_before = 0
         self._epoch_ns: int | None = None
@@ -101,7 +109,8 @@ class Cubic:
     def _grow(self, acked: int, elapsed_ms: int) -> None:
         window = self.window
         # 4.3: what Reno would have by now; after W_est reaches the former window, alpha is 1.
-        numerator, denominator = (1, 1) if self._w_est >= self._window_before else _ALPHA
+        has_risen = self._does_alpha_rise and self._w_est >= self._window_before
+        numerator, denominator = (1, 1) if has_risen else _ALPHA
         estimate = numerator * acked * self.mss + self._w_est_rest
         self._w_est += estimate // (denominator * window)
         self._w_est_rest = estimate % (denominator * window)
