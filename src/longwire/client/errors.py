@@ -10,7 +10,7 @@ from longwire.base.errors import LongwireError
 __all__ = ["ClientError", "Outcome", "error_from_answer"]
 
 Outcome = Literal["not_stored", "unknown", "kept"]
-"""What is known of a publish that failed; ``kept``: it is in the outbox on disk, and will be sent."""
+"""What is known of a publish that failed; ``kept``: it is in the outbox on disk, to be sent."""
 
 
 class ClientError(LongwireError):

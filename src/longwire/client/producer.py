@@ -167,7 +167,7 @@ class StreamProducer:
         expected = error.details.get("expected")
         is_hole = error.code in ("sequence_gap", "producer_epoch_start")
         if is_hole and isinstance(expected, int) and self.accepted_sequence <= expected < sequence:
-            # The server remembers what we remember; it has what is below, and nothing from there on.
+            # The server remembers what we do; it has what is below, and nothing from there on.
             self.accepted_sequence = expected
             for later in self.pending:
                 if not later.is_in_flight and later.sequence is not None:

@@ -88,6 +88,7 @@ class Publisher:
         self._on_stored = on_stored
         self.user_rates = Rates(rates.entries_per_user_max, "from this user")
         self.stream_rates = Rates(rates.entries_per_stream_max, "to this stream")
+        self._has_rates = self.user_rates.is_limited or self.stream_rates.is_limited
         self._queues: dict[str, deque[tuple[Publish, Done]]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -139,7 +140,7 @@ class Publisher:
         check_batch(publish.batch, self._limits)
         if not publish.is_checked:
             check_payloads(publish.batch, publish.content_type, self._limits)
-        if not publish.is_from_server:
+        if self._has_rates and not publish.is_from_server:
             now, count = asyncio.get_running_loop().time(), len(publish.batch)
             self.user_rates.take(publish.principal.name, now, count)
             self.stream_rates.take(publish.stream, now, count)

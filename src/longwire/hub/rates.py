@@ -32,6 +32,11 @@ class Rates:
         """What is left, and when that was so; in the order of last use."""
         self.refused = 0
 
+    @property
+    def is_limited(self) -> bool:
+        """Whether there is a rate; where there is none, nobody need ask for the time."""
+        return self._rate is not None
+
     def take(self, name: str, now: float, amount: int = 1) -> None:
         """Take ``amount`` at ``now``, seconds. Raises :exc:`RateError`. The empty name is
         nobody's."""

@@ -120,7 +120,8 @@ class Dispatcher:
         return exchange.status or 0
 
     async def _run(self, request: Request, exchange: Exchange | AsgiHandshake) -> Response | None:
-        self._demand_rate(exchange.remote_address)
+        if self._address_rates.is_limited:
+            self._demand_rate(exchange.remote_address)
         if request.path == "*":
             # RFC 9110 section 9.3.7: about the server as a whole.
             return Response(204, {"Allow": "GET, HEAD, OPTIONS, POST, PUT, PATCH, DELETE"})

@@ -3,11 +3,30 @@
 from __future__ import annotations
 
 import logging
+import re
 import time
 
 from longwire.server.settings import LogSettings
 
-__all__ = ["configure_logging"]
+__all__ = ["configure_logging", "redact"]
+
+# What gives access: JWTs (a header in JSON begins with {" or with white space, in base64url), API
+# keys, and what a query holds as a token. longwire logs none of them; an exception of an
+# application, or a library's message, may.
+_SECRET = re.compile(
+    r"\b(?:eyJ|ewo|ewk|eyA)[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]*)?"
+    r"|\blwk_[A-Za-z0-9_-]{8,}"
+    r"|(?<=access_token=)[^\s&\"']+"
+)
+
+
+def redact(text: str) -> str:
+    """Return a text without the tokens and keys in it.
+
+    >>> redact("GET /streams/a?access_token=abc&x=1")
+    'GET /streams/a?access_token=***&x=1'
+    """
+    return _SECRET.sub("***", text)
 
 
 class _LineFormatter(logging.Formatter):
@@ -26,7 +45,7 @@ class _LineFormatter(logging.Formatter):
                 for character in message
             )
             record.args = None
-        return super().format(record)
+        return redact(super().format(record))
 
 
 def configure_logging(settings: LogSettings) -> None:

@@ -8,6 +8,7 @@ import logging
 import os
 import time
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -23,6 +24,7 @@ from longwire.identity.settings import IdentitySettings
 from longwire.server.settings import AnonymousSettings, OriginSettings, Settings
 from tests.integration.server.app_servers import WAYS, serve_app
 from tests.integration.server.native_client import TIMEOUT_S, NativeClient, native_client
+from tests.integration.server.running import RunningServer
 from tests.unit.identity.forging import SECRET, encode, hmac_token, make_token
 
 EVENTS = {"Accept": "text/event-stream"}
@@ -350,3 +352,44 @@ async def test_pages_of_one_setting(http: httpx.AsyncClient) -> None:
         client = await open_native(url, additional_headers={**cookie, "Origin": allowed})
         assert (await client.ask("connect", version=1))["user"] == "ann"
         await client.socket.close()
+
+
+def test_log_of_a_whole_server_holds_no_token(tmp_path: Path) -> None:
+    """Every way to show one, a failing application, and the log as talkative as it gets."""
+    (tmp_path / "failing.py").write_text(
+        "import longwire\n"
+        "app = longwire.App()\n"
+        "@app.authenticate\n"
+        "def who(token):\n"
+        "    raise RuntimeError(f'cannot look up {token}')\n"
+        "@app.route('/me')\n"
+        "async def me(request):\n"
+        "    return (await app.identify(request)).name\n"
+    )
+    environment = {"LONGWIRE_IDENTITY_SECRET": SECRET, "LONGWIRE_IDENTITY_AUDIENCES": "us"}
+    arguments = ["failing:app", "--store", "memory", "--access-log", "--log-level", "debug"]
+    good, bad = token_of(), token_of(exp=1)
+    key = make_api_key(os.urandom)
+    odd = f"{encode('{')}.x" + "secret" * 3  # no JWT, so the application is asked, and fails
+    with RunningServer(tmp_path, *arguments, environment=environment) as server:
+        for token in (good, bad, key, odd):
+            server.request("/me", headers={"Authorization": f"Bearer {token}"})
+            server.request(f"/me?access_token={quote(token)}")
+            server.request(f"/nowhere?access_token={quote(token)}")
+            server.request("/me", headers={"Cookie": f"longwire_token={token}"})
+            handshake = {
+                "Connection": "Upgrade",
+                "Upgrade": "websocket",
+                "Sec-WebSocket-Version": "13",
+                "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+                "Sec-WebSocket-Protocol": f"nothing, longwire.token.{token}",
+            }
+            server.request("/ws", headers=handshake)
+        assert server.request("/me", headers={"Authorization": f"Bearer {good}"}).text == "ann"
+        server.stop()
+    log = "".join(server.log)
+    assert "GET /me 401" in log and "a token was refused: expired" in log
+    assert "RuntimeError: cannot look up" in log
+    assert SECRET not in log
+    for token in (good, bad, key):
+        assert not any(part in log for part in [token, *token.split(".")])

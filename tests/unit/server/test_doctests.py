@@ -9,7 +9,16 @@ import pytest
 
 
 @pytest.mark.parametrize(
-    "name", ["longwire.server.app", "longwire.streams.pattern", "longwire.identity.origins"]
+    "name",
+    [
+        "longwire.http.challenge",
+        "longwire.identity.grants",
+        "longwire.identity.origins",
+        "longwire.identity.signing",
+        "longwire.server.app",
+        "longwire.server.logs",
+        "longwire.streams.pattern",
+    ],
 )
 def test_examples_in_docstrings_run(name: str) -> None:
     results = doctest.testmod(importlib.import_module(name))

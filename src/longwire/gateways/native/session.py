@@ -379,7 +379,8 @@ class NativeSession:
 
     def _demand_rate(self, now: float) -> None:
         """Count a message. Raises ``RateError``."""
-        self._gateway.address_rates.take(self.address, now)
+        if self._gateway.address_rates.is_limited:
+            self._gateway.address_rates.take(self.address, now)
         rate = self._gateway.limits.messages_per_s_max
         if rate is None:
             return
