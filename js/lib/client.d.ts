@@ -1,6 +1,6 @@
-import { type ServerMessage } from "./connection.js";
 import { type ConsumeOptions, Consumer, type ConsumerState, type DeliveryHandler } from "./consumer.js";
 import { LongwireError } from "./errors.js";
+import type { ServerMessage } from "./link.js";
 import { type HistoryOptions, type Page } from "./message.js";
 import { type PublishOptions } from "./outbox.js";
 import type { OutboxStore } from "./outbox_store.js";

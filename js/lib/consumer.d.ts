@@ -1,4 +1,4 @@
-import type { ServerMessage } from "./connection.js";
+import type { ServerMessage } from "./link.js";
 import { type Message } from "./message.js";
 import type { Position } from "./position.js";
 import type { SubscribeOptions } from "./subscription.js";

@@ -1,7 +1,7 @@
 export { type Client, type ClientEvents, type ConnectOptions, type State, type StateChange, connect } from "./client.js";
-export type { ServerMessage } from "./connection.js";
 export type { ConsumeOptions, Consumer, ConsumerState, Delivery, DeliveryHandler } from "./consumer.js";
 export { LongwireError, type Outcome } from "./errors.js";
+export type { ServerMessage } from "./link.js";
 export type { HistoryOptions, Message, Page } from "./message.js";
 export type { PublishOptions } from "./outbox.js";
 export type { Numbers, OutboxLimits, OutboxStore, Pending, StoreHost } from "./outbox_store.js";

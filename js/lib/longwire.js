@@ -116,14 +116,9 @@ var Connection = class {
     });
     this.#watch();
   }
-  /** Whether requests may be sent: accepted, and the server has not said that it will close. */
   get isUsable() {
     return this.#connectedMs > 0 && !this.#closing && !this.#isOver;
   }
-  /**
-   * Send a request. `raw` is more members of its JSON object, already encoded. Exactly one of
-   * the two functions is called, or neither when the connection ends first.
-   */
   request(op, members, answered, refused, raw = "", isPatient = false) {
     const id = ++this.#lastId;
     const text = JSON.stringify({ op, id, ...members });
@@ -131,14 +126,12 @@ var Connection = class {
     this.#transport.send(raw ? `${text.slice(0, -1)},${raw}}` : text);
     this.#watch();
   }
-  /** Ask for a sign of life; the connection ends when none comes in time. */
   probe() {
     if (this.#probedMs || !this.#connectedMs || this.#isOver) return;
     this.#probedMs = Date.now();
     const nothing = () => void 0;
     this.request("ping", {}, nothing, nothing);
   }
-  /** End the connection for good, for the owner's own reason; `ended` is not called. */
   close(code, reason) {
     this.#isOver = true;
     clearTimeout(this.#timer);

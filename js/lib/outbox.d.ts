@@ -1,5 +1,5 @@
-import type { ServerMessage } from "./connection.js";
 import { LongwireError } from "./errors.js";
+import type { ServerMessage } from "./link.js";
 import type { Numbers, OutboxLimits, OutboxStore, Pending, StoreHost } from "./outbox_store.js";
 import type { Position } from "./position.js";
 import { type Ack, type ProducerHost } from "./producer.js";

@@ -1,5 +1,5 @@
-import type { ServerMessage } from "./connection.js";
 import { LongwireError } from "./errors.js";
+import type { ServerMessage } from "./link.js";
 /** Somebody who is there: a user, or an anonymous connection. */
 export interface Member {
     readonly user?: string;

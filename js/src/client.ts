@@ -1,5 +1,5 @@
 import { Backoff } from "./backoff.js";
-import { Connection, type ConnectionOwner, type Ending, type ServerMessage } from "./connection.js";
+import { Connection } from "./connection.js";
 import {
   type ConsumeOptions,
   Consumer,
@@ -9,6 +9,7 @@ import {
 } from "./consumer.js";
 import { Emitter } from "./emitter.js";
 import { LongwireError, errorOf } from "./errors.js";
+import type { Ending, Link, LinkOwner, ServerMessage } from "./link.js";
 import { MemoryStore } from "./memory_store.js";
 import { type HistoryOptions, type Page, messageOf } from "./message.js";
 import { Outbox, type PublishOptions } from "./outbox.js";
@@ -130,7 +131,7 @@ export class Client {
   readonly #renewal: Renewal;
   readonly #backoff: Backoff;
   readonly #stopWaking: () => void;
-  #connection: Connection | undefined;
+  #connection: Link | undefined;
   #state: State = "connecting";
   #hello: ServerMessage | undefined;
   /** While a connection begins: what is to be subscribed. */
@@ -407,7 +408,7 @@ export class Client {
     this.#ended({ code: 0, reason: error.message, reconnect: error.retry, livedMs: 0, error });
   }
 
-  #owner(): ConnectionOwner {
+  #owner(): LinkOwner {
     return {
       connected: (hello) => {
         this.#hello = hello;

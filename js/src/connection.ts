@@ -1,56 +1,13 @@
 import { LongwireError, errorOf } from "./errors.js";
+import type { Answered, Link, LinkOwner, LinkSettings, Refused, ServerMessage } from "./link.js";
 import type { OpenTransport, Transport } from "./transport.js";
-
-/** One message of the protocol, as it came. */
-export interface ServerMessage {
-  readonly op: string;
-  readonly id?: number;
-  readonly [field: string]: unknown;
-}
-
-/** Why and how a connection ended. */
-export interface Ending {
-  readonly code: number;
-  readonly reason: string;
-  /** Whether another attempt makes sense. */
-  readonly reconnect: boolean;
-  /** The range of delays that the server asked for, milliseconds. */
-  readonly afterMs?: readonly [number, number];
-  /** How long the connection was open, milliseconds; 0 when it never was. */
-  readonly livedMs: number;
-  /** What the server refused to connect for. */
-  readonly error?: LongwireError;
-}
-
-export interface ConnectionOwner {
-  /** The server accepted; requests may be sent. */
-  connected(hello: ServerMessage): void;
-  /** What the server sends without being asked: entries, gaps, presence … */
-  delivered(message: ServerMessage): void;
-  /** Something went wrong that no request asked for. */
-  failed(error: LongwireError): void;
-  /** The last call; requests without an answer stay without one. */
-  ended(ending: Ending): void;
-}
-
-export interface ConnectionSettings {
-  readonly token: string | undefined;
-  /** The position held of the own inbox. */
-  readonly inbox: string | undefined;
-  readonly client: string;
-  readonly connectTimeoutMs: number;
-  /** From a request to its answer; then there is doubt. */
-  readonly answerTimeoutMs: number;
-  /** For a sign of life in doubt, and for an overdue answer to come all the same. */
-  readonly probeTimeoutMs: number;
-}
 
 interface Request {
   readonly sentMs: number;
   /** The server may take its time. */
   readonly isPatient: boolean;
-  readonly answered: (message: ServerMessage) => void;
-  readonly refused: (error: LongwireError) => void;
+  readonly answered: Answered;
+  readonly refused: Refused;
 }
 
 /** When something ends, as what, and what there is to doubt before it does. */
@@ -70,12 +27,12 @@ function allowsReconnect(code: number): boolean {
 }
 
 /**
- * One connection from its opening to its end: the hello, requests and their answers, and the
- * question whether the other side is still there.
+ * The link over one transport, from its opening to its end: the hello, requests and their answers,
+ * and the question whether the other side is still there.
  */
-export class Connection {
-  readonly #owner: ConnectionOwner;
-  readonly #settings: ConnectionSettings;
+export class Connection implements Link {
+  readonly #owner: LinkOwner;
+  readonly #settings: LinkSettings;
   readonly #transport: Transport;
   readonly #requests = new Map<number, Request>();
   readonly #startedMs = Date.now();
@@ -94,7 +51,7 @@ export class Connection {
   #dueMs = 0;
   #isOver = false;
 
-  constructor(open: OpenTransport, owner: ConnectionOwner, settings: ConnectionSettings) {
+  constructor(open: OpenTransport, owner: LinkOwner, settings: LinkSettings) {
     this.#owner = owner;
     this.#settings = settings;
     this.#transport = open({
@@ -105,20 +62,15 @@ export class Connection {
     this.#watch();
   }
 
-  /** Whether requests may be sent: accepted, and the server has not said that it will close. */
   get isUsable(): boolean {
     return this.#connectedMs > 0 && !this.#closing && !this.#isOver;
   }
 
-  /**
-   * Send a request. `raw` is more members of its JSON object, already encoded. Exactly one of
-   * the two functions is called, or neither when the connection ends first.
-   */
   request(
     op: string,
     members: object,
-    answered: Request["answered"],
-    refused: Request["refused"],
+    answered: Answered,
+    refused: Refused,
     raw = "",
     isPatient = false,
   ): void {
@@ -129,7 +81,6 @@ export class Connection {
     this.#watch();
   }
 
-  /** Ask for a sign of life; the connection ends when none comes in time. */
   probe(): void {
     if (this.#probedMs || !this.#connectedMs || this.#isOver) return;
     this.#probedMs = Date.now();
@@ -137,7 +88,6 @@ export class Connection {
     this.request("ping", {}, nothing, nothing);
   }
 
-  /** End the connection for good, for the owner's own reason; `ended` is not called. */
   close(code: number, reason: string): void {
     this.#isOver = true;
     clearTimeout(this.#timer);

@@ -1,5 +1,5 @@
-import type { ServerMessage } from "./connection.js";
 import { LongwireError, errorOf } from "./errors.js";
+import type { ServerMessage } from "./link.js";
 import { type Message, messageOf } from "./message.js";
 import type { Position } from "./position.js";
 import type { End, Gap, SubscribeOptions } from "./subscription.js";

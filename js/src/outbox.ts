@@ -1,6 +1,6 @@
 import { encodeBase64 } from "./base64.js";
-import type { ServerMessage } from "./connection.js";
 import { LongwireError } from "./errors.js";
+import type { ServerMessage } from "./link.js";
 import type { Numbers, OutboxLimits, OutboxStore, Pending, StoreHost } from "./outbox_store.js";
 import type { Position } from "./position.js";
 import { type Ack, type ProducerHost, StreamProducer } from "./producer.js";

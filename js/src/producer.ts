@@ -1,5 +1,5 @@
 import { LongwireError } from "./errors.js";
-import type { ServerMessage } from "./connection.js";
+import type { ServerMessage } from "./link.js";
 import type { Numbers, OutboxStore, Pending } from "./outbox_store.js";
 import type { Position } from "./position.js";
 

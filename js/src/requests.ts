@@ -1,5 +1,5 @@
-import type { Connection, ServerMessage } from "./connection.js";
 import { LongwireError } from "./errors.js";
+import type { Link, ServerMessage } from "./link.js";
 
 interface Waiting {
   readonly send: () => void;
@@ -8,14 +8,14 @@ interface Waiting {
 
 /** Requests that are made once, on the connection that is there or comes first, never repeated. */
 export class Requests {
-  readonly #connection: () => Connection | undefined;
+  readonly #connection: () => Link | undefined;
   /** Those without a connection yet. */
   readonly #waiting = new Set<Waiting>();
   /** How to refuse those without an answer yet. */
   readonly #asked = new Set<(error: LongwireError) => void>();
   #closed: LongwireError | undefined;
 
-  constructor(connection: () => Connection | undefined) {
+  constructor(connection: () => Link | undefined) {
     this.#connection = connection;
   }
 

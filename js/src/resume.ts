@@ -1,5 +1,5 @@
-import type { ServerMessage } from "./connection.js";
 import { type LongwireError, errorOf } from "./errors.js";
+import type { ServerMessage } from "./link.js";
 
 interface Subscribe {
   readonly members: object;

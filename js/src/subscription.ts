@@ -1,5 +1,5 @@
-import type { ServerMessage } from "./connection.js";
 import { LongwireError } from "./errors.js";
+import type { ServerMessage } from "./link.js";
 import { type Message, messageOf } from "./message.js";
 import { type Position, checkPosition, offsetOf } from "./position.js";
 
