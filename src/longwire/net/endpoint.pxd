@@ -39,7 +39,10 @@ cdef class Endpoint:
 
     cpdef send_one(self, object message, object text)
 
-    @cython.locals(output=list, direct=ReactorLink)
+    @cython.locals(direct=ReactorLink)
+    cpdef Py_ssize_t link_held_bytes(self) except -1
+
+    @cython.locals(direct=ReactorLink)
     cdef _write_out(self)
 
     cdef _check_open(self)

@@ -99,5 +99,6 @@ class ReceiveQueue:
 
 
 def _cost(item: str | bytes | Fragment) -> int:
-    payload = item.data if isinstance(item, Fragment) else item
-    return len(payload) + _OVERHEAD_BYTES
+    if type(item) is bytes or type(item) is str:
+        return len(item) + _OVERHEAD_BYTES
+    return len(item.data) + _OVERHEAD_BYTES  # type: ignore[union-attr]

@@ -70,6 +70,10 @@ class Receiver:
 
     # -- from the wire ----------------------------------------------------------------------
 
+    def on_message(self, connection: Endpoint, message: str | bytes) -> None:
+        """``put``, as the endpoint calls it."""
+        self.put(message)
+
     def put(self, item: str | bytes | Fragment) -> None:
         """Take what arrived; pause reading when it is too much."""
         queue, endpoint = self._queue, self._endpoint
@@ -105,8 +109,10 @@ class Receiver:
             message = self._take_message()
         return message
 
-    async def step(self) -> str | bytes:
-        """Return the next whole message, as the step of an iteration that a close in order ends."""
+    def __aiter__(self) -> Receiver:
+        return self
+
+    async def __anext__(self) -> str | bytes:
         self._begin_message("recv")
         message = self._take_message()
         while message is None:
@@ -159,9 +165,9 @@ class Receiver:
         """Take the next whole message from the queue, if there is one."""
         while len(self._queue) > 0:
             item = self._take()
-            if not isinstance(item, Fragment):
+            if type(item) is bytes or type(item) is str:
                 return item
-            message = self._take_part(item)
+            message = self._take_part(item)  # type: ignore[arg-type]
             if message is not None:
                 return message
         return None

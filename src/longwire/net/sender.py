@@ -61,7 +61,7 @@ class Sender:
 
     async def send(self, message: Outgoing, text: bool | None) -> None:
         """See :meth:`longwire.Connection.send`."""
-        if isinstance(message, _WHOLE):
+        if type(message) is bytes or type(message) is str or isinstance(message, _WHOLE):
             if self._turn_bytes > _TURN_BYTES_MAX:
                 await self._let_others_run()
             if self._fragments_sender is not None or self._is_held_back():
@@ -153,8 +153,7 @@ class Sender:
                 waiter.set_result(None)
 
     def _is_held_back(self) -> bool:
-        held: int = self._endpoint.link.held_bytes
-        return held > self._write_limit
+        return self._endpoint.link_held_bytes() > self._write_limit
 
 
 class _Steps:
