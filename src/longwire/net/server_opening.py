@@ -91,7 +91,7 @@ class ServerOpening:
 
     __slots__ = (
         "_callbacks",
-        "_connection",
+        "_connection_made",
         "_is_over",
         "_link",
         "_loop",
@@ -117,13 +117,13 @@ class ServerOpening:
         self._is_over = False
         self._task: asyncio.Task[None] | None = None
         self._link: Link
-        self._connection: Connection
+        # Made for hooks and handlers that want one; callbacks do without.
+        self._connection_made: Connection | None = None
 
     # -- LinkHandler ------------------------------------------------------------------------
 
     def link_made(self, link: Link) -> None:
         self._link = link
-        self._connection = Connection(self._loop, link, self._rules.settings, self._run)
         timeout_s = self._rules.settings.limits.handshake_timeout_s
         if timeout_s is not None:
             link.set_deadline(link.now() + timeout_s)
@@ -138,7 +138,6 @@ class ServerOpening:
         except HandshakeError as error:
             self._refuse(error.response())
             return
-        self._connection.opening_request = request
         self._process(request)
 
     def eof_received(self) -> None:
@@ -175,6 +174,15 @@ class ServerOpening:
 
     # -- inside -----------------------------------------------------------------------------
 
+    def _connection(self, request: RequestHead | None) -> Connection:
+        """The connection as hooks see it, with the request as long as it is not open."""
+        connection = self._connection_made
+        if connection is None:
+            connection = Connection(self._loop, self._link, self._rules.settings, self._run)
+            self._connection_made = connection
+        connection.opening_request = request
+        return connection
+
     def _process(self, request: RequestHead) -> None:
         """Go through the steps at once; only a hook that has to wait costs a task."""
         steps = self._steps(request)
@@ -191,7 +199,7 @@ class ServerOpening:
         try:
             response: ResponseHead | None = None
             if rules.process_request is not None:
-                answer = rules.process_request(self._connection, request)
+                answer = rules.process_request(self._connection(request), request)
                 response = (yield answer) if isawaitable(answer) else answer
             if response is not None:
                 self._refuse(response, request.method)
@@ -199,7 +207,7 @@ class ServerOpening:
             accepted = self._accept(request)
             response = accepted.response
             if rules.process_response is not None:
-                answer = rules.process_response(self._connection, request, response)
+                answer = rules.process_response(self._connection(request), request, response)
                 changed = (yield answer) if isawaitable(answer) else answer
                 response = response if changed is None else changed
             if response.status != 101:
@@ -221,7 +229,7 @@ class ServerOpening:
         select = rules.select_subprotocol
 
         def select_subprotocol(offered: Sequence[str]) -> str | None:
-            return None if select is None else select(self._connection, offered)
+            return None if select is None else select(self._connection(request), offered)
 
         return accept_request(
             request,
@@ -240,7 +248,7 @@ class ServerOpening:
             self._link,
             Role.SERVER,
             self._rules.settings,
-            self._callbacks or self._connection,
+            self._callbacks or self._connection(None),
             opening,
             self._reader.rest,
         )

@@ -24,7 +24,7 @@ from longwire.websocket.closing import (
     State,
     TransportAction,
 )
-from longwire.websocket.deflate import DeflateParameters
+from longwire.websocket.deflate import DeflateParameters, Inflater
 from longwire.websocket.events import CloseReceived, Event, Ping, Pong
 from longwire.websocket.frames import (
     BINARY,
@@ -157,17 +157,16 @@ class WebSocketEngine:
             frame_bytes_max=_limit(limits.frame_bytes_max),
             fragments_max=_limit(limits.fragments_max),
         )
-        self._assembler = MessageAssembler(
-            inflater=None if deflate is None else deflate.new_inflater(is_server=self._is_server),
-            message_bytes_max=limits.message_bytes_max,
-            is_streaming=streaming,
-        )
+        # Made for the first message that needs it: most connections never see a fragment.
+        self._assembler: MessageAssembler | None = None
+        if deflate is not None:
+            self._assembler = self._new_assembler(deflate.new_inflater(is_server=self._is_server))
         self._deflater = (
             None if deflate is None else deflate.new_deflater(is_server=self._is_server)
         )
         self._deflate_threshold = 0 if deflate is None else deflate.threshold_bytes
-        rate = limits.control_frames_per_s_max
-        self._control_rate = None if rate is None else RateLimit(rate, now=now)
+        # Made for the peer's first control frame.
+        self._control_rate: RateLimit | None = None
         self._output: list[bytes] = []
         self._taken_bytes = 0
         # The fragmented message that is being sent.
@@ -230,6 +229,8 @@ class WebSocketEngine:
         try:
             for item in items:
                 if isinstance(item, Piece):
+                    if self._assembler is None:
+                        self._assembler = self._new_assembler(None)
                     made = self._assembler.add(item)
                     if made is not None:
                         events.append(made)
@@ -259,9 +260,7 @@ class WebSocketEngine:
         payload = frame.payload
         if frame.opcode == CLOSE:
             return self._handle_close(closing.parse_close(payload))
-        rate = self._limits.control_frames_per_s_max
-        if self._control_rate is not None and rate is not None and not self._control_rate.take(now):
-            raise LimitError(CloseCode.POLICY_VIOLATION, "control_frames_per_s_max", rate + 1, rate)
+        self._limit_control_frames(now)
         if frame.opcode == PING:
             # RFC 6455 section 5.5.2: answered with the same payload, unless a Close was received;
             # section 5.5.1 wants nothing sent after our own Close.
@@ -273,6 +272,22 @@ class WebSocketEngine:
         if latency_s is not None:
             self.latency_s = latency_s
         return Pong(payload, latency_s)
+
+    def _limit_control_frames(self, now: float) -> None:
+        rate = self._limits.control_frames_per_s_max
+        if rate is None:
+            return
+        if self._control_rate is None:
+            self._control_rate = RateLimit(rate, now=now)
+        if not self._control_rate.take(now):
+            raise LimitError(CloseCode.POLICY_VIOLATION, "control_frames_per_s_max", rate + 1, rate)
+
+    def _new_assembler(self, inflater: Inflater | None) -> MessageAssembler:
+        return MessageAssembler(
+            inflater=inflater,
+            message_bytes_max=self._limits.message_bytes_max,
+            is_streaming=self._parser.emits_pieces,
+        )
 
     def _handle_close(self, close: Close) -> CloseReceived:
         self.close_received = close
@@ -496,12 +511,13 @@ class WebSocketEngine:
     @property
     def streaming(self) -> bool:
         """Whether messages are given as fragments; a change holds from the next message on."""
-        return self._assembler.is_streaming
+        return self._parser.emits_pieces
 
     @streaming.setter
     def streaming(self, value: bool) -> None:
-        self._assembler.is_streaming = value
         self._parser.emits_pieces = value
+        if self._assembler is not None:
+            self._assembler.is_streaming = value
 
     # ── inside ────────────────────────────────────────────────────────────────────────────────
 
@@ -533,7 +549,7 @@ class WebSocketEngine:
         action = step.server if self._is_server else step.client
         if action is not TransportAction.NONE:
             self.transport_action = action
-        if step.next is not ClosingPhase.CLOSE_SENT:
+        if step.next is not ClosingPhase.CLOSE_SENT and self._assembler is not None:
             self._assembler.drop()
         # Nothing can be sent any more.
         self._deflater = None

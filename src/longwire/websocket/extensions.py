@@ -121,6 +121,9 @@ def parse_protocols(values: Iterable[str]) -> list[str]:
 def _parse_list(name: str, values: Iterable[str], pattern: re.Pattern[str]) -> list[str]:
     elements: list[str] = []
     for value in values:
+        if pattern.fullmatch(value) is not None:
+            elements.append(value)  # nearly always there is one element and no space
+            continue
         scanner = _Scanner(name, value)
         while not scanner.is_at_end():
             if scanner.take(","):

@@ -41,7 +41,8 @@ class Keepalive:
 
     def __init__(self, settings: KeepaliveSettings, *, now: float) -> None:
         self._settings = settings
-        self._pending: dict[bytes, float] = {}
+        # Times of the pings whose pongs are awaited; made for the first one.
+        self._pending: dict[bytes, float] | None = None
         # When the ping was sent whose answer is awaited; None while none is.
         self._ping_sent_s: float | None = None
         self._made = 0
@@ -98,6 +99,8 @@ class Keepalive:
 
     def remember(self, payload: bytes, now: float) -> None:
         """Note that a ping was sent, for its latency."""
+        if self._pending is None:
+            self._pending = {}
         self._pending.pop(payload, None)
         self._pending[payload] = now
         if len(self._pending) > _PENDING_PINGS_MAX:
@@ -109,10 +112,9 @@ class Keepalive:
         RFC 6455 section 5.5.3: a peer may answer the most recent of several pings only, so the
         older ones are settled too.
         """
-        sent_s = self._pending.get(payload)
-        if sent_s is None:
+        if self._pending is None or payload not in self._pending:
             return None
-        pending = list(self._pending)
-        for settled in pending[: pending.index(payload) + 1]:
-            del self._pending[settled]
+        sent_s = self._pending[payload]
+        later = list(self._pending.items())[list(self._pending).index(payload) + 1 :]
+        self._pending = dict(later) or None
         return max(0.0, now - sent_s)
