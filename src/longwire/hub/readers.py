@@ -157,7 +157,10 @@ class Readers:
 
     def _block(self, reader: Subscription) -> None:
         reader.state = ReaderState.BLOCKED
-        reader.attachment.blocked.append(reader)
+        attachment = reader.attachment
+        if attachment.blocked is None:
+            attachment.blocked = []
+        attachment.blocked.append(reader)
         self._counters.readers_blocked += 1
 
     def _send_gap(self, reader: Subscription, upto: Position, reason: str) -> None:

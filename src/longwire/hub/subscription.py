@@ -113,7 +113,8 @@ class Attachment:
         self.subscriptions: dict[str, Subscription] = {}
         self.is_blocked = False
         """The sink holds too much and has not drained yet."""
-        self.blocked: list[Subscription] = []
+        self.blocked: list[Subscription] | None = None
+        """Who waits for the sink to drain, if anybody does."""
         self.on_too_slow: Callable[[str], None] | None = None
         """Closes the connection: it reads a stream too slowly whose rule is to disconnect."""
         self._opening: set[str] | None = None
@@ -128,7 +129,9 @@ class Attachment:
         meanwhile, the subscription has ended already.
         """
         check_stream_name(stream, is_reserved_allowed=is_reserved_allowed)
-        opening = self._opening = self._opening or set()
+        opening = self._opening
+        if opening is None:
+            opening = self._opening = set()
         if stream in self.subscriptions or stream in opening:
             raise AlreadySubscribedError(stream)
         limit = self.hub.limits.subscriptions_per_connection_max
@@ -139,6 +142,8 @@ class Attachment:
             subscription = await self.hub.open_reader(self, stream, start)
         finally:
             opening.discard(stream)
+            if not opening:
+                self._opening = None
         if self.is_detached:
             subscription.end()
         else:
@@ -181,8 +186,8 @@ class Attachment:
         if not self.is_blocked:
             return
         self.is_blocked = False
-        blocked, self.blocked = self.blocked, []
-        for subscription in blocked:
+        blocked, self.blocked = self.blocked, None
+        for subscription in blocked or ():
             self.hub.resume_reader(subscription)
 
     def detach(self) -> None:

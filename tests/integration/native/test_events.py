@@ -189,7 +189,7 @@ async def test_refused_position_is_told_in_the_first_event() -> None:
         ("s", {"Last_Event_ID": "12"}, 400, "bad_position"),
         ("s?offset=12", {}, 400, "bad_position"),
         ("a//b", {}, 400, "bad_stream_name"),
-        ("secret", {}, 403, "permission_denied"),
+        ("secret", {}, 401, "permission_denied"),
     ],
 )
 async def test_refusals_have_a_status_and_a_problem_document(

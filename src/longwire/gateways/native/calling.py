@@ -39,6 +39,8 @@ def call(gateway: NativeGateway, session: NativeSession, request: CallRequest) -
             f"call: timeout_s is {timeout_s:g}; it is above 0 and at most {limits.call_timeout_s:g}"
         )
     data = read_json(request.data, gateway.hub.stream_limits.json_depth_max, "call")
+    if session.calls is None:
+        session.calls = set()
     if len(session.calls) >= limits.calls_in_flight_max:
         raise CallFlightError(limits.calls_in_flight_max)
     work = _call(gateway, session, request, data, timeout_s)

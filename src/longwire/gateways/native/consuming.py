@@ -93,13 +93,13 @@ class SessionWorker:
         stream = self.consumer.stream
         members = closed_members(stream, position) | {"consumer": self._consumer_name}
         self._send(self._session.format.answer("closed", None, members))
-        self._session.workers.pop((stream, self._consumer_name), None)
+        _take_worker(self._session, (stream, self._consumer_name))
 
     def ended(self, error: StreamError) -> None:
         stream = self.consumer.stream
         members = {"stream": stream, "consumer": self._consumer_name} | error_members(error)
         self._send(self._session.format.answer("ended", None, members))
-        self._session.workers.pop((stream, self._consumer_name), None)
+        _take_worker(self._session, (stream, self._consumer_name))
 
     def leave(self) -> None:
         """Give back what is not acknowledged."""
@@ -118,6 +118,8 @@ async def consume(gateway: NativeGateway, session: NativeSession, request: Consu
         )
     ack_wait_s = ACK_WAIT_S_DEFAULT if request.ack_wait_s is UNSET else request.ack_wait_s
     await _demand_read(gateway, session, key[0])
+    if session.workers is None:
+        session.workers = {}
     if key in session.workers:
         raise AlreadyConsumingError(*key)
     if len(session.workers) >= limits.consumers_per_connection_max:
@@ -128,7 +130,7 @@ async def consume(gateway: NativeGateway, session: NativeSession, request: Consu
     try:
         standing = await found.join(worker, start)
     except BaseException:
-        session.workers.pop(key, None)
+        _take_worker(session, key)
         raise
     if session.has_ended:
         worker.leave()
@@ -176,7 +178,7 @@ async def consumer(
 async def release(gateway: NativeGateway, session: NativeSession, request: Release) -> None:
     """Work for a consumer no longer, or remove it."""
     key = _read_key(session, request)
-    worker = session.workers.pop(key, None)
+    worker = _take_worker(session, key)
     if worker is not None:
         worker.leave()
     elif not request.forget:
@@ -191,11 +193,11 @@ async def release(gateway: NativeGateway, session: NativeSession, request: Relea
 
 async def end_forbidden(gateway: NativeGateway, session: NativeSession) -> None:
     """End work on what this client may not read any more, and say so (docs/protocol.md, 4.6)."""
-    for key, worker in list(session.workers.items()):
+    for key, worker in list((session.workers or {}).items()):
         try:
             await _demand_read(gateway, session, key[0])
         except PermissionDeniedError as error:
-            if session.workers.get(key) is worker:
+            if _find_worker(session, key) is worker:
                 worker.leave()
                 worker.ended(error)
 
@@ -219,9 +221,17 @@ def _find(gateway: NativeGateway, session: NativeSession, key: Key) -> Consumer:
     return gateway.hub.consumers.get(session.principal.name, *key)
 
 
+def _find_worker(session: NativeSession, key: Key) -> SessionWorker | None:
+    return None if session.workers is None else session.workers.get(key)
+
+
+def _take_worker(session: NativeSession, key: Key) -> SessionWorker | None:
+    return None if session.workers is None else session.workers.pop(key, None)
+
+
 def _worker(session: NativeSession, request: Ack | Nack) -> SessionWorker:
     key = _read_key(session, request)
-    worker = session.workers.get(key)
+    worker = _find_worker(session, key)
     if worker is None:
         raise NotConsumingError(*key)
     return worker

@@ -26,7 +26,7 @@ from longwire.net.closed import ConnectionClosed
 from longwire.net.endpoint import Endpoint
 from longwire.net.link import Address
 from longwire.net.loop_state import loop_state
-from longwire.net.timers import TimerWheel, WheelEntry
+from longwire.net.timers import TimerWheel
 
 __all__ = ["NativeGateway"]
 
@@ -62,7 +62,7 @@ class NativeGateway:
         self.users = Crowd("this user", self.limits.connections_per_user_max)
         self.addresses = Crowd("this address", self.limits.connections_per_address_max)
         self.address_rates = Rates(messages_per_address_max, "from this address")
-        self._sessions: dict[NativeSession, _Timer] = {}
+        self._sessions: set[NativeSession] = set()
         self._wheel: TimerWheel | None = None
         self._clock: Callable[[], float] | None = None
         self.announced_limits = {
@@ -145,16 +145,15 @@ class NativeGateway:
         """Begin a session on a connection that is open."""
         now = self.now()
         session = NativeSession(self, wire, format_, secrets.token_hex(8), now, address, principal)
-        timer = self._sessions[session] = _Timer(self, session)
+        self._sessions.add(session)
         self.connections_total += 1
-        self.set_deadline(timer)
+        self.deadline_moved(session)
         return session
 
     def forget(self, session: NativeSession) -> None:
         """The session has ended. For the session."""
-        timer = self._sessions.pop(session, None)
-        if timer is not None:
-            self._time()[0].discard(timer)
+        self._sessions.discard(session)
+        self._time()[0].discard(session)
 
     def begin_request(self, session: NativeSession, request: Request) -> Awaitable[None] | None:
         """Begin with a request; return what is left to await. For the session."""
@@ -172,15 +171,10 @@ class NativeGateway:
             self._wheel, self._clock = state.wheel, state.clock
         return self._wheel, self._clock
 
-    def set_deadline(self, timer: _Timer) -> None:
-        """Let a session be called when its deadline comes. For the timers."""
-        self._time()[0].set(timer, timer.session.deadline)
-
     def deadline_moved(self, session: NativeSession) -> None:
         """The session has another deadline than when it was last called. For the session."""
-        timer = self._sessions.get(session)
-        if timer is not None:
-            self.set_deadline(timer)
+        if session in self._sessions and session.deadline is not None:
+            self._time()[0].set(session, session.deadline)
 
     def end_where(self, is_meant: Callable[[Principal], bool], reason: str) -> None:
         """Close the connections of those who are meant, who shall not come back."""
@@ -209,22 +203,6 @@ class NativeGateway:
 
 def _host_of(address: Address) -> str:
     return str(address[0]) if isinstance(address, tuple) else ""
-
-
-class _Timer(WheelEntry):
-    """The deadline of one session on the loop's timer wheel."""
-
-    __slots__ = ("_gateway", "session")
-
-    def __init__(self, gateway: NativeGateway, session: NativeSession) -> None:
-        super().__init__()
-        self._gateway = gateway
-        self.session = session
-
-    def deadline_reached(self, now: float) -> None:
-        self.session.handle_deadline(now)
-        if self.session.deadline is not None:
-            self._gateway.set_deadline(self)
 
 
 class _EndpointCallbacks(Callbacks):

@@ -23,6 +23,7 @@ from longwire.gateways.native.requests import BadMessageError
 from longwire.hub.errors import RateError
 from longwire.hub.rates import RATE_WINDOW_S
 from longwire.identity.principal import ANONYMOUS, Principal
+from longwire.net.timers import WheelEntry
 from longwire.streams.errors import StreamError
 
 if TYPE_CHECKING:
@@ -58,8 +59,11 @@ class SessionState(Enum):
     ENDED = auto()
 
 
-class NativeSession:
-    """One connection. All methods are called on the event loop's thread, none raises."""
+class NativeSession(WheelEntry):
+    """One connection, and its entry on the loop's timer wheel.
+
+    All methods are called on the event loop's thread, none raises.
+    """
 
     __slots__ = (
         "__weakref__",
@@ -82,7 +86,6 @@ class NativeSession:
         "attachment",
         "calls",
         "client",
-        "deadline",
         "flights",
         "format",
         "name",
@@ -104,6 +107,7 @@ class NativeSession:
         address: str = "",
         principal: Principal = ANONYMOUS,
     ) -> None:
+        super().__init__()
         self.wire = wire
         self.format = format_
         self.attachment = gateway.hub.attach(wire)
@@ -115,17 +119,18 @@ class NativeSession:
         self.principal = principal
         """Until ``connect`` is accepted: who the handshake showed the client to be."""
         self.state = SessionState.NEW
-        self.deadline: float | None = now + gateway.limits.connect_timeout_s
-        """When ``handle_deadline`` wants to be called."""
+        # When ``handle_deadline`` wants to be called.
+        self.deadline = now + gateway.limits.connect_timeout_s
         self._gateway = gateway
         self.flights: Flights | None = None
         """Publishes without an answer; made with the first of them."""
         self._counted_user: str | None = None
         self.patterns: Patterns | None = None
         self.presence: SessionPresence | None = None
-        self.workers: dict[tuple[str, str], SessionWorker] = {}
-        """Consumers that the connection works for, by stream and name."""
-        self.calls: set[asyncio.Task[None]] = set()
+        self.workers: dict[tuple[str, str], SessionWorker] | None = None
+        """Consumers that the connection works for, by stream and name; made with the first."""
+        self.calls: set[asyncio.Task[None]] | None = None
+        """Calls of the application that run; made with the first."""
         self._expires_s: float | None = None
         self._next_beat_s: float | None = None
         self._queue: deque[str | bytes] = _NOTHING_QUEUED
@@ -173,13 +178,17 @@ class NativeSession:
         self.attachment.drained()
         if self.presence is not None:
             self.presence.drained()
-        for worker in self.workers.values():
+        for worker in (self.workers or {}).values():
             worker.drained()
 
     def lost(self) -> None:
         """The connection is gone."""
         if self.state is not SessionState.ENDED:
             self._leave()
+
+    def deadline_reached(self, now: float) -> None:
+        self.handle_deadline(now)
+        self._gateway.deadline_moved(self)
 
     def handle_deadline(self, now: float) -> None:
         """Look after time; to be called when ``deadline`` has come."""
@@ -298,10 +307,10 @@ class NativeSession:
             self.patterns.close()
         if self.presence is not None:
             self.presence.lost()
-        for worker in self.workers.values():
+        for worker in (self.workers or {}).values():
             worker.leave()
         self._uncount()
-        for call in self.calls:
+        for call in self.calls or ():
             call.cancel()
         # A task that has not begun is left to find that the connection has ended: cancelled now, it
         # would never await what it was given.
