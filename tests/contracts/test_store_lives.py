@@ -149,6 +149,14 @@ async def test_looking_at_a_stream_does_not_prolong_its_life(made):
     assert await made.store.info("s") is None
 
 
+async def test_stream_without_time_to_live_is_created_and_over(store):
+    batch = [NewEntry(b"1")]
+    info, is_new = await store.create("s", replace(settings(), ttl_s=0), batch=batch, closes=True)
+    assert (is_new, info.tail.offset, info.is_closed) == (True, 1, True)
+    assert await store.info("s") is None
+    assert (await store.create("s", replace(settings(), ttl_s=0)))[1]
+
+
 async def test_expired_stream_may_be_created_otherwise(made):
     await made.store.create("s", replace(settings(), ttl_s=1))
     made.clock.advance(2)

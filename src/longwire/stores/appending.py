@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import fields
 from typing import Protocol
 
 from longwire.streams.entry import Durability, Entry, NewEntry, is_acceptable
@@ -131,11 +132,22 @@ def check_same(
     if existing.is_deleted:
         raise StreamExistsError(name, "forks that outlive it: its name is free when they are gone")
     if existing.settings != settings:
-        raise StreamExistsError(name, f"other settings: {existing.settings}")
+        raise StreamExistsError(name, _differences(existing.settings, settings))
     if existing.is_closed != closes:
         raise StreamExistsError(name, "entries to come" if closes else "its end: it is closed")
     if not _is_same_fork(existing.fork, fork):
         raise StreamExistsError(name, f"another origin: {existing.fork}")
+
+
+def _differences(there: StreamSettings, wanted: StreamSettings) -> str:
+    """What is other than wanted, for a sentence."""
+    pairs = [
+        (field.name, getattr(there, field.name), getattr(wanted, field.name))
+        for field in fields(StreamSettings)
+    ]
+    return ", ".join(
+        f"{name} {is_there} and not {asked}" for name, is_there, asked in pairs if is_there != asked
+    )
 
 
 def _is_same_fork(existing: Fork | None, wanted: Fork | None) -> bool:

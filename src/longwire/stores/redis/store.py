@@ -27,7 +27,7 @@ from longwire.stores.redis.append import (
 from longwire.stores.redis.connections import Connections
 from longwire.stores.redis.fork_copy import ForkCopy
 from longwire.stores.redis.keys import name_of, stream_keys
-from longwire.stores.redis.layout import LiveFlag, LiveMessage, parse_fork, parse_lineage
+from longwire.stores.redis.layout import LiveFlag, LiveMessage, parse_fork, parse_lineage, place
 from longwire.stores.redis.reading import LogView, page_after, page_before, parse_view
 from longwire.stores.redis.scripts import APPEND, DELETE, ERASE, FORK, READ, REFER
 from longwire.stores.redis.wire import RedisAddress
@@ -167,7 +167,12 @@ class RedisStore:
             return await self._create_fork(stream, settings, fork, batch, closes)
         request = Append(stream, batch, create=settings, closes=closes)
         call = self._call_append([request], creation_arguments(request))
-        epoch, _, is_new, _, _ = await _finish(call)
+        epoch, _, is_new, answers, _ = await _finish(call)
+        if is_new and settings.ttl_s == 0:  # it is over already, and nothing can be asked of it
+            (answer,) = answers
+            name = epoch.decode()
+            tail = place(answer[-3], name, answer[-2])
+            return StreamInfo(stream, name, settings, START, tail, closes, answer[5]), True
         return await self._created(stream, settings, None, closes, epoch if is_new else None)
 
     async def _created(
