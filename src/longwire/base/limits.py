@@ -434,6 +434,10 @@ class DurableLimits:
     """Payload bytes in one response, about: the entry that passes it is the last. Small enough for
     caches, and four of the largest requests of a reader in the hub."""
 
+    page_cache_bytes_max: int = 16 * MIB
+    """Responses that do not reach the tail, kept for the next who asks for the same, bytes; 0 keeps
+    none."""
+
     page_max_age_s: int = 3_600
     """How long caches may keep a response that does not reach the tail, seconds. What lies between
     two positions never changes; but a payload that is erased lives on in caches for so long."""

@@ -22,11 +22,13 @@ class Follower:
         readers: Readers,
         mark_dirty: Callable[[Channel], None],
         on_created: Callable[[Sequence[Entry]], None],
+        on_doubt: Callable[[str | None], None],
     ) -> None:
         self._channels = channels
         self._readers = readers
         self._mark_dirty = mark_dirty
         self._on_created = on_created
+        self._on_doubt = on_doubt
 
     def appended(
         self, stream: str, entries: Sequence[Entry], tail: Position, is_closed: bool
@@ -42,12 +44,14 @@ class Follower:
         self._mark_dirty(channel)
 
     def deleted(self, stream: str) -> None:
+        self._on_doubt(stream)
         channel = self._channels.get(stream)
         if channel is not None:
             channel.closed_at = None
             self._readers.cut_off(channel.rebase(START))
 
     def doubt(self, stream: str | None) -> None:
+        self._on_doubt(stream)
         if stream is None:
             channels = list(self._channels.values())
         else:

@@ -100,8 +100,13 @@ class Hub:
         self.creations = Creations(store)
         self.presence = Presence(self, presence_limits or PresenceLimits())
         self.consumers = Consumers(self, consumer_limits or ConsumerLimits())
+        self._doubt_tellers: list[Callable[[str | None], None]] = []
         self._follower = Follower(
-            self._channels, self._readers, self._mark_dirty, self.creations.noted
+            self._channels,
+            self._readers,
+            self._mark_dirty,
+            self.creations.noted,
+            self._tell_doubt,
         )
         store.listen(self._follower)
         self._tasks: set[asyncio.Task[None]] = set()
@@ -227,6 +232,15 @@ class Hub:
         if is_erased and not self.store.is_shared:
             self._follower.doubt(stream)  # what is in memory of it is not to be shown any more
         return is_erased
+
+    def on_doubt(self, tell: Callable[[str | None], None]) -> None:
+        """Have ``tell`` called whenever what was read of a stream (``None``: of any) before may
+        not be what the log holds: it was deleted, a payload was erased, its end was lost."""
+        self._doubt_tellers.append(tell)
+
+    def _tell_doubt(self, stream: str | None) -> None:
+        for tell in self._doubt_tellers:
+            tell(stream)
 
     def _stored(self, stream: str, appended: Appended) -> None:
         # A shared store tells of everything in the order of the log, which its answers to this

@@ -160,6 +160,16 @@ class StreamGateways:
                 durable.waiting.poll_count,
                 False,
             ),
+            "longwire_durable_page_cache_bytes": (
+                "Pages of history that are kept, bytes.",
+                durable.pages.size_bytes,
+                False,
+            ),
+            "longwire_durable_page_hits": (
+                "Pages of history that were not read again.",
+                durable.pages.hits,
+                True,
+            ),
             "longwire_durable_refused": (
                 "Requests of the Durable Streams protocol that were refused.",
                 durable.refused,

@@ -33,7 +33,9 @@ _FALSE = ("false", "no", "off", "0")
 _SHOWN_MAX = 60
 
 # Limits come as they are, without a range of their own; where zero means something it is named.
-_ZERO_ALLOWED = frozenset({("native", "heartbeat_s"), ("events", "retry_ms")})
+_ZERO_ALLOWED = frozenset(
+    {("native", "heartbeat_s"), ("events", "retry_ms"), ("durable", "page_cache_bytes_max")}
+)
 
 
 class WrongValueError(ValueError):

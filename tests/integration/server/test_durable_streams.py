@@ -344,6 +344,31 @@ async def test_entity_tag_changes_with_what_is_shown(http: httpx.AsyncClient, ap
     assert len(set(tags)) == 4
 
 
+async def test_page_that_is_kept_is_not_shown_when_it_is_erased_trimmed_or_deleted(
+    http: httpx.AsyncClient, app: App
+) -> None:
+    pages = app.service.gateways.durable.pages
+    created = await http.put("open/s", headers=JSON, content="[0]")
+    await http.post("open/s", headers=JSON, content=json.dumps(list(range(1, 10))))
+
+    async def first() -> list[int]:
+        return (await http.get("open/s")).json()
+
+    assert await first() == await first() == [0, 1, 2, 3]
+    assert pages.hits == 1
+    assert await app.erase("open/s", parse_position(place(created)))
+    assert await first() == await first() == [1, 2, 3]
+    assert pages.hits == 2
+    for _ in range(2):
+        await http.post("open/s", headers=JSON, content=json.dumps(list(range(15))))
+    assert await first() == [0, 1, 2, 3]  # 40 entries, of which 30 are kept
+    assert (await http.get("open/s", params={"offset": START})).status_code == 410
+    await http.delete("open/s")
+    assert (await http.get("open/s")).status_code == 404
+    await http.put("open/s", headers=JSON, content="[7]")
+    assert await first() == [7]
+
+
 # -- waiting ----------------------------------------------------------------------------------
 
 

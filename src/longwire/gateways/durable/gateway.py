@@ -9,7 +9,14 @@ from longwire.base.limits import DurableLimits, EventsLimits
 from longwire.gateways.durable.answer import Answer
 from longwire.gateways.durable.cursor import Cursors
 from longwire.gateways.durable.faults import NotOfferedError, refuse
-from longwire.gateways.durable.reading import answer_stretch, answer_tail, describe, read_page
+from longwire.gateways.durable.page_cache import PageCache
+from longwire.gateways.durable.reading import (
+    Excerpt,
+    answer_excerpt,
+    answer_tail,
+    describe,
+    read_excerpt,
+)
 from longwire.gateways.durable.request import (
     Live,
     StreamRequest,
@@ -33,8 +40,9 @@ from longwire.streams.errors import (
     StreamMissingError,
 )
 from longwire.streams.name import check_stream_name
+from longwire.streams.position import Position
 from longwire.streams.store import StreamInfo
-from longwire.streams.verdict import StartAt
+from longwire.streams.verdict import Start, StartAt
 
 __all__ = ["DurableExchange", "DurableGateway"]
 
@@ -66,6 +74,8 @@ class DurableGateway:
             hub, self._limits, long_poll_timeout_s, heartbeat_s, cursors or Cursors()
         )
         """Readers that wait for what comes."""
+        self.pages = PageCache(self._limits.page_cache_bytes_max, is_shared=hub.store.is_shared)
+        hub.on_doubt(self.pages.forget)
         self.refused = 0
         """Requests that were refused."""
 
@@ -159,16 +169,25 @@ class DurableGateway:
             if live is Live.LONG_POLL:
                 return await self.waiting.poll(exchange, request, info, start)
             return answer_tail(info, await self._hub.store.seek(request.stream, start))
-        limits = self._limits
-        stretch = await read_page(
+        excerpt = await self._excerpt(info, start)
+        if live is None:
+            return answer_excerpt(request, info, excerpt, self._limits.page_max_age_s)
+        if excerpt.is_empty:
+            return await self.waiting.poll(exchange, request, info, excerpt.upto)
+        return self.waiting.answer_poll(request, info, excerpt)
+
+    async def _excerpt(self, info: StreamInfo, start: Start) -> Excerpt:
+        """What follows a place, from the cache if it is there."""
+        found = self.pages.find(info, start if isinstance(start, Position) else info.floor)
+        if found is not None:
+            return found
+        limits, doubts = self._limits, self.pages.doubts
+        excerpt = await read_excerpt(
             self._hub.store,
-            request.stream,
+            info,
             start,
             entries_max=limits.page_entries_max,
             bytes_max=limits.page_bytes_max,
         )
-        if live is None:
-            return answer_stretch(request, info, stretch, limits.page_max_age_s)
-        if stretch.is_empty:
-            return await self.waiting.poll(exchange, request, info, stretch.upto)
-        return self.waiting.answer_poll(request, info, stretch)
+        self.pages.keep(info, excerpt, doubts)
+        return excerpt

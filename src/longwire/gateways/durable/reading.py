@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
 
@@ -11,19 +12,27 @@ from longwire.gateways.durable.request import StreamRequest
 from longwire.http.conditions import is_unchanged
 from longwire.streams.entry import Entry
 from longwire.streams.errors import PositionRefusedError
-from longwire.streams.position import START, Position
+from longwire.streams.position import Position
 from longwire.streams.store import Store, StreamInfo
 from longwire.streams.verdict import Reason, Start, StartAt, Verdict
 
-__all__ = ["Stretch", "answer_stretch", "answer_tail", "describe", "read_page"]
+__all__ = [
+    "Excerpt",
+    "answer_excerpt",
+    "answer_tail",
+    "describe",
+    "make_excerpt",
+    "read_excerpt",
+]
 
 
-class Stretch(NamedTuple):
-    """A stretch of a stream, on its way to a reader."""
+class Excerpt(NamedTuple):
+    """A stretch of a stream as it is sent to a reader."""
 
-    entries: tuple[Entry, ...]
     after: Position
     upto: Position
+    etag: str
+    body: bytes
     is_up_to_date: bool
     """Nothing follows it now."""
     is_closed: bool
@@ -35,44 +44,72 @@ class Stretch(NamedTuple):
         return self.after == self.upto
 
 
-async def read_page(
-    store: Store, stream: str, start: Start, *, entries_max: int, bytes_max: int
-) -> Stretch:
+def make_excerpt(
+    info: StreamInfo,
+    entries: Sequence[Entry],
+    after: Position,
+    upto: Position,
+    *,
+    is_up_to_date: bool,
+    is_closed: bool,
+) -> Excerpt:
+    """Put the entries between two positions together.
+
+    The entity tag is such that no two bodies that a stream had under one URL share it: between
+    two positions entries only vanish, when they are superseded or erased, so their numbers tell;
+    Durable Streams 10.1 asks that it changes when the stream is closed.
+    """
+    erased = sum(entry.is_erased for entry in entries)
+    closed = ":c" if is_closed else ""
+    etag = f'"{info.epoch}:{after}:{upto}:{len(entries)}.{erased}{closed}"'
+    body = join_body(kind_of(info.settings.content_type), entries)
+    return Excerpt(after, upto, etag, body, is_up_to_date, is_closed)
+
+
+async def read_excerpt(
+    store: Store, info: StreamInfo, start: Start, *, entries_max: int, bytes_max: int
+) -> Excerpt:
     """Read on from where a reader wants to begin.
 
     Raises ``PositionRefusedError``, ``StoreUnavailableError``.
     """
-    after = start if isinstance(start, Position) else START
-    page = await store.read(stream, after, entries_max=entries_max, bytes_max=bytes_max)
+    after = start if isinstance(start, Position) else info.floor
+    page = await store.read(info.name, after, entries_max=entries_max, bytes_max=bytes_max)
     while start is StartAt.EARLIEST and page.reason is Reason.TRIMMED:
         # The start of the stream is where what is kept begins, which moves on meanwhile.
-        page = await store.read(stream, page.upto, entries_max=entries_max, bytes_max=bytes_max)
+        after = page.upto
+        page = await store.read(info.name, after, entries_max=entries_max, bytes_max=bytes_max)
     if page.reason is not None:
         raise PositionRefusedError(Verdict(page.reason, page.upto, page.tail, page.is_closed))
     is_at_end = not page.has_more
-    return Stretch(page.entries, page.after, page.upto, is_at_end, page.is_closed and is_at_end)
+    return make_excerpt(
+        info,
+        page.entries,
+        page.after,
+        page.upto,
+        is_up_to_date=is_at_end,
+        is_closed=page.is_closed and is_at_end,
+    )
 
 
-def answer_stretch(
-    request: StreamRequest, info: StreamInfo, stretch: Stretch, max_age_s: int
+def answer_excerpt(
+    request: StreamRequest, info: StreamInfo, excerpt: Excerpt, max_age_s: int
 ) -> Answer:
-    """The 200 that brings a stretch, or the 304 of who has it already.
+    """The 200 that brings an excerpt, or the 304 of who has it already.
 
     ``max_age_s`` is how long one that does not reach the tail may be kept.
     """
-    etag = _etag(info.epoch, stretch)
-    fields = stream_fields(info.settings.content_type, stretch.upto, is_closed=stretch.is_closed)
-    if stretch.is_up_to_date:
+    fields = stream_fields(info.settings.content_type, excerpt.upto, is_closed=excerpt.is_closed)
+    if excerpt.is_up_to_date:
         fields.add("Stream-Up-To-Date", "true")
-    fields.add("ETag", etag)
+    fields.add("ETag", excerpt.etag)
     # Asked for as text/event-stream, the same URL is what EventSource reads.
     fields.add("Vary", "Accept")
-    fields.add("Cache-Control", _cache_control(request, stretch, max_age_s))
-    if is_unchanged(request.headers, etag):
+    fields.add("Cache-Control", _cache_control(request, excerpt, max_age_s))
+    if is_unchanged(request.headers, excerpt.etag):
         fields.remove("Content-Type")
         return Answer(304, fields)
-    kind = kind_of(info.settings.content_type)
-    return Answer(200, fields, join_body(kind, stretch.entries))
+    return Answer(200, fields, excerpt.body)
 
 
 def answer_tail(info: StreamInfo, verdict: Verdict) -> Answer:
@@ -83,25 +120,13 @@ def answer_tail(info: StreamInfo, verdict: Verdict) -> Answer:
     return Answer(200, no_store(headers), join_body(kind_of(content_type), ()))
 
 
-def _etag(epoch: str, stretch: Stretch) -> str:
-    """An entity tag: no two bodies that a stream had under one URL share it.
-
-    Between two positions entries only vanish, when they are superseded or erased, so their numbers
-    tell; Durable Streams 10.1 asks that it changes when the stream is closed.
-    """
-    entries = stretch.entries
-    erased = sum(entry.is_erased for entry in entries)
-    closed = ":c" if stretch.is_closed else ""
-    return f'"{epoch}:{stretch.after}:{stretch.upto}:{len(entries)}.{erased}{closed}"'
-
-
-def _cache_control(request: StreamRequest, stretch: Stretch, max_age_s: int) -> str:
+def _cache_control(request: StreamRequest, excerpt: Excerpt, max_age_s: int) -> str:
     """Durable Streams 10.1. Who says who he is gets what a shared cache must not show to others."""
     whose = "public" if request.principal.is_anonymous else "private"
-    if not stretch.is_up_to_date:
+    if not excerpt.is_up_to_date:
         # What lies between two positions stays, for as long as an erased payload may live on.
         return f"{whose}, max-age={max_age_s}, immutable"
-    if not stretch.entries:
+    if excerpt.is_empty:
         return f"{whose}, no-cache"  # only that there was nothing: ask again
     return f"{whose}, max-age=60, stale-while-revalidate=300"
 

@@ -12,7 +12,7 @@ from longwire.gateways.durable.cursor import Cursors
 from longwire.gateways.durable.events import DataEvents
 from longwire.gateways.durable.live_events import LiveEvents
 from longwire.gateways.durable.long_poll import News
-from longwire.gateways.durable.reading import Stretch, answer_stretch
+from longwire.gateways.durable.reading import Excerpt, answer_excerpt, make_excerpt
 from longwire.gateways.durable.request import StreamRequest
 from longwire.gateways.event_stream import EVENT_STREAM, EventExchange, EventResponses
 from longwire.hub.hub import Hub
@@ -87,9 +87,15 @@ class Waiting:
             raise await self._explain(request.stream, news.lost)
         after = subscription.verdict.resume
         upto = after if news.upto is None else news.upto
-        is_up_to_date = upto == head
-        stretch = Stretch(tuple(news.entries), after, upto, is_up_to_date, news.is_closed)
-        return self.answer_poll(request, info, stretch)
+        excerpt = make_excerpt(
+            info,
+            news.entries,
+            after,
+            upto,
+            is_up_to_date=upto == head,
+            is_closed=news.is_closed,
+        )
+        return self.answer_poll(request, info, excerpt)
 
     async def _wait(self, exchange: EventExchange, news: News) -> None:
         # Who ends his direction now does not wait for the answer: he is gone.
@@ -104,15 +110,15 @@ class Waiting:
         finally:
             going.cancel()
 
-    def answer_poll(self, request: StreamRequest, info: StreamInfo, stretch: Stretch) -> Answer:
-        """The answer that a stretch makes, or that there was none."""
-        if stretch.is_empty:
-            headers = no_store(stream_fields(None, stretch.upto, is_closed=stretch.is_closed))
+    def answer_poll(self, request: StreamRequest, info: StreamInfo, excerpt: Excerpt) -> Answer:
+        """The answer that an excerpt makes, or that there was none."""
+        if excerpt.is_empty:
+            headers = no_store(stream_fields(None, excerpt.upto, is_closed=excerpt.is_closed))
             headers.add("Stream-Up-To-Date", "true")
             answer = Answer(204, headers)
         else:
-            answer = answer_stretch(request, info, stretch, self._limits.page_max_age_s)
-        if not stretch.is_closed:
+            answer = answer_excerpt(request, info, excerpt, self._limits.page_max_age_s)
+        if not excerpt.is_closed:
             cursor = self._cursors.after(request.parameter("cursor"))
             answer.headers.add("Stream-Cursor", str(cursor))
         return answer
