@@ -87,7 +87,8 @@ def serve_command(
     is a development server of longwire, with its page, streams and WebSockets. All other ports
     are closed.
 
-    One line says when it serves. SIGTERM or SIGINT (Ctrl-C) ends it with exit code 0.
+    One line says when it serves. SIGTERM or SIGINT (Ctrl-C) ends it with exit code 0; when the
+    device is deleted it ends with 69.
     """
     if (tun is None) == (tap is None):
         raise CommandError(USAGE, "tcpip serve: give --tun NAME or --tap NAME")
@@ -135,7 +136,10 @@ def make_host(device: Device, addresses: tuple[str, ...], gateways: tuple[str, .
 
 
 async def serve_until_stopped(host: Host, device: TunDevice) -> int:
-    """Serve until SIGTERM or SIGINT; connections that are open then are reset."""
+    """Serve until SIGTERM or SIGINT; connections that are open then are reset.
+
+    Raises CommandError when the device is deleted meanwhile.
+    """
     stopped = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
@@ -149,13 +153,23 @@ async def serve_until_stopped(host: Host, device: TunDevice) -> int:
         http = HttpServer(service.dispatcher.handle)
         servers.append(serve_http(network, http, HTTP_PORT))
         click.echo(f"longwire: {describe(host, device)}")
-        await stopped.wait()
+        await _first_of(stopped, driver.device_lost)
+        if driver.device_lost.is_set():
+            raise CommandError(UNAVAILABLE, f"the device {device.name} was deleted")
     finally:
         for server in servers:
             server.abort()
         await service.stop()
         driver.close()
     return 0
+
+
+async def _first_of(*events: asyncio.Event) -> None:
+    """Wait until one of the events is set."""
+    waiting = [asyncio.ensure_future(event.wait()) for event in events]
+    await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+    for each in waiting:
+        each.cancel()
 
 
 def describe(host: Host, device: TunDevice) -> str:

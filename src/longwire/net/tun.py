@@ -55,7 +55,8 @@ class TunDevice:
     Nothing blocks: ``receive`` gives at most :data:`UNITS_PER_CALL_MAX` units, and ``poll_at``
     answers "at once" when there may be more. Else the descriptor becomes readable when there is
     something. What the kernel refuses, because the interface is down or its queue is full, is
-    lost, and counted in ``units_refused``.
+    lost, and counted in ``units_refused``. Once somebody has deleted the interface, ``is_gone``
+    is true, and nothing will ever come.
     """
 
     wake: Wake | None
@@ -66,6 +67,7 @@ class TunDevice:
         self.mtu = mtu
         self.wake = None
         self.units_refused = 0
+        self.is_gone = False
         self._descriptor = descriptor
         self._buffer = bytearray(_UNIT_OCTETS_MAX)
         self._view = memoryview(self._buffer)
@@ -91,9 +93,10 @@ class TunDevice:
             while len(units) < UNITS_PER_CALL_MAX:
                 count = readv(descriptor, buffers)
                 units.append(bytes(view[:count]))
-        except OSError:
-            # EAGAIN: that was all; EIO: the interface is down or gone, and has nothing either.
+        except OSError as error:
+            # EAGAIN: that was all; EIO: the interface is down, and has nothing either.
             self._may_have_more = False
+            self.is_gone = error.errno == errno.EBADFD
         else:
             self._may_have_more = True
         return units

@@ -190,6 +190,25 @@ def test_neighbours_were_found_on_ethernet(side: KernelSide) -> None:
         assert ("lladdr 02:" in entries.get(address, "")) == (side.medium is Medium.ETHERNET)
 
 
+def test_answers_to_other_networks_leave_by_the_gateway(side: KernelSide) -> None:
+    ip = needs.require("ip")
+    side.run(ip, "address", "add", "192.0.2.1/32", "dev", "lo")
+    done = side.run(
+        needs.require("ping"), "-c", "2", "-i", "0.05", "-W", "5", "-I", "192.0.2.1", OURS
+    )
+    assert b" 0% packet loss" in done.stdout
+
+
+def test_deleted_device_ends_it() -> None:
+    with kernel_side() as side:
+        side.make_device()
+        with serving(side) as process:
+            side.run(needs.require("ip"), "link", "delete", DEVICE)
+            assert process.wait(10) == 69
+            assert process.stderr is not None
+            assert process.stderr.read() == f"longwire: the device {DEVICE} was deleted\n"
+
+
 def test_signal_ends_it_and_capture_is_whole(tmp_path: Path) -> None:
     capture = tmp_path / "serve.pcapng"
     with kernel_side() as side:

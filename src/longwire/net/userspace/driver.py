@@ -35,6 +35,9 @@ class Driver:
     of ``parts``. One tick takes a bounded batch of packets, runs the timers that are due, calls
     the applications whose sockets became ready, and sends what all that made; then it says to the
     loop when it wants to be called again. Belongs to the loop that runs when it is made.
+
+    ``device_lost`` is set when the interface of one of the devices was deleted; the host goes on
+    without it.
     """
 
     def __init__(self, host: Host, tuns: Iterable[TunDevice], parts: Iterable[Part] = ()) -> None:
@@ -48,6 +51,7 @@ class Driver:
         self._soon: asyncio.Handle | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = 0
+        self.device_lost = asyncio.Event()
         host.wake = self._wake
         for tun in self._tuns:
             self.loop.add_reader(tun.fileno(), self._tick)
@@ -106,7 +110,16 @@ class Driver:
         finally:
             self._is_ticking = False
         if not self._is_closed:
+            self._forget_lost_devices()
             self._arm()
+
+    def _forget_lost_devices(self) -> None:
+        """A descriptor whose interface is gone stays readable, and would be asked for ever."""
+        if any(tun.is_gone for tun in self._tuns):
+            for tun in self._tuns:
+                if tun.is_gone:
+                    self.loop.remove_reader(tun.fileno())
+            self.device_lost.set()
 
     def _call_watchers(self) -> bool:
         """Let applications look at their sockets; return whether any did."""
