@@ -29,73 +29,73 @@ _LENGTH_MAX = 0xFFFF
 class Ipv4View:
     """A packet as it came, checked: version, lengths, checksum, options, end of a fragment."""
 
-    __slots__ = ("_data", "_fields")
+    __slots__ = ("_data", "fields")
 
     def __init__(self, data: bytes | memoryview) -> None:
         length = len(data)
         if length < IPV4_HEADER_OCTETS:
             raise WireError(Reason.IPV4_TRUNCATED, f"{length} octets")
-        self._fields = _FORM.unpack_from(data)
-        if self._fields[0] >> 4 != 4:
-            raise WireError(Reason.IP_VERSION, f"version {self._fields[0] >> 4}")
+        self.fields = _FORM.unpack_from(data)
+        if self.fields[0] >> 4 != 4:
+            raise WireError(Reason.IP_VERSION, f"version {self.fields[0] >> 4}")
         header = self.header_octets
         if not IPV4_HEADER_OCTETS <= header <= length:
             raise WireError(Reason.IPV4_HEADER_LENGTH, f"{header} of {length} octets")
-        if not header <= self._fields[2] <= length:
+        if not header <= self.fields[2] <= length:
             raise WireError(
-                Reason.IPV4_TOTAL_LENGTH, f"{self._fields[2]}, header {header}, packet {length}"
+                Reason.IPV4_TOTAL_LENGTH, f"{self.fields[2]}, header {header}, packet {length}"
             )
-        self._data = memoryview(data)[: self._fields[2]]
+        self._data = memoryview(data)[: self.fields[2]]
         # RFC 1122 3.2.1.2: a host must verify the header checksum and silently discard.
         if checksum(word_sum(self._data[:header])):
             raise WireError(Reason.IPV4_CHECKSUM)
         if header > IPV4_HEADER_OCTETS:
             _check_options(bytes(self._data[IPV4_HEADER_OCTETS:header]))
-        if self.more_fragments and (self._fields[2] - header) % 8:
-            raise WireError(Reason.FRAGMENT_LENGTH, f"{self._fields[2] - header} octets")
-        if self.fragment_offset + self._fields[2] - header > _LENGTH_MAX - header:
+        if self.more_fragments and (self.fields[2] - header) % 8:
+            raise WireError(Reason.FRAGMENT_LENGTH, f"{self.fields[2] - header} octets")
+        if self.fragment_offset + self.fields[2] - header > _LENGTH_MAX - header:
             raise WireError(Reason.FRAGMENT_LENGTH, f"offset {self.fragment_offset}")
 
     @property
     def header_octets(self) -> int:
-        return (int(self._fields[0]) & 0x0F) * 4
+        return (int(self.fields[0]) & 0x0F) * 4
 
     @property
     def traffic_class(self) -> int:
-        return int(self._fields[1])
+        return int(self.fields[1])
 
     @property
     def identification(self) -> int:
-        return int(self._fields[3])
+        return int(self.fields[3])
 
     @property
     def dont_fragment(self) -> bool:
-        return bool(self._fields[4] & _FLAG_DONT_FRAGMENT)
+        return bool(self.fields[4] & _FLAG_DONT_FRAGMENT)
 
     @property
     def more_fragments(self) -> bool:
-        return bool(self._fields[4] & _FLAG_MORE_FRAGMENTS)
+        return bool(self.fields[4] & _FLAG_MORE_FRAGMENTS)
 
     @property
     def fragment_offset(self) -> int:
         """Where this piece belongs, octets."""
-        return (int(self._fields[4]) & _OFFSET_MASK) * 8
+        return (int(self.fields[4]) & _OFFSET_MASK) * 8
 
     @property
     def hop_limit(self) -> int:
-        return int(self._fields[5])
+        return int(self.fields[5])
 
     @property
     def protocol(self) -> int:
-        return int(self._fields[6])
+        return int(self.fields[6])
 
     @property
     def source(self) -> Address:
-        return bytes(self._fields[8])
+        return bytes(self.fields[8])
 
     @property
     def destination(self) -> Address:
-        return bytes(self._fields[9])
+        return bytes(self.fields[9])
 
     @property
     def options(self) -> bytes:
@@ -136,18 +136,31 @@ def _check_options(options: bytes) -> None:
 def decode_ipv4(data: bytes | memoryview) -> Packet:
     """Return the packet; octets behind its total length are padding. Raises WireError."""
     view = Ipv4View(data)
+    # The fields themselves, and not the properties over them: this runs for every packet.
+    (
+        first,
+        traffic_class,
+        _,
+        identification,
+        fragment,
+        hop_limit,
+        protocol,
+        _,
+        source,
+        destination,
+    ) = view.fields
     return Packet(
-        view.source,
-        view.destination,
-        view.protocol,
+        source,
+        destination,
+        protocol,
         bytes(view.payload),
-        hop_limit=view.hop_limit,
-        traffic_class=view.traffic_class,
-        identification=view.identification,
-        dont_fragment=view.dont_fragment,
-        more_fragments=view.more_fragments,
-        fragment_offset=view.fragment_offset,
-        options=view.options,
+        hop_limit=hop_limit,
+        traffic_class=traffic_class,
+        identification=identification,
+        dont_fragment=bool(fragment & _FLAG_DONT_FRAGMENT),
+        more_fragments=bool(fragment & _FLAG_MORE_FRAGMENTS),
+        fragment_offset=(fragment & _OFFSET_MASK) * 8,
+        options=view.options if first & 0x0F > 5 else b"",
     )
 
 

@@ -42,13 +42,13 @@ def flags_text(flags: int) -> str:
 class TcpView:
     """A segment as it came, checked against the addresses of its packet."""
 
-    __slots__ = ("_data", "_fields", "options")
+    __slots__ = ("_data", "fields", "options")
 
     def __init__(self, data: bytes | memoryview, source: Address, destination: Address) -> None:
         length = len(data)
         if length < TCP_HEADER_OCTETS:
             raise WireError(Reason.TCP_TRUNCATED, f"{length} octets")
-        self._fields = _FORM.unpack_from(data)
+        self.fields = _FORM.unpack_from(data)
         header = self.header_octets
         if not TCP_HEADER_OCTETS <= header <= length:
             raise WireError(Reason.TCP_DATA_OFFSET, f"{header} of {length} octets")
@@ -61,37 +61,37 @@ class TcpView:
 
     @property
     def source_port(self) -> int:
-        return int(self._fields[0])
+        return int(self.fields[0])
 
     @property
     def destination_port(self) -> int:
-        return int(self._fields[1])
+        return int(self.fields[1])
 
     @property
     def sequence(self) -> int:
-        return int(self._fields[2])
+        return int(self.fields[2])
 
     @property
     def acknowledgment(self) -> int:
-        return int(self._fields[3])
+        return int(self.fields[3])
 
     @property
     def header_octets(self) -> int:
-        return (int(self._fields[4]) >> 4) * 4
+        return (int(self.fields[4]) >> 4) * 4
 
     @property
     def flags(self) -> int:
         """The eight control bits; the reserved ones are ignored (RFC 9293 3.1)."""
-        return int(self._fields[5])
+        return int(self.fields[5])
 
     @property
     def window(self) -> int:
         """As it is on the wire, unsigned (MUST-1) and unscaled."""
-        return int(self._fields[6])
+        return int(self.fields[6])
 
     @property
     def urgent(self) -> int:
-        return int(self._fields[8])
+        return int(self.fields[8])
 
     @property
     def text(self) -> memoryview:
@@ -156,15 +156,19 @@ class Segment:
         """Read a segment; its text is copied. Raises WireError."""
         view = TcpView(data, source, destination)
         options = view.options
+        # The fields themselves, and not the properties over them: this runs for every segment.
+        source_port, destination_port, sequence, acknowledgment, _, flags, window, _, urgent = (
+            view.fields
+        )
         return cls(
-            view.source_port,
-            view.destination_port,
-            view.sequence,
-            view.acknowledgment,
-            view.flags,
-            view.window,
+            source_port,
+            destination_port,
+            sequence,
+            acknowledgment,
+            flags,
+            window,
             bytes(view.text),
-            urgent=view.urgent,
+            urgent=urgent,
             mss=options.mss,
             window_scale=options.window_scale,
             sack_permitted=options.sack_permitted,

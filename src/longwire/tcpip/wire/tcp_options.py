@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+
 from longwire.tcpip.reasons import Reason
 from longwire.tcpip.wire.errors import WireError
 
@@ -32,6 +34,8 @@ _FIXED_LENGTHS = {_MSS: 4, _WINDOW_SCALE: 3, _SACK_PERMITTED: 2, _TIMESTAMPS: 10
 _SACK_LENGTHS = (10, 18, 26, 34)
 
 _PAD = b"\x01\x01"
+_STAMP_ALONE = _PAD + b"\x08\x0a"
+_STAMP = struct.Struct("!II")
 
 
 class TcpOptions:
@@ -55,6 +59,10 @@ def check_options(data: bytes) -> TcpOptions:
     unknown kinds by their length (MUST-6, MUST-68), and refuses lengths that cannot be (MUST-7).
     """
     found = TcpOptions()
+    # RFC 7323 appendix A: what nearly every segment of a connection carries, and nothing else.
+    if len(data) == 12 and data.startswith(_STAMP_ALONE):
+        found.timestamp, found.timestamp_echo = _STAMP.unpack_from(data, 4)
+        return found
     position = 0
     end = len(data)
     while position < end:
