@@ -15,7 +15,9 @@ var Journal = class _Journal {
     this.#database = database;
     this.#trouble = trouble;
     database.onclose = () => this.#lose("the browser has closed it");
-    database.onversionchange = () => this.#lose("a newer page changes its layout");
+    database.onversionchange = ({ newVersion }) => {
+      this.#lose(newVersion === null ? "it is being deleted" : "a newer page changes its layout");
+    };
   }
   /** `trouble` hears what cannot be written, and why the database was taken away. */
   static async open(name, trouble) {

@@ -65,7 +65,9 @@ export class Journal {
     this.#database = database;
     this.#trouble = trouble;
     database.onclose = () => this.#lose("the browser has closed it");
-    database.onversionchange = () => this.#lose("a newer page changes its layout");
+    database.onversionchange = ({ newVersion }) => {
+      this.#lose(newVersion === null ? "it is being deleted" : "a newer page changes its layout");
+    };
   }
 
   /** `trouble` hears what cannot be written, and why the database was taken away. */

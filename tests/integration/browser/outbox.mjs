@@ -1,5 +1,6 @@
 // An outbox in IndexedDB: reloads, several tabs, a killed browser, a server that is away.
 import assert from "node:assert/strict";
+import { randomBytes } from "node:crypto";
 import { address, launch, processesOf } from "./browser.mjs";
 import { ask, finish, report, step, until } from "./driven.mjs";
 
@@ -12,8 +13,8 @@ async function open(browser, name, options = {}) {
   return tab;
 }
 
-async function load(tab, name, options = {}) {
-  await tab.goto(`${address}healthz`);
+async function load(tab, name, options = {}, origin = address) {
+  await tab.goto(`${origin}healthz`);
   await tab.evaluate(begin, [name, options]);
 }
 
@@ -88,6 +89,7 @@ await publish(tab, "reload/b", [{ 世界: "𝄞" }, null, "x".repeat(100_000)]);
 assert.equal(await pending(tab), 153);
 const before = await producer(tab);
 assert.equal(before.messages, 153);
+await tab.goto("about:blank");
 await ask("start");
 await load(tab, "reload");
 await flush(tab);
@@ -150,15 +152,47 @@ assert.equal((await outcomes(second)).filter(({ code }) => code === undefined).l
 assert.deepEqual(await errors(second), []);
 
 step("a client that is closed leaves its outbox to the next one in the same page");
-await second.evaluate(async () => {
-  client.close();
-  await new Promise((resolve) => setTimeout(resolve, 200));
-});
+await ask("kill");
+await publish(second, "tabs", ["left", "behind"]);
+await second.evaluate(() => client.close());
+const kept = { code: "closed", outcome: "kept" };
+assert.deepEqual((await outcomes(second)).slice(-2), ["left", "behind"].map((data) => ({ data, ...kept })));
 await second.evaluate(begin, ["tabs", {}]);
 await publish(second, "tabs", ["after"]);
+await ask("start");
 await flush(second);
-assert.equal((await stored(second, "tabs")).at(-1), "after");
+assert.deepEqual((await stored(second, "tabs")).slice(-3), ["left", "behind", "after"]);
+
+step("a database that is deleted under a page is an error that says so");
+await second.evaluate(() => void indexedDB.deleteDatabase(outbox.name));
+await until(async () => (await errors(second)).length > 0, "an error");
+assert.equal((await errors(second))[0].code, "outbox_unusable");
+await publish(second, "tabs", ["lost"]);
+assert.deepEqual((await outcomes(second)).at(-1), { data: "lost", code: "outbox_unusable", outcome: "not_stored" });
 await second.close();
+
+step("a browser without room on its disk is a full outbox");
+const elsewhere = address.replace("127.0.0.1", "localhost"); // an origin that has used nothing yet
+const session = await browser.newCDPSession(tab);
+const origin = elsewhere.slice(0, -1);
+await session.send("Storage.overrideQuotaForOrigin", { origin, quotaSize: 2_000_000 });
+const cramped = await browser.newPage();
+await load(cramped, "cramped", { outboxBytesMax: 100_000_000 }, elsewhere);
+await until(() => cramped.evaluate(() => client.state === "open"), "open");
+await ask("suspend");
+const noise = randomBytes(375_000).toString("base64"); // cannot be packed on the disk
+const large = Array.from({ length: 8 }, (_, number) => number + noise);
+for (const one of large) await publish(cramped, "cramped", [one]);
+const refusals = await outcomes(cramped);
+assert.ok(refusals.length > 0 && refusals.length < 8, `${refusals.length} refused`);
+for (const { code, outcome } of refusals) assert.deepEqual([code, outcome], ["outbox_full", "not_stored"]);
+await ask("resume");
+await flush(cramped);
+const roomy = (await outcomes(cramped)).filter(({ code }) => code === undefined);
+assert.equal(roomy.length, 8 - refusals.length);
+assert.deepEqual((await stored(cramped, "cramped")).map(([first]) => first), roomy.map(({ data: [first] }) => first));
+await session.send("Storage.overrideQuotaForOrigin", { origin });
+await cramped.close();
 
 step("a full outbox says so, to every tab, and has room again later");
 const limited = { outboxMessagesMax: 5, outboxBytesMax: 2000 };
@@ -174,19 +208,19 @@ await ask("start");
 await flush(full);
 await flush(fuller);
 await until(async () => (await producer(full)).messages === 0, "room again");
-await publish(fuller, "full", ["x".repeat(1990), "x".repeat(2000)]);
+const fitting = "x".repeat(2000 - '"data":""'.length);
+await publish(fuller, "full", [`${fitting}x`, fitting]);
 await flush(fuller);
-assert.deepEqual((await outcomes(fuller)).slice(3), [
-  { data: "x".repeat(2000), code: "outbox_full", outcome: "not_stored" },
-  { data: "x".repeat(1990), duplicate: false },
-]);
-assert.deepEqual(await stored(full, "full"), [0, 1, 2, 3, 4, "x".repeat(1990)]);
+const [past, at] = (await outcomes(fuller)).slice(3);
+assert.deepEqual([past.data.length, past.code, at.data.length, at.code], [1992, "outbox_full", 1991, undefined]);
+assert.deepEqual(await stored(full, "full"), [0, 1, 2, 3, 4, fitting]);
 await full.close();
 await fuller.close();
 
 step("what is refused after a reload is an error event with what was published");
 await ask("kill");
 await publish(tab, "bad//name", [{ never: true }]);
+await tab.goto("about:blank"); // or that page could still hear of the refusal
 await ask("start");
 await load(tab, "storm");
 await flush(tab);
@@ -195,11 +229,11 @@ assert.equal(refused.code, "bad_stream_name");
 assert.deepEqual([refused.details.stream, refused.details.data], ["bad//name", { never: true }]);
 
 step("a browser that is killed sends the rest after its restart, once, in order");
-const kept = [];
+const journal = [];
 let count = 0;
 for (let round = 0; round < 3; round += 1) {
   tab = await open(browser, "killed", { outboxMessagesMax: 100_000 });
-  await tab.exposeFunction("note", (upto) => void kept.push(upto));
+  await tab.exposeFunction("note", (upto) => void journal.push(upto));
   const isAway = round === 1;
   if (isAway) await ask("kill");
   else await until(() => tab.evaluate(() => client.state === "open"), "open");
@@ -211,11 +245,11 @@ for (let round = 0; round < 3; round += 1) {
       }
     }, count)
     .catch(() => undefined);
-  await until(() => kept.at(-1) >= count + 100, "a hundred");
+  await until(() => journal.at(-1) >= count + 100, "a hundred");
   for (const pid of processesOf("browser")) process.kill(pid, "SIGKILL");
   await browser.close().catch(() => undefined);
   await until(() => processesOf("browser").length === 0, "the browser is gone");
-  count = kept.at(-1) + 1000; // nobody knows which of the later ones were kept
+  count = journal.at(-1) + 1000; // nobody knows which of the later ones were kept
   if (isAway) await ask("start");
   browser = await launch();
 }
@@ -225,7 +259,7 @@ const survived = await stored(tab, "killed");
 assert.deepEqual(survived, [...new Set(survived)].sort((one, other) => one - other));
 const present = new Set(survived);
 let from = 0;
-for (const upto of kept) {
+for (const upto of journal) {
   if (upto - from > 500) from = upto - (upto % 7); // the first of a round
   for (let number = from; number <= upto; number += 1) assert.ok(present.has(number), `${number} is missing`);
   from = upto + 1;
