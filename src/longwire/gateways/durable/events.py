@@ -10,28 +10,40 @@ from longwire.gateways.event_stream import split_lines
 from longwire.streams.entry import Entry
 from longwire.streams.position import Position
 
-__all__ = ["DataEvents", "encode_control"]
+__all__ = ["RunEvents", "encode_control"]
 
 
-class DataEvents:
-    """Makes one ``data`` event of the entries that come together.
+class RunEvents:
+    """Makes one ``data`` event of the entries that come together, and the ``control`` after it.
 
-    The hub hands the same entries to every response at the tail of a stream, so the last event is
-    kept and they all send the same bytes.
+    The hub hands the same entries to every response at the tail of a stream, so the last events are
+    kept, and they all send the same bytes.
     """
 
-    __slots__ = ("_entries", "_event")
+    __slots__ = ("_control", "_data", "_entries", "_whole")
 
     def __init__(self) -> None:
         self._entries: Sequence[Entry] = ()
-        self._event = b""
+        self._data = b""
+        self._control: tuple[int, bool] | None = None
+        self._whole = b""
 
-    def encode(self, kind: Kind, entries: Sequence[Entry]) -> bytes:
-        """The event, or nothing when there is no payload. ``entries`` are of one stream."""
+    def encode(
+        self, kind: Kind, entries: Sequence[Entry], cursor: int, *, is_up_to_date: bool
+    ) -> bytes:
+        """Both events; the first is left out when there is no payload. ``entries`` are of one
+        stream."""
+        control = (cursor, is_up_to_date)
         if entries is not self._entries:
-            self._event = _encode_data(kind, entries)
+            self._data = _encode_data(kind, entries)
             self._entries = entries
-        return self._event
+        elif control == self._control:
+            return self._whole
+        self._control = control
+        self._whole = self._data + encode_control(
+            entries[-1].position, cursor, is_up_to_date=is_up_to_date, is_closed=False
+        )
+        return self._whole
 
 
 def _encode_data(kind: Kind, entries: Sequence[Entry]) -> bytes:

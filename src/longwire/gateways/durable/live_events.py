@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from longwire.gateways.durable.body import Kind
 from longwire.gateways.durable.cursor import Cursors
-from longwire.gateways.durable.events import DataEvents, encode_control
+from longwire.gateways.durable.events import RunEvents, encode_control
 from longwire.gateways.event_stream import EventExchange, EventResponse
 from longwire.hub.sinks import Gap
 from longwire.hub.subscription import Subscription
@@ -19,20 +19,20 @@ __all__ = ["LiveEvents"]
 class LiveEvents(EventResponse):
     """A response of events as the hub sees it. Begins with ``follow``."""
 
-    __slots__ = ("_cursor", "_cursors", "_data", "_has_lost", "_kind", "_subscription")
+    __slots__ = ("_cursor", "_cursors", "_has_lost", "_kind", "_runs", "_subscription")
 
     def __init__(
         self,
         exchange: EventExchange,
         held_bytes_max: int,
         kind: Kind,
-        data: DataEvents,
+        runs: RunEvents,
         cursors: Cursors,
         given: str | None,
     ) -> None:
         super().__init__(exchange, held_bytes_max)
         self._kind = kind
-        self._data = data
+        self._runs = runs
         self._cursors = cursors
         self._cursor = cursors.after(given)
         self._subscription: Subscription | None = None
@@ -50,8 +50,11 @@ class LiveEvents(EventResponse):
     def send_entries(self, stream: str, entries: Sequence[Entry]) -> int:
         if self._has_lost:
             return 0
-        event = self._data.encode(self._kind, entries)
-        return self.write(event + self._control(entries[-1].position))
+        is_up_to_date = self._is_up_to_date(entries[-1].position)
+        events = self._runs.encode(
+            self._kind, entries, self._next_cursor(), is_up_to_date=is_up_to_date
+        )
+        return self.write(events)
 
     def send_gap(self, stream: str, gap: Gap) -> int:
         if gap.is_loss and not self._has_lost:
@@ -69,9 +72,17 @@ class LiveEvents(EventResponse):
         return 0
 
     def _control(self, position: Position, *, is_closed: bool = False) -> bytes:
-        # Never lower than the one before.
-        self._cursor = max(self._cursor, self._cursors.after(None))
-        is_up_to_date = self._subscription is None or position == self._subscription.head
         return encode_control(
-            position, self._cursor, is_up_to_date=is_up_to_date, is_closed=is_closed
+            position,
+            self._next_cursor(),
+            is_up_to_date=self._is_up_to_date(position),
+            is_closed=is_closed,
         )
+
+    def _next_cursor(self) -> int:
+        """Never lower than the one before."""
+        self._cursor = max(self._cursor, self._cursors.after(None))
+        return self._cursor
+
+    def _is_up_to_date(self, position: Position) -> bool:
+        return self._subscription is None or position == self._subscription.head

@@ -9,7 +9,7 @@ from longwire.base.limits import DurableLimits
 from longwire.gateways.durable.answer import Answer, no_store, stream_fields
 from longwire.gateways.durable.body import Kind, kind_of
 from longwire.gateways.durable.cursor import Cursors
-from longwire.gateways.durable.events import DataEvents
+from longwire.gateways.durable.events import RunEvents
 from longwire.gateways.durable.live_events import LiveEvents
 from longwire.gateways.durable.long_poll import News
 from longwire.gateways.durable.reading import Excerpt, answer_excerpt, make_excerpt
@@ -41,7 +41,7 @@ class Waiting:
         self.long_poll_timeout_s = long_poll_timeout_s
         """How long a long-poll waits, seconds."""
         self._cursors = cursors
-        self._data = DataEvents()
+        self._runs = RunEvents()
         self._polls: dict[News, None] = {}
         self._responses = EventResponses(heartbeat_s)
 
@@ -144,7 +144,7 @@ class Waiting:
             exchange,
             self._hub.limits.held_bytes_max,
             kind,
-            self._data,
+            self._runs,
             self._cursors,
             request.parameter("cursor"),
         )

@@ -6,7 +6,7 @@ import json
 import pytest
 
 from longwire.gateways.durable.body import Kind
-from longwire.gateways.durable.events import DataEvents, encode_control
+from longwire.gateways.durable.events import RunEvents, encode_control
 from longwire.streams.entry import Entry
 from longwire.streams.position import FIRST_LINK, START, Position, next_link
 from tests.unit.gateways.events.reading import read_events
@@ -19,8 +19,11 @@ def entries(*payloads, **more):
 
 
 def data_of(kind, *payloads):
-    ((event, data, last_id),) = read_events(DataEvents().encode(kind, entries(*payloads)))
+    events = read_events(RunEvents().encode(kind, entries(*payloads), 7, is_up_to_date=True))
+    (event, data, last_id), control = events
     assert (event, last_id) == ("data", "")
+    expected = {"streamNextOffset": str(POSITION), "streamCursor": "7", "upToDate": True}
+    assert (control[0], json.loads(control[1])) == ("control", expected)
     return data
 
 
@@ -51,15 +54,23 @@ def test_bytes_are_base64_of_all_together():
 
 
 def test_same_entries_are_encoded_once_and_others_anew():
-    encoder, some = DataEvents(), entries(b"1")
-    first = encoder.encode(Kind.TEXT, some)
-    assert encoder.encode(Kind.TEXT, some) is first
-    assert encoder.encode(Kind.TEXT, entries(b"2")) != first
-    assert encoder.encode(Kind.TEXT, some) == first
+    runs, some = RunEvents(), entries(b"1")
+
+    def encode(what, cursor=7, is_up_to_date=True):
+        return runs.encode(Kind.TEXT, what, cursor, is_up_to_date=is_up_to_date)
+
+    first = encode(some)
+    assert encode(some) is first
+    assert b'"8"' in encode(some, cursor=8)
+    assert b"upToDate" not in encode(some, is_up_to_date=False)
+    assert b"data:2\n" in encode(entries(b"2"))
+    assert encode(some) == first
 
 
-def test_erased_entries_make_no_event():
-    assert DataEvents().encode(Kind.JSON, entries(b"", is_erased=True)) == b""
+def test_erased_entries_make_no_data_event():
+    erased = entries(b"", is_erased=True)
+    ((event, _, _),) = read_events(RunEvents().encode(Kind.JSON, erased, 7, is_up_to_date=True))
+    assert event == "control"
 
 
 @pytest.mark.parametrize(
