@@ -111,6 +111,9 @@ class TcpProfile:
     # Congestion
     congestion: str = "reno"
     """``reno``, ``cubic``, or ``fixed:N`` for a window of N segments."""
+    loss_reduces_window: bool = False
+    """A loss reduces the congestion window itself, though the peer's window or the application has
+    let less be sent, as in Linux; RFC 5681 equation 4 halves what is in flight."""
     cubic_alpha_rises: bool = True
     """What CUBIC takes for Reno's window grows as fast as Reno's once it is back where the loss
     was (RFC 9438 4.3: SHOULD); in Linux it goes on at 9/17 of that."""
@@ -162,6 +165,7 @@ LINUX = dataclasses.replace(
     challenge_acks_max=1,
     challenge_interval_ns=500 * MILLISECOND,
     congestion="cubic",
+    loss_reduces_window=True,
     cubic_alpha_rises=False,
     slow_start_segments=None,
     speculates_before_the_end=False,

@@ -151,6 +151,15 @@ def test_9438_4_3_small_windows_grow_at_least_like_reno() -> None:
     assert 0.8 * (rounds - 6) < cubic.window / MSS - 10 < 1.1 * rounds
 
 
+def test_linux_reduces_the_window_though_less_is_in_flight() -> None:
+    for control, wanted in (
+        (Reno(MSS, 40 * MSS, 1, does_reduce_window=True), 20 * MSS),
+        (Cubic(MSS, 40 * MSS, 1, does_reduce_window=True), 28 * MSS),
+    ):
+        control.on_congestion(10 * MSS, 0)
+        assert (control.threshold, control.window) == (wanted, wanted)
+
+
 def test_linux_keeps_the_alpha_of_small_windows() -> None:
     cubic = Cubic(MSS, 10 * MSS, 1, does_alpha_rise=False)
     cubic.on_congestion(10 * MSS, 0)

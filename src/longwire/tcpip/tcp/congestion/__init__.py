@@ -24,11 +24,16 @@ def make_congestion_control(profile: TcpProfile, mss: int) -> CongestionControl:
     """Return what ``profile.congestion`` names. Raises ValueError for an unknown name."""
     name, _, parameter = profile.congestion.partition(":")
     window = initial_window(mss, profile.initial_window_segments)
+    growth = profile.slow_start_segments
     if name == "reno" and not parameter:
-        return Reno(mss, window, profile.slow_start_segments)
+        return Reno(mss, window, growth, does_reduce_window=profile.loss_reduces_window)
     if name == "cubic" and not parameter:
         return Cubic(
-            mss, window, profile.slow_start_segments, does_alpha_rise=profile.cubic_alpha_rises
+            mss,
+            window,
+            growth,
+            does_alpha_rise=profile.cubic_alpha_rises,
+            does_reduce_window=profile.loss_reduces_window,
         )
     if name == "fixed" and parameter.isdecimal() and int(parameter) > 0:
         return Fixed(mss, int(parameter))

@@ -45,12 +45,14 @@ class Cubic:
         slow_start_segments: int | None,
         *,
         does_alpha_rise: bool = True,
+        does_reduce_window: bool = False,
     ) -> None:
         self.mss = mss
         self.window = window
         self.threshold = THRESHOLD_UNSET
         self._slow_start_segments = slow_start_segments
         self._does_alpha_rise = does_alpha_rise
+        self._does_reduce_window = does_reduce_window
         self._w_max = 0
         self._window_before = 0
         self._epoch_ns: int | None = None
@@ -133,7 +135,8 @@ class Cubic:
         else:
             self._w_max = window
         # 4.6: beta times what is in flight, and never below two segments.
-        self.threshold = max(min(flight, window) * _BETA // _TEN, 2 * self.mss)
+        used = window if self._does_reduce_window else min(flight, window)
+        self.threshold = max(used * _BETA // _TEN, 2 * self.mss)
         self._epoch_ns = None
         self._growth_rest = 0
 

@@ -12,11 +12,19 @@ class Reno:
 
     name = "reno"
 
-    def __init__(self, mss: int, window: int, slow_start_segments: int | None) -> None:
+    def __init__(
+        self,
+        mss: int,
+        window: int,
+        slow_start_segments: int | None,
+        *,
+        does_reduce_window: bool = False,
+    ) -> None:
         self.mss = mss
         self.window = window
         self.threshold = THRESHOLD_UNSET
         self._slow_start_segments = slow_start_segments
+        self._does_reduce_window = does_reduce_window
         self._counted = 0
 
     def on_ack(self, sample: AckSample) -> None:
@@ -38,16 +46,19 @@ class Reno:
             self.window += self.mss
 
     def on_congestion(self, flight: int, now_ns: int) -> None:
-        flight = min(flight, self.window)
-        self.threshold = self.window = reduced_threshold(flight, self.mss)
+        self.threshold = self.window = self._reduced(flight)
         self._counted = 0
 
     def on_timeout(self, flight: int, now_ns: int, *, is_first: bool) -> None:
         # 3.1: for a segment that was sent again by the timer before, ssthresh is held.
         if is_first:
-            self.threshold = reduced_threshold(min(flight, self.window), self.mss)
+            self.threshold = self._reduced(flight)
         self.window = self.mss
         self._counted = 0
+
+    def _reduced(self, flight: int) -> int:
+        used = self.window if self._does_reduce_window else min(flight, self.window)
+        return reduced_threshold(used, self.mss)
 
     def on_idle(self, restart_window: int, now_ns: int) -> None:
         self.window = min(self.window, restart_window)
