@@ -10,12 +10,12 @@ from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeAlias
 
 from longwire.base.codes import CloseCode
+from longwire.base.dates import DateSource
 from longwire.base.limits import KIB, Http2Limits, HttpLimits
 from longwire.http.engine import HttpEngine
 from longwire.http.h1 import Http1Engine
 from longwire.http.h2 import Http2Engine
 from longwire.http.pages import error_page
-from longwire.http.semantics import DateSource
 from longwire.net.closed import ConnectionClosed
 from longwire.net.connection import Connection
 from longwire.net.http_connection import HttpConnection

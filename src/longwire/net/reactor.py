@@ -127,12 +127,15 @@ class Reactor:
     def adopt(
         self,
         descriptor: int,
-        remote_address: Address,
+        peer: Address | bytes,
         make_handler: Callable[[ReactorLink], LinkHandler],
         on_lost: Callable[[ReactorLink], None] | None = None,
     ) -> ReactorLink:
-        """Serve a connected socket that does not block; the descriptor is the reactor's now."""
-        link = ReactorLink(self, self._calls, descriptor, remote_address, on_lost)
+        """Serve a connected socket that does not block; the descriptor is the reactor's now.
+
+        ``peer`` is the address of its other end, as ``SocketCalls.accept`` gives it.
+        """
+        link = ReactorLink(self, self._calls, descriptor, peer, on_lost)
         self._links[descriptor] = link
         self.state.lag.acquire()
         self._begin_watching()

@@ -11,10 +11,10 @@ cdef object _GONE
 
 cdef class ReactorLink(WheelEntry):
     cdef readonly int descriptor
-    cdef readonly object remote_address
     cdef readonly bint is_reading_paused
     cdef object __weakref__
     cdef object _local_address
+    cdef object _peer
     cdef object _reactor
     cdef SocketCalls _calls
     cdef object _on_lost

@@ -16,6 +16,7 @@ from longwire.net.kernel import TcpInfo, read_tcp_info
 from longwire.net.link import Address, LinkHandler
 from longwire.net.loop_lag import Block
 from longwire.net.no_handler import NoHandler
+from longwire.net.sockaddr import read_sockaddr
 from longwire.net.socket_calls import SocketCalls
 from longwire.net.timers import WheelEntry
 
@@ -60,6 +61,7 @@ class ReactorLink(WheelEntry):
         "_is_over_high",
         "_local_address",
         "_on_lost",
+        "_peer",
         "_pending",
         "_reactor",
         "_skipped",
@@ -67,7 +69,6 @@ class ReactorLink(WheelEntry):
         "_write_low",
         "descriptor",
         "is_reading_paused",
-        "remote_address",
     )
 
     def __init__(
@@ -75,12 +76,13 @@ class ReactorLink(WheelEntry):
         reactor: Reactor,
         calls: SocketCalls,
         descriptor: int,
-        remote_address: Address,
+        peer: Address | bytes,
         on_lost: Callable[[ReactorLink], None] | None,
     ) -> None:
         super().__init__()
         self.descriptor = descriptor
-        self.remote_address = remote_address
+        # Left as the kernel has it until somebody asks.
+        self._peer = peer
         self._local_address: Address = None
         self._reactor = reactor
         self._calls = calls
@@ -167,6 +169,10 @@ class ReactorLink(WheelEntry):
         self._end_burst()
 
     # -- Link: time and facts ---------------------------------------------------------------
+
+    @property
+    def remote_address(self) -> Address:
+        return read_sockaddr(self._peer) if isinstance(self._peer, bytes) else self._peer
 
     @property
     def local_address(self) -> Address:

@@ -8,12 +8,13 @@ import os
 import socket
 import ssl as ssl_module
 import sys
+import time
 from collections.abc import Awaitable, Callable, Generator, Sequence
-from email.utils import formatdate
 from types import TracebackType
 from typing import Any
 
 from longwire.base.codes import CloseCode
+from longwire.base.dates import DateSource
 from longwire.base.limits import KIB, MIB
 from longwire.net.callbacks import Callbacks
 from longwire.net.closed import ConnectionClosed
@@ -289,7 +290,7 @@ def serve(
         process_request=process_request,
         process_response=process_response,
         server_header=server_header,
-        date=lambda: formatdate(usegmt=True),
+        date=DateSource(time.time),
     )
 
     def make_listener(make_handler: Callable[[Link], LinkHandler]) -> Listener:

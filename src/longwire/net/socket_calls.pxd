@@ -12,13 +12,22 @@ cdef extern from "<sys/socket.h>":
         iovec *msg_iov
         size_t msg_iovlen
 
-    int MSG_DONTWAIT, MSG_NOSIGNAL
+    struct sockaddr:
+        pass
+
+    struct sockaddr_storage:
+        pass
+
+    ctypedef unsigned int socklen_t
+
+    int MSG_DONTWAIT, MSG_NOSIGNAL, SOCK_NONBLOCK, SOCK_CLOEXEC
+    int accept4(int, sockaddr *, socklen_t *, int)
     Py_ssize_t recv(int, void *, size_t, int)
     Py_ssize_t send(int, const void *, size_t, int)
     Py_ssize_t sendmsg(int, const msghdr *, int)
 
 
-cdef int _EAGAIN, _EINTR
+cdef int _EAGAIN, _EINTR, _ECONNABORTED
 cdef Py_ssize_t _JOIN_BYTES_MAX, _RECEIVE_BYTES, _SEND_BUFFERS_MAX
 
 
@@ -31,7 +40,9 @@ cdef class SocketCalls:
     cdef bytearray _joined
     cdef iovec _pieces[64]
     cdef msghdr _message
+    cdef sockaddr_storage _peer
 
+    @cython.locals(size=socklen_t, descriptor=int, code=int, peer="char *")
     cpdef object accept(self, object listening)
 
     @cython.locals(memory="char *", count=Py_ssize_t, code=int)

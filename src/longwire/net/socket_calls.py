@@ -38,7 +38,7 @@ SEND_BUFFERS_MAX = 64
 _JOIN_BYTES_MAX = 32 * 1024
 
 _RECEIVE_BYTES, _SEND_BUFFERS_MAX = RECEIVE_BYTES, SEND_BUFFERS_MAX
-_EAGAIN, _EINTR = errno.EAGAIN, errno.EINTR
+_EAGAIN, _EINTR, _ECONNABORTED = errno.EAGAIN, errno.EINTR, errno.ECONNABORTED
 
 
 def _count_or_raise(sent: int) -> int:
@@ -63,14 +63,32 @@ class SocketCalls:
     def accept(self, listening: socket.socket) -> tuple[int, Any] | None:
         """Take one waiting connection: its descriptor and the peer's address, or ``None``.
 
-        Raises :exc:`OSError` (out of descriptors, for example).
+        The address is as ``socket.accept`` has it, or the bytes of the kernel's ``sockaddr``, which
+        :func:`~longwire.net.sockaddr.read_sockaddr` reads. Raises :exc:`OSError` (out of
+        descriptors, for example).
         """
-        try:
-            accepted, address = listening.accept()
-        except (BlockingIOError, InterruptedError, ConnectionAbortedError):
-            return None
-        accepted.setblocking(False)
-        return accepted.detach(), address
+        if cython.compiled:
+            size = cython.cast(socklen_t, cython.sizeof(self._peer))
+            descriptor = accept4(
+                listening.fileno(),
+                cython.cast("sockaddr *", cython.address(self._peer)),
+                cython.address(size),
+                SOCK_NONBLOCK | SOCK_CLOEXEC,
+            )
+            if descriptor >= 0:
+                peer = cython.cast("char *", cython.address(self._peer))
+                return descriptor, PyBytes_FromStringAndSize(peer, size)
+            code = last_error
+            if code == _EAGAIN or code == _EINTR or code == _ECONNABORTED:
+                return None
+            raise OSError(code, os.strerror(code))
+        else:
+            try:
+                accepted, address = listening.accept()
+            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+                return None
+            accepted.setblocking(False)
+            return accepted.detach(), address
 
     def receive(self, descriptor: int, count_max: int) -> bytes | None:
         """Return what has arrived, ``b""`` at the end, ``None`` when nothing has.

@@ -162,6 +162,9 @@ class HeadReader:
     def _check_line_ends(self, start: int, end: int) -> None:
         # RFC 9112 section 2.2: lines end in CRLF; a CR or LF on its own is refused.
         received = self._received
+        pairs = received.count(b"\r\n", start, end)
+        if received.count(b"\n", start, end) == received.count(b"\r", start, end) == pairs:
+            return
         position = received.find(b"\n", start, end)
         while position >= 0:
             if position == 0 or received[position - 1] != 0x0D:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from longwire.base.dates import DateSource
 from longwire.base.errors import ProtocolError
 from longwire.base.headers import Headers, HeadersLike
 from longwire.http.events import (
@@ -17,7 +18,6 @@ from longwire.http.events import (
     StreamClosed,
 )
 from longwire.http.h1 import Http1Engine
-from longwire.http.semantics import DateSource
 from tests.unit.http.wire import Answer, Conversation, chunked, get, post, silent
 
 

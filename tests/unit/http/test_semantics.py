@@ -7,7 +7,8 @@ from email.utils import parsedate_to_datetime
 
 import pytest
 
-from longwire.http.semantics import DateSource, http_date, reason_phrase
+from longwire.base.dates import DateSource, http_date
+from longwire.http.semantics import reason_phrase
 
 
 @pytest.mark.parametrize(
