@@ -147,7 +147,8 @@ class Attachment:
         if self.is_detached:
             subscription.end()
         else:
-            self.subscriptions[stream] = subscription
+            # By the channel's text for the name, so that the connection's own copy can go.
+            self.subscriptions[subscription.stream] = subscription
         return subscription
 
     def send_run(self, stream: str, run: Sequence[Recorded]) -> int:

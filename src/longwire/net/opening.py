@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from longwire.base.errors import LongwireError
 from longwire.base.headers import Headers
 from longwire.websocket.deflate import DeflateParameters
 from longwire.websocket.handshake import RequestHead, ResponseHead
@@ -25,12 +26,16 @@ class Opening:
         subprotocol: str | None,
         deflate: DeflateParameters | None,
     ) -> None:
-        self._request = _pack(
+        self._request: str | None = _pack(
             f"{request.method} {request.target} {request.version}", request.headers
         )
-        self._response = _pack(f"{response.status} {response.reason}", response.headers)
+        self._response: str | None = _pack(f"{response.status} {response.reason}", response.headers)
         self.subprotocol = subprotocol
         self.deflate = deflate
+
+    def forget_heads(self) -> None:
+        """Nobody will ask for request and response."""
+        self._request = self._response = None
 
     @property
     def request(self) -> RequestHead:
@@ -50,7 +55,9 @@ def _pack(first: str, headers: Headers) -> str:
     return "\n".join([first, *[f"{name}:{value}" for name, value in headers]])
 
 
-def _unpack(text: str) -> tuple[str, Headers]:
+def _unpack(text: str | None) -> tuple[str, Headers]:
+    if text is None:
+        raise LongwireError("the heads of this connection's handshake were not kept")
     first, *lines = text.split("\n")
     fields = [line.partition(":") for line in lines]
     return first, Headers([(name, value) for name, _, value in fields])

@@ -49,6 +49,8 @@ class StreamGateways:
         self._admission = admission
         self._cross_origin = cross_origin
         self._visits = Visits()
+        # Made once: a bound method for each connection would stay as long as that.
+        self._native_closed = sockets.callbacks_closed
         self.native = NativeGateway(
             hub,
             limits=settings.native,
@@ -79,7 +81,7 @@ class StreamGateways:
             self._sockets.open_callbacks(
                 request,
                 exchange,
-                self.native.callbacks(self._sockets.callbacks_closed, principal),
+                self.native.callbacks(self._native_closed, principal),
                 select_subprotocol=_choose_subprotocol,
             )
 

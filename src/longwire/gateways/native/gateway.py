@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
+import sys
 from collections.abc import Awaitable, Callable
 
 from longwire.base.codes import CloseCode
@@ -202,7 +203,8 @@ class NativeGateway:
 
 
 def _host_of(address: Address) -> str:
-    return str(address[0]) if isinstance(address, tuple) else ""
+    # Behind a proxy thousands of connections have one address: one text will do.
+    return sys.intern(str(address[0])) if isinstance(address, tuple) else ""
 
 
 class _EndpointCallbacks(Callbacks):
@@ -227,6 +229,7 @@ class _EndpointCallbacks(Callbacks):
         connection.link.set_write_limits(high, high // 4)
         format_ = find_format(connection.subprotocol)
         wire = EndpointWire(connection, format_)
+        connection.opening.forget_heads()
         address = _host_of(connection.remote_address)
         self._session = self._gateway.begin(wire, format_, address, self._principal)
 
