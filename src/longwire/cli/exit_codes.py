@@ -5,7 +5,7 @@ code  meaning
 ====  =========================================================================
 0     done; for ``serve``: asked to stop, drained, stopped
 1     something that should not happen; the traceback says what. For ``bench``: the verdict is bad;
-      for ``token explain``: the token is refused
+      for ``token explain``: the token is refused; for ``token revoke``: the server refused
 2     the command line is wrong
 69    cannot listen (the address is in use, not ours or not allowed), the store cannot be reached,
       or something that is needed is missing (EX_UNAVAILABLE)

@@ -1,10 +1,11 @@
-"""``longwire token``: make tokens and API keys, and explain what a token says and why it would be
-refused."""
+"""``longwire token``: make tokens and API keys, explain what a token says and why it would be
+refused, revoke users."""
 
 from __future__ import annotations
 
 import asyncio
 import json
+import os
 import re
 import secrets
 import sys
@@ -14,12 +15,20 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import click
 
+from longwire.base.limits import KIB
 from longwire.cli.config import config_option, parse_set_flags, read_configuration, set_option
 from longwire.cli.exit_codes import CONFIG, FAILED, UNAVAILABLE, USAGE, CommandError
-from longwire.identity.api_keys import ApiKeyError, describe_api_key, make_api_key
+from longwire.identity.api_keys import (
+    API_KEY_PREFIX,
+    OPERATE,
+    ApiKeyError,
+    describe_api_key,
+    make_api_key,
+)
 from longwire.identity.compact import read_token
 from longwire.identity.grants import ACTIONS
 from longwire.identity.keys import ALGORITHMS, BadKeyError, SigningKey, read_secret
@@ -28,6 +37,7 @@ from longwire.identity.setting_rules import read_key_file
 from longwire.identity.settings import IdentitySettings
 from longwire.identity.signing import sign_token
 from longwire.identity.tokens import TokenVerifier
+from longwire.net.http_client import FetchError, fetch
 
 __all__ = ["token_group"]
 
@@ -36,12 +46,14 @@ _UNITS_S = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
 _PATTERN_HELP = "Streams that the token lets its user {}; may be repeated."
 
+_REVOKE_TIMEOUT_S = 10.0
+
 _KEY_HELP = "Streams that the backend may {}; may be repeated."
 
 
 @click.group("token", no_args_is_help=True)
 def token_group() -> None:
-    """Make tokens, and explain them."""
+    """Make tokens and API keys, explain tokens, revoke users."""
 
 
 def _read_duration(context: click.Context, parameter: click.Parameter, value: str) -> float | None:
@@ -155,7 +167,8 @@ def explain_command(token: str, config_file: Path | None, set_flags: tuple[str, 
 @click.option("--publish", multiple=True, metavar="PATTERN", help=_KEY_HELP.format("publish to"))
 @click.option("--manage", multiple=True, metavar="PATTERN", help=_KEY_HELP.format("end"))
 @click.option("--presence", multiple=True, metavar="PATTERN", help=_KEY_HELP.format("enter"))
-def key_command(name: str, **patterns: tuple[str, ...]) -> None:
+@click.option("--operate", "is_operator", is_flag=True, help="Let it revoke users.")
+def key_command(name: str, is_operator: bool, **patterns: tuple[str, ...]) -> None:
     """Make an API key for the backend NAME.
 
     The key itself is printed on standard output and kept nowhere; the line for the setting
@@ -163,12 +176,72 @@ def key_command(name: str, **patterns: tuple[str, ...]) -> None:
     """
     key = make_api_key(secrets.token_bytes)
     grants = [f"{action}={text}" for action in ACTIONS for text in patterns[action]]
+    grants += [OPERATE] if is_operator else []
     try:
         line = describe_api_key(name, key, grants)
     except ApiKeyError as error:
         raise CommandError(USAGE, str(error)) from None
     click.echo(f'api_keys = ["{line}"]', err=True)
     click.echo(key)
+
+
+@token_group.command("revoke")
+@click.argument("user")
+@click.option(
+    "--server",
+    "url",
+    default="http://127.0.0.1:8080",
+    show_default=True,
+    metavar="URL",
+    help="The server to tell; those on the same store hear of it too.",
+)
+@click.option(
+    "--key-file",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="The API key, which must be one that may operate.  [default: $LONGWIRE_API_KEY]",
+)
+def revoke_command(user: str, url: str, key_file: Path | None) -> None:
+    """Let USER in no longer with what he has until now.
+
+    His connections are closed with a word to stay away, and his tokens and sessions of before are
+    refused. A token that is issued from the next second on is good.
+    """
+    key = _read_api_key(key_file)
+    target = f"{url.rstrip('/')}/api/users/{quote(user, safe='')}/revoke"
+    try:
+        answer = asyncio.run(
+            fetch(
+                target,
+                method="POST",
+                headers={"Authorization": f"Bearer {key}", "Accept": "text/plain"},
+                timeout_s=_REVOKE_TIMEOUT_S,
+                body_bytes_max=64 * KIB,
+            )
+        )
+    except FetchError as error:
+        raise CommandError(UNAVAILABLE, f"{url}: {error}") from None
+    if answer.status != 204:
+        said = answer.body.decode(errors="replace").strip()
+        raise CommandError(
+            FAILED, f"{url} refused: {said if said.isprintable() else answer.status}"
+        )
+    click.echo(f"longwire: {user} is revoked")
+
+
+def _read_api_key(key_file: Path | None) -> str:
+    if key_file is not None:
+        try:
+            key = key_file.read_text().strip()
+        except (OSError, UnicodeDecodeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "it is no text"
+            raise CommandError(USAGE, f"--key-file {key_file}: {reason}") from None
+    else:
+        key = os.environ.get("LONGWIRE_API_KEY", "").strip()
+    if not key.startswith(API_KEY_PREFIX) or not key.isascii() or not key.isprintable():
+        hint = "`longwire token key NAME --operate` makes one"
+        raise CommandError(USAGE, f"there is no API key ({hint}; give it with LONGWIRE_API_KEY)")
+    return key
 
 
 def _find_problems(token: str, settings: IdentitySettings) -> list[TokenRefused]:

@@ -16,17 +16,27 @@ from longwire.identity.keys import encode_base64url
 from longwire.identity.principal import KEY_PREFIX, Principal
 from longwire.streams.pattern import PatternError, StreamPattern
 
-__all__ = ["API_KEY_PREFIX", "ApiKeyError", "ApiKeys", "describe_api_key", "make_api_key"]
+__all__ = [
+    "API_KEY_PREFIX",
+    "OPERATE",
+    "ApiKeyError",
+    "ApiKeys",
+    "describe_api_key",
+    "make_api_key",
+]
 
 API_KEY_PREFIX = "lwk_"
 """What every key begins with, so that people and scanners recognise one that lies about."""
+
+OPERATE = "operate"
+"""The word for a key that may do what those do who run the server."""
 
 SECRET_BYTES = 32
 
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _HASH = re.compile(r"[0-9a-f]{64}")
 
-_HINT = "NAME HASH ACTION=PATTERN …, as `longwire token key` prints it"
+_HINT = "NAME HASH ACTION=PATTERN … operate, as `longwire token key` prints it"
 
 
 class ApiKeyError(LongwireError):
@@ -76,13 +86,16 @@ def _parse(line: str) -> tuple[str, Principal]:
     if not rest or not _HASH.fullmatch(rest[0]):
         raise ApiKeyError(f"{name} has no hash of 64 hexadecimal digits; write {_HINT}")
     granted: dict[str, list[StreamPattern]] = {}
+    is_operator = OPERATE in rest[1:]
     for text in rest[1:]:
+        if text == OPERATE:
+            continue
         action, separator, pattern = text.partition("=")
         if not separator or action not in ACTIONS:
-            raise ApiKeyError(f"{name}: possible are {', '.join(ACTIONS)}; write {_HINT}")
+            raise ApiKeyError(f"{name}: possible are {', '.join(ACTIONS)} and {OPERATE}; {_HINT}")
         try:
             granted.setdefault(action, []).append(StreamPattern(pattern))
         except PatternError as error:
             raise ApiKeyError(f"{name}: {error.message}") from None
     grants = Grants(**{action: tuple(patterns) for action, patterns in granted.items()})
-    return rest[0], Principal(KEY_PREFIX + name, grants=grants)
+    return rest[0], Principal(KEY_PREFIX + name, grants=grants, is_operator=is_operator)

@@ -27,6 +27,8 @@ class Principal:
     """What it may do beyond what anybody may, where no rule of the application decides."""
     issued_at_s: float | None = None
     """When what it showed was issued, Unix time; ``None``: it does not say."""
+    is_operator: bool = False
+    """Whether it may do what those do who run the server."""
     session: str = ""
     """The session in which it signed in; empty for who shows a token."""
     claims: Mapping[str, Any] = field(default_factory=lambda: _NO_CLAIMS, compare=False, repr=False)

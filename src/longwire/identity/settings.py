@@ -53,7 +53,8 @@ class IdentitySettings:
 
     api_keys: tuple[str, ...] = field(default=(), metadata={"is_secret": True})
     """Keys for backends, one text each: a name, the SHA-256 of the key and what it may do, such as
-    `"billing 9f86d0… publish=orders/** read=orders/**"`. `longwire token key` makes them."""
+    `"billing 9f86d0… publish=orders/** read=orders/**"`; with `operate`, the key may revoke users.
+    `longwire token key` makes them."""
 
     cookie: str | None = "longwire_token"
     """Name of the cookie that may hold a token."""

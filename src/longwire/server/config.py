@@ -34,10 +34,11 @@ CONFIG_FILE = "longwire.toml"
 
 _PREFIX = "LONGWIRE_"
 
-# Variables of the name space that are no settings: the file to read, and what building and
-# testing longwire itself go by.
+# Variables of the name space that are no settings: the file to read, the key that commands show to
+# a server, and what building and testing longwire itself go by.
 _OTHER_VARIABLES = frozenset(
     {
+        "LONGWIRE_API_KEY",
         "LONGWIRE_CONFIG",
         "LONGWIRE_EXTENSIONS",
         "LONGWIRE_HYPOTHESIS",

@@ -14,6 +14,7 @@ from longwire.base.errors import ConfigError
 from longwire.hub.rates import Rates
 from longwire.identity.origins import OriginPolicy
 from longwire.identity.principal import Principal
+from longwire.server.administration import REVOKE_PATH, Administration
 from longwire.server.admission import Admission
 from longwire.server.app import BROWSER_MODULES, App, LifespanHook, RouteHandler, SocketRoute
 from longwire.server.authentication import Authentication
@@ -192,6 +193,8 @@ class Service:
         router.add("/healthz", ["GET"], self.operations.health)
         router.add("/readyz", ["GET"], self.operations.readiness)
         router.add("/metrics", ["GET"], self.operations.figures)
+        administration = Administration(self.admission, self.revoke)
+        router.add(REVOKE_PATH, ["POST"], administration.revoke)
         router.add_websocket("/ws", self.gateways.serve_native)
         streams = "/streams/{name...}"
         router.add(streams, ["GET", "PUT", "POST", "DELETE"], self.gateways.serve_stream)

@@ -19,6 +19,7 @@ from longwire.identity.settings import IdentitySettings
 from longwire.server.settings import AnonymousSettings, Settings, StoreSettings
 from tests.integration.server.app_servers import WAYS, serve_app
 from tests.integration.server.native_client import TIMEOUT_S, native_client
+from tests.integration.server.running import RunningServer, run_longwire
 from tests.redis_servers import RedisServer
 from tests.unit.identity.forging import SECRET, make_token
 
@@ -158,3 +159,38 @@ async def test_events_end_when_the_token_does(http: httpx.AsyncClient) -> None:
                     pass
         assert time.monotonic() - began_s > 0.2
         assert (await http.get(f"{url}/streams/public", headers=header)).status_code == 401
+
+
+def test_operator_revokes_a_user_from_the_command_line(tmp_path: Path) -> None:
+    made = run_longwire("token", "key", "ops", "--operate", folder=tmp_path)
+    (tmp_path / "longwire.toml").write_text(f"[identity]\nsecret = {SECRET!r}\n{made.stderr}")
+    (tmp_path / "ops.key").write_text(made.stdout)
+    other = run_longwire("token", "key", "billing", folder=tmp_path).stdout.strip()
+    token = token_of("ann / b", time.time() - 5)
+    headers = {"Authorization": f"Bearer {token}"}
+    with RunningServer(tmp_path, "--store", "memory") as server:
+        path = "/streams/none?offset=-1"
+        assert server.request(path, headers=headers).status == 404
+        target = ("token", "revoke", "ann / b", "--server", server.url)
+        refused = [
+            run_longwire(*target, folder=tmp_path),
+            run_longwire(*target, folder=tmp_path, environment={"LONGWIRE_API_KEY": "x"}),
+            run_longwire(*target, folder=tmp_path, environment={"LONGWIRE_API_KEY": other}),
+            run_longwire(
+                "token", "revoke", "a", "--server", "http://127.0.0.1:1",
+                folder=tmp_path, environment={"LONGWIRE_API_KEY": other},
+            ),
+        ]  # fmt: skip
+        assert [run.returncode for run in refused] == [2, 2, 1, 69]
+        assert all(run.stderr.count("\n") == 1 for run in refused)
+        assert server.request(path, headers=headers).status == 404
+        for method, fields, status in [
+            ("POST", {}, 401),
+            ("POST", headers, 403),
+            ("GET", headers, 405),
+        ]:
+            answer = server.request("/api/users/x/revoke", method=method, headers=fields)
+            assert answer.status == status
+        done = run_longwire(*target, "--key-file", "ops.key", folder=tmp_path)
+        assert (done.returncode, done.stdout) == (0, "longwire: ann / b is revoked\n")
+        assert server.request(path, headers=headers).status == 401

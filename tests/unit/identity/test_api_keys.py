@@ -34,6 +34,9 @@ def test_key_is_found_by_its_hash() -> None:
     assert principal.grants.allow("publish", "orders/1/x")
     assert principal.grants.allow("read", "b")
     assert not principal.grants.allow("read", "orders/1")
+    assert not principal.is_operator
+    (operator,) = [ApiKeys([line + " operate"]).find(key)]
+    assert operator is not None and operator.is_operator
     for wrong in (other, key[:-1], key + "x", line, HASH, "", "\ud800"):
         assert keys.find(wrong) is None
 
