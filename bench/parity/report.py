@@ -38,18 +38,27 @@ _PRR = (
     "Linux lets PRR (RFC 9937) pace a recovery and leaves it with a larger window; ours follows RFC"
     " 6675's pipe"
 )
-_START = "HyStart (RFC 9406) ends Linux's slow start earlier or later than ours, which has none"
+_START = (
+    "HyStart ends Linux's slow start early in some runs, and CUBIC then takes long to fill the"
+    " path; ours has no HyStart"
+)
+_COARSE = (
+    "Linux computes CUBIC's growth in whole segments, and anew only every 31 ms while its window"
+    " stands still, which slows it down on short paths; ours computes it in octets with every ACK"
+)
 _BUSY = "the machine was too busy to keep the link's times"
 _LATE_MAX = 0.02
+_LONG_PATH_PACKETS = 1000  # where slow start decides over how much is sent
 
 
 def write_page(path: Path, comparisons: Sequence[Comparison], seeds: Sequence[int]) -> None:
     """Write the page."""
     durations = sorted({(each.cell.rtt_ms, each.cell.duration_s) for each in comparisons})
+    release = platform.release().partition("-")[0]
     head = _HEAD.format(
         durations=", ".join(f"{seconds} s at {rtt} ms" for rtt, seconds in durations),
         seeds=len(seeds),
-        machine=f"Linux {platform.release()}, CPython {platform.python_version()}.",
+        machine=f"Linux {release}, CPython {platform.python_version()}.",
         alike=sum(each.is_alike for each in comparisons),
         count=len(comparisons),
     )
@@ -79,7 +88,9 @@ def _cause(each: Comparison) -> str:
     """Name the cause, from what was counted."""
     if each.late > _LATE_MAX:
         return f"{_BUSY} ({each.late:.1%} of the packets were late)"
-    if not each.cell.loss:
+    if each.cell.congestion == "cubic" and each.cell.product_packets >= _LONG_PATH_PACKETS:
         return _START
     ours, linux = each.timeouts
-    return _RACK if ours > linux else _PRR
+    if ours > linux + 1:
+        return _RACK
+    return _COARSE if each.cell.congestion == "cubic" else _PRR
