@@ -328,7 +328,8 @@ class App:
         """Tell who sent a request that a route answers: by its token in the Authorization header,
         the query or the cookie (docs/identity.md); anonymous without one.
 
-        Raises an error that answers 401 for a token that is not accepted. Cancel-safe.
+        Raises an error that answers 401 for a token that is not accepted, and closes a WebSocket of
+        the application's own with 3000. Cancel-safe.
         """
         return await self.service.admission.identify(request)
 

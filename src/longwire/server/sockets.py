@@ -27,6 +27,12 @@ __all__ = ["SocketEndpoints", "websocket_settings"]
 
 logger = logging.getLogger("longwire.server")
 
+# IANA's registry of WebSocket close codes: 3000 Unauthorized, 3003 Forbidden.
+_CODE_BY_STATUS = {401: 3000, 403: 3003}
+
+# RFC 6455 section 5.5: 125 bytes for a control frame, of which the code takes two.
+_REASON_BYTES_MAX = 123
+
 
 def websocket_settings(settings: Settings) -> WebSocketSettings:
     """What the configuration says about WebSocket connections."""
@@ -118,7 +124,8 @@ class SocketEndpoints:
             return await opened if inspect.isawaitable(opened) else opened
 
     async def run(self, connection: Any, handling: Awaitable[None], request: Request) -> None:
-        """Await the handler of an open connection, then close it: 1011 if the handler failed."""
+        """Await the handler of an open connection, then close it: 1011 if the handler failed; 3000,
+        3003 or 1008 if it raised an ``HttpError``."""
         endpoint: CountedSocket = connection.endpoint
         self._metrics.sockets.add(endpoint)
         try:
@@ -126,6 +133,11 @@ class SocketEndpoints:
         except ConnectionClosed as error:
             # A handler need not catch what is the ordinary end of a conversation.
             logger.debug("request %s: %s", request.id, error)
+        except HttpError as error:
+            # The handshake is over, so the answer is a close code that says the same.
+            code = _CODE_BY_STATUS.get(error.status, CloseCode.POLICY_VIOLATION)
+            reason = error.message.encode()[:_REASON_BYTES_MAX].decode(errors="ignore")
+            await connection.close(code, reason)
         except Exception:
             logger.exception("request %s: WebSocket %s failed", request.id, request.path)
             await connection.close(CloseCode.INTERNAL_ERROR)

@@ -15,12 +15,13 @@ from urllib.parse import quote
 import httpx
 import pytest
 from websockets.asyncio.client import connect
-from websockets.exceptions import InvalidStatus
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.typing import Subprotocol
 
-from longwire import App, Request
+from longwire import App, HttpError, Request
 from longwire.identity.api_keys import describe_api_key, make_api_key
 from longwire.identity.settings import IdentitySettings
+from longwire.server.app import WebSocket
 from longwire.server.settings import AnonymousSettings, OriginSettings, Settings
 from tests.integration.server.app_servers import WAYS, serve_app
 from tests.integration.server.native_client import TIMEOUT_S, NativeClient, native_client
@@ -247,6 +248,30 @@ async def test_every_attack_gets_the_same_answer_and_leaves_no_token_in_the_log(
     for token in tokens.values():
         for part in [token, *token.split(".")]:
             assert len(part) < 8 or not any(part in line for line in lines)
+
+
+@pytest.mark.parametrize("way", WAYS)
+async def test_own_websocket_of_an_application(way: str) -> None:
+    app = make_app()
+
+    @app.websocket("/own", subprotocols=["mine"])
+    async def own(socket: WebSocket, request: Request) -> None:
+        principal = await app.identify(request)
+        if principal.is_anonymous:
+            raise HttpError(403, "Members only.")
+        await socket.send(principal.name)
+
+    async with serve_app(app, way) as url:
+        address = url.replace("http", "ws", 1) + "/own"
+        for token, said in [(token_of(), "ann"), ("stolen", 3000), (None, 3003)]:
+            offered = ["mine"] if token is None else [f"longwire.token.{token}", "mine"]
+            subprotocols = [Subprotocol(name) for name in offered]
+            async with connect(address, proxy=None, subprotocols=subprotocols) as socket:
+                assert socket.subprotocol == "mine"
+                try:
+                    assert await socket.recv() == said
+                except ConnectionClosed as closed:
+                    assert closed.rcvd is not None and closed.rcvd.code == said
 
 
 async def test_more_than_one_token_is_400(url: str, http: httpx.AsyncClient) -> None:
