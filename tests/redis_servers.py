@@ -49,8 +49,8 @@ class RedisServer:
     @property
     def append_only_file(self) -> Path:
         """The newest part of the append-only file, which every write goes to."""
-        parts = sorted((self.folder / "appendonlydir").glob("*.incr.aof"))
-        return parts[-1]
+        parts = (self.folder / "appendonlydir").glob("*.incr.aof")
+        return max(parts, key=lambda path: int(path.name.split(".")[-3]))
 
     def __enter__(self) -> RedisServer:
         self.start()

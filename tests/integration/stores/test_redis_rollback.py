@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from longwire.streams.errors import ProducerError, StoreUnavailableError
-from longwire.streams.position import START, Position
+from longwire.streams.position import START, Position, next_link
 from longwire.streams.verdict import Reason, StartAt
 from tests.integration.stores.nodes import DEADLINE_S, Node, Proxy, nodes, until
 from tests.redis_servers import RedisServer, free_port
@@ -112,9 +112,15 @@ def cut_tail(redis: RedisServer, random_source: random.Random) -> None:
 
 
 async def read_log(node: Node) -> list[bytes]:
+    """The whole log, which is one chain."""
     info = await node.store.info("s")
     assert info is not None
     page = await node.store.read("s", info.floor, **ALL)
+    held = info.floor
+    for entry in page.entries:
+        assert entry.previous == held
+        assert entry.position.link == next_link(held.link, entry.payload)
+        held = entry.position
     return [entry.payload for entry in page.entries]
 
 
@@ -178,6 +184,51 @@ async def roll_back(folder: Path, rounds: int, seed: int) -> dict[str, int]:
         for reason in witness.gaps:
             told[f"live {reason}"] = told.get(f"live {reason}", 0) + 1
     return told
+
+
+async def test_what_a_cut_transaction_left_in_the_file_does_not_come_back(tmp_path: Path) -> None:
+    """Redis leaves the beginning of a cut transaction in its file, for the next start to run."""
+    settings = {"appendonly": "yes", "appendfsync": "no", "aof_load_truncated": "yes"}
+    with RedisServer(tmp_path, **settings) as redis:
+        async with nodes(1, redis.url) as (node,):
+            for n in range(3):
+                await node.publish(b"old %d" % n)
+            redis.kill()
+            path = redis.append_only_file
+            content = path.read_bytes()
+            entry_end = content.index(b"\r\n", content.rindex(b"old 2")) + 2
+            path.write_bytes(content[: entry_end + 20])  # into the command behind the entry
+            redis.start()
+            await until_published(node, b"new 2")
+            assert await read_log(node) == [b"old 0", b"old 1", b"new 2"]
+            redis.kill()
+            redis.start()
+            await until_published(node, b"new 3")
+            assert await read_log(node) == [b"old 0", b"old 1", b"new 2", b"new 3"]
+
+
+async def test_entry_behind_the_end_of_a_log_is_not_in_the_way(tmp_path: Path) -> None:
+    with RedisServer(tmp_path) as redis:
+        async with nodes(1, redis.url) as (node,):
+            for n in range(3):
+                await node.publish(b"%d" % n)
+            for offset in (4, 5):
+                id_ = f"{offset}-0"
+                assert redis.ask("XADD", "longwire:{s}:l", id_, "e", "came back") == id_
+            await node.publish(b"3")
+            await node.publish(b"4")
+            assert await read_log(node) == [b"0", b"1", b"2", b"3", b"4"]
+
+
+async def until_published(node: Node, payload: bytes) -> None:
+    deadline = asyncio.get_running_loop().time() + DEADLINE_S
+    while True:
+        try:
+            await node.publish(payload)
+            return
+        except StoreUnavailableError:
+            assert asyncio.get_running_loop().time() < deadline
+            await asyncio.sleep(0.01)
 
 
 async def test_rolled_back_log_is_told_to_all_who_saw_more(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable
 
 from longwire.base.errors import LongwireError, StoreError
 from longwire.base.limits import RedisStoreLimits
+from longwire.stores.redis.append_only_file import renew_append_only_file
 from longwire.stores.redis.canary import Canary
 from longwire.stores.redis.keys import stream_keys
 from longwire.stores.redis.layout import LAYOUT_VERSION, LiveMessage
@@ -57,8 +58,10 @@ class Connections:
         """What an append that is acknowledged now survives."""
         self.deaf_times = 0
         self.rollbacks = 0
-        self.writes = Pipe(address, limits, self._greet, replicas_min=limits.replicas_min)
-        self.reads = Pipe(address, limits, self._greet)
+        self.writes = Pipe(
+            address, limits, self._greet, self._prepare, replicas_min=limits.replicas_min
+        )
+        self.reads = Pipe(address, limits, self._greet, self._prepare)
         self.live = LivePath(
             address,
             prefix,
@@ -149,6 +152,10 @@ class Connections:
             raise StoreError(f"{self._address.shown} is a replica, not the master", retryable=True)
         await self._check_layout(connection)
         self._note(facts)
+
+    async def _prepare(self, connection: RedisConnection) -> None:
+        """Before anything is written: reads write too, when a stream was last used."""
+        await renew_append_only_file(connection.exchange, self._address.shown)
 
     def _note(self, facts: ServerFacts) -> None:
         durability = Durability.DISK if facts.is_synced_always else Durability.MEMORY

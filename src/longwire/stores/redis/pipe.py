@@ -82,10 +82,11 @@ class _Call:
 class Pipe:
     """A connection, its owner task, and the calls on their way.
 
-    ``greet`` is awaited with every new connection before any call goes over it. It may raise
-    ``StoreError`` to refuse it. A call that is not answered in ``call_timeout_s``, waiting for a
-    connection included, fails with ``StoreUnavailableError``: whether it took effect is open. So it
-    does when fewer than ``replicas_min`` replicas have taken what it wrote.
+    ``greet`` is awaited with every new connection before any call goes over it; it may raise
+    ``StoreError`` to refuse it. Then ``prepare`` is, which may take its time. A call that is not
+    answered in ``call_timeout_s``, waiting for a connection included, fails with
+    ``StoreUnavailableError``: whether it took effect is open. So it does when fewer than
+    ``replicas_min`` replicas have taken what it wrote.
     """
 
     def __init__(
@@ -93,12 +94,14 @@ class Pipe:
         address: RedisAddress,
         limits: RedisStoreLimits,
         greet: Callable[[RedisConnection], Awaitable[None]],
+        prepare: Callable[[RedisConnection], Awaitable[None]],
         *,
         replicas_min: int | None = None,
     ) -> None:
         self._address = address
         self._limits = limits
         self._greet = greet
+        self._prepare = prepare
         self._replicas_min = replicas_min
         self._waiting: deque[_Call] = deque()
         self._sent: deque[_Call] = deque()
@@ -205,6 +208,7 @@ class Pipe:
                 await connection.exchange(
                     [(b"SCRIPT", b"LOAD", script.source) for script in SCRIPTS]
                 )
+            await self._prepare(connection)
         except BaseException:
             await connection.close()
             raise

@@ -10,7 +10,7 @@ from redis.exceptions import ResponseError
 
 from longwire.base.errors import StoreError
 
-__all__ = ["VERSION_MIN", "Exchange", "Incarnation", "ServerFacts", "ask_facts"]
+__all__ = ["VERSION_MIN", "Exchange", "Incarnation", "ServerFacts", "ask_facts", "parse_info"]
 
 VERSION_MIN = (7, 0)
 """Sharded Pub/Sub, and scripts that are replicated by their effects, came with 7.0."""
@@ -54,7 +54,7 @@ async def ask_facts(exchange: Exchange) -> ServerFacts:
             *((b"CONFIG", b"GET", name) for name in _CONFIGURATION),
         ]
     )
-    server, replication = _parse_info(answers[0]), _parse_info(answers[1])
+    server, replication = parse_info(answers[0]), parse_info(answers[1])
     # Managed services often forbid CONFIG; then nothing is known, and nothing is promised.
     configuration: dict[bytes, str] = {}
     for name, answer in zip(_CONFIGURATION, answers[2:], strict=True):
@@ -73,7 +73,8 @@ async def ask_facts(exchange: Exchange) -> ServerFacts:
     )
 
 
-def _parse_info(answer: Any) -> dict[str, str]:
+def parse_info(answer: Any) -> dict[str, str]:
+    """Read a reply to ``INFO``. Raises ``StoreError`` when it is an error."""
     if isinstance(answer, ResponseError):
         raise StoreError(f"Redis refuses INFO, which longwire needs: {answer}", retryable=False)
     lines = answer.decode().splitlines()

@@ -190,7 +190,7 @@ local function store_entry(key, payload)
     call('RPUSH', LINKS, link)
     call('LTRIM', LINKS, -LINKS_KEPT, -1)
   else
-    call('XADD', LOG, whole(offset) .. '-0', 'e', entry)
+    add_to_log(offset, entry)
   end
   if state.count == 0 then
     state.oldest_ms = state.newest_ms

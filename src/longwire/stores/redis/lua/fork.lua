@@ -45,7 +45,7 @@ for i = at + links + 1, #ARGV do
     call('HSET', ERASED, whole(offset), entry)
     state.erased = state.erased + 1
   else
-    call('XADD', LOG, whole(offset) .. '-0', 'e', entry)
+    add_to_log(offset, entry)
   end
   state.count = state.count + 1
   state.bytes = state.bytes + payload_bytes(entry)

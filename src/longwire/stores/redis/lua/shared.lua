@@ -30,6 +30,25 @@ local function whole(number)
   return string.format('%.0f', number)
 end
 
+-- The meta says where a log ends. What lies behind that came back from an append-only file that a
+-- crash had cut (append_only_file.py): it was never acknowledged, or is told as lost already. A
+-- Redis stream does not take an ID twice, so the log is laid out again without it.
+local function add_to_log(offset, entry)
+  local id = whole(offset) .. '-0'
+  local reply = redis.pcall('XADD', LOG, id, 'e', entry)
+  if type(reply) ~= 'table' or not reply.err then
+    return
+  end
+  if string.find(reply.err, 'equal or smaller', 1, true) then
+    local kept = call('XRANGE', LOG, '-', '(' .. id)
+    call('DEL', LOG)
+    for _, item in ipairs(kept) do
+      call('XADD', LOG, item[1], item[2][1], item[2][2])
+    end
+  end
+  call('XADD', LOG, id, 'e', entry)
+end
+
 -- Time is an argument where the caller has a clock of its own (tests); else it is Redis's, so that
 -- all servers share one.
 local function read_clock(text)
