@@ -10,7 +10,7 @@ import random
 import h2.config
 import h2.connection
 import h2.events
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from longwire.base.headers import Headers
@@ -74,6 +74,13 @@ def check_life_of_streams(events: list[HttpEvent]) -> None:
             assert event.stream in open_streams
 
 
+SLOW_BODY = (
+    b"\x00\x00<\x01\x04\x00\x00\x00\x01\x00\x07:method\x03GET\x00\x07:scheme\x04http"
+    b"\x00\n:authority\x0bexample.org\x00\x05:path\x01/"
+)
+
+
+@example([SLOW_BODY], True, False)
 @given(conversations, st.booleans(), st.booleans())
 def test_anything_is_answered_by_the_rules(pieces: list[bytes], begins: bool, echo: bool) -> None:
     data = b"".join(pieces)

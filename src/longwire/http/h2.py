@@ -310,7 +310,7 @@ class Http2Engine:
 
     def _give_up(self, stream: Stream, error: ProtocolError, now: float) -> None:
         """Answer a request that was given out and turned out wrong; reset it if answered."""
-        self._events.append(StreamClosed(stream.identifier, error.message))
+        self._tell_closed(stream, error.message)
         if stream.has_response:
             self._reset(stream.identifier, ErrorCode.CANCEL, now)
             self._drop(stream)
@@ -332,8 +332,13 @@ class Http2Engine:
             self._guard.count_reset(now)
 
     def _forget(self, stream: Stream, error: str | None) -> None:
-        self._events.append(StreamClosed(stream.identifier, error))
+        self._tell_closed(stream, error)
         self._drop(stream)
+
+    def _tell_closed(self, stream: Stream, error: str | None) -> None:
+        if not stream.is_told_closed:
+            stream.is_told_closed = True
+            self._events.append(StreamClosed(stream.identifier, error))
 
     def _drop(self, stream: Stream) -> None:
         """Forget a stream that is closed; what its handler did not read is free again."""
@@ -351,9 +356,7 @@ class Http2Engine:
         if self.wants_close:
             return
         for stream in self._streams.values():
-            self._events.append(
-                StreamClosed(stream.identifier, error or "the connection ended before the response")
-            )
+            self._tell_closed(stream, error or "the connection ended before the response")
         self._streams.clear()
         self.wants_close = True
         self._events.append(ConnectionEnded(error, status))

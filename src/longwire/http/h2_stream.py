@@ -28,6 +28,7 @@ class Stream:
         "identifier",
         "is_request_complete",
         "is_sent",
+        "is_told_closed",
         "pending",
         "pending_bytes",
         "priority",
@@ -56,6 +57,8 @@ class Stream:
         """Whether the caller has ended the response; pending bytes may still be on the way."""
         self.is_sent = False
         """Whether the response has left, END_STREAM included."""
+        self.is_told_closed = False
+        """Whether the caller knows that it is over; an answer of ours may still be on the way."""
         self.pending: deque[bytes] = deque()
         self.pending_bytes = 0
         self.trailers: list[tuple[str, str]] = []
