@@ -24,6 +24,7 @@ cdef class Endpoint:
     cdef object _link_error
     cdef object _opened_s
     cdef bytes _unfed
+    cdef long long _taken_bytes
 
     @cython.locals(direct=ReactorLink)
     cpdef Py_ssize_t send_shared(self, bytes frames, long long messages, object now) except -1

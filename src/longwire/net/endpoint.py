@@ -56,6 +56,7 @@ class Endpoint:
         "_link_end",
         "_link_error",
         "_opened_s",
+        "_taken_bytes",
         "_unfed",
         "engine",
         "messages_discarded",
@@ -78,6 +79,7 @@ class Endpoint:
         self._opened_s = 0.0
         # What one read brought past the point where reading paused (only with deflate).
         self._unfed = b""
+        self._taken_bytes = 0
         self._is_paused = False
         self._is_feeding = False
         # While callbacks are given what one read brought: what they send is taken at its end.
@@ -311,8 +313,27 @@ class Endpoint:
             if now < due_s:
                 self._link.set_deadline(due_s)
                 return
-        self._dispatch(self.engine.handle_deadline(now))
+        if engine.state is State.OPEN and engine.awaits_pong and self._is_being_taken():
+            engine.grant(now)
+            self._link.set_deadline(engine.deadline)
+            return
+        self._dispatch(engine.handle_deadline(now))
         self._after_engine(now)
+        if engine.awaits_pong:
+            self._is_being_taken()  # from here on
+
+    def _is_being_taken(self) -> bool:
+        """Whether the peer took some of what lies before our ping since the last call.
+
+        Who reads slowly sees the ping late, and is not dead for that.
+        """
+        tcp = self._link.tcp_info()
+        if tcp is not None and tcp.bytes_acked is not None:
+            taken, is_outstanding = tcp.bytes_acked, tcp.is_outstanding
+        else:
+            taken, is_outstanding = self.engine.bytes_sent - self.held_bytes, False
+        before, self._taken_bytes = self._taken_bytes, taken
+        return taken > before and (is_outstanding or self._link.held_bytes > 0)
 
     def shutdown(self) -> None:
         self.close(CloseCode.GOING_AWAY)

@@ -18,9 +18,11 @@ _TCP_INFO_BYTES = 256
 
 # The struct only ever grows at its end, so what an older kernel leaves out is simply missing.
 _HEAD = struct.Struct("=8B 24I")  # up to tcpi_total_retrans, in every kernel since 2.6
+_BYTES_ACKED_OFFSET = 120
 _NOTSENT_OFFSET = 144
 _SND_WND_OFFSET = 228
 _U32 = struct.Struct("=I")
+_U64 = struct.Struct("=Q")
 
 _STATES = (
     "",
@@ -71,6 +73,14 @@ class TcpInfo:
     snd_wnd: int | None
     """What the peer says it can take, bytes; 0: its process does not read."""
 
+    bytes_acked: int | None = None
+    """Bytes that the peer's kernel has taken, in this connection's life."""
+
+    @property
+    def is_outstanding(self) -> bool:
+        """Whether something is on its way to the peer's kernel."""
+        return self.unacked > 0 or bool(self.unsent_bytes)
+
     def __str__(self) -> str:
         window = "" if self.snd_wnd is None else f", peer's window {self.snd_wnd} B"
         return (
@@ -106,7 +116,15 @@ def parse_tcp_info(data: bytes) -> TcpInfo | None:
         total_retrans=words[23],
         unsent_bytes=_word_at(data, _NOTSENT_OFFSET),
         snd_wnd=_word_at(data, _SND_WND_OFFSET),
+        bytes_acked=_long_at(data, _BYTES_ACKED_OFFSET),
     )
+
+
+def _long_at(data: bytes, offset: int) -> int | None:
+    if len(data) < offset + _U64.size:
+        return None
+    long: int = _U64.unpack_from(data, offset)[0]
+    return long
 
 
 def _word_at(data: bytes, offset: int) -> int | None:

@@ -476,6 +476,16 @@ class WebSocketEngine:
         self.deadline = keepalive.deadline
         return []
 
+    @property
+    def awaits_pong(self) -> bool:
+        """Whether a ping of keepalive waits for a sign of life."""
+        return self._keepalive.awaits_pong
+
+    def grant(self, now: float) -> None:
+        """The driver has seen the peer live otherwise: it gets the ping's time-out once more."""
+        self._keepalive.ping_sent(now)
+        self.deadline = self._keepalive.deadline
+
     def set_reading_paused(self, is_paused: bool, now: float) -> None:
         """Note that the driver stops reading, or reads again.
 

@@ -81,6 +81,11 @@ class Keepalive:
             wait_s = self._settings.ping_interval_s
         self.deadline = None if wait_s is None else now + wait_s
 
+    @property
+    def awaits_pong(self) -> bool:
+        """Whether a ping that was asked for waits for a sign of life."""
+        return self._ping_sent_s is not None
+
     def pause(self) -> None:
         """Stop judging: we do not read, so silence says nothing about the peer."""
         self._is_paused = True

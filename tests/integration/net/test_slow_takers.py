@@ -1,0 +1,86 @@
+"""Keepalive and peers that take what we send slowly: not dead, while those that stand still are."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import os
+import socket
+from collections.abc import AsyncIterator
+
+import pytest
+
+import longwire
+
+INTERVAL_S = 0.3
+SENT_BYTES = 400_000
+
+
+class Flood(longwire.Callbacks):
+    """Sends much at once, and notes how it ended."""
+
+    def __init__(self) -> None:
+        self.closed: asyncio.Future[longwire.ConnectionClosed] = (
+            asyncio.get_running_loop().create_future()
+        )
+
+    def on_open(self, connection: longwire.Endpoint) -> None:
+        connection.send(bytes(SENT_BYTES))
+
+    def on_close(self, connection: longwire.Endpoint, error: longwire.ConnectionClosed) -> None:
+        self.closed.set_result(error)
+
+
+@pytest.fixture
+async def flood() -> AsyncIterator[tuple[Flood, int]]:
+    flood = Flood()
+    async with longwire.serve(
+        flood,
+        "127.0.0.1",
+        0,
+        compression=None,
+        ping_interval=INTERVAL_S,
+        ping_timeout=INTERVAL_S,
+    ) as server:
+        yield flood, server.sockets[0].getsockname()[1]
+
+
+def connect(port: int) -> socket.socket:
+    """A WebSocket with little room for what it has not read."""
+    sock = socket.socket()
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    sock.settimeout(10)
+    sock.connect(("127.0.0.1", port))
+    key = base64.b64encode(os.urandom(16)).decode()
+    sock.sendall(
+        f"GET / HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        f"Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n\r\n".encode()
+    )
+    head = b""
+    while not head.endswith(b"\r\n\r\n"):
+        head += sock.recv(1)
+    return sock
+
+
+async def test_peer_that_takes_slowly_is_not_taken_for_dead(flood: tuple[Flood, int]) -> None:
+    handler, port = flood
+    sock = await asyncio.to_thread(connect, port)
+    loop = asyncio.get_running_loop()
+    begun_s, taken = loop.time(), 0
+    # Its own pongs would come after all that lies before the pings.
+    while taken < SENT_BYTES:
+        chunk = await asyncio.to_thread(sock.recv, 4096)
+        assert chunk, f"hung up after {taken} bytes: {handler.closed}"
+        taken += len(chunk)
+        await asyncio.sleep(0.02)
+    assert loop.time() - begun_s > 2 * INTERVAL_S
+    sock.close()
+
+
+async def test_peer_that_stands_still_is_given_up(flood: tuple[Flood, int]) -> None:
+    handler, port = flood
+    sock = await asyncio.to_thread(connect, port)
+    async with asyncio.timeout(20):
+        error = await handler.closed
+    assert error.verdict.code == "peer_process_stuck"
+    sock.close()
