@@ -479,7 +479,7 @@ class WebSocketEngine:
     @property
     def awaits_pong(self) -> bool:
         """Whether a ping of keepalive waits for a sign of life."""
-        return self._keepalive.awaits_pong
+        return self._keepalive.awaits_pong(self.last_received_s)
 
     def grant(self, now: float) -> None:
         """The driver has seen the peer live otherwise: it gets the ping's time-out once more."""

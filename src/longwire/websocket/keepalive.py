@@ -81,10 +81,10 @@ class Keepalive:
             wait_s = self._settings.ping_interval_s
         self.deadline = None if wait_s is None else now + wait_s
 
-    @property
-    def awaits_pong(self) -> bool:
-        """Whether a ping that was asked for waits for a sign of life."""
-        return self._ping_sent_s is not None
+    def awaits_pong(self, last_received_s: float | None) -> bool:
+        """Whether a ping that was asked for waits for a sign of life still."""
+        sent_s = self._ping_sent_s
+        return sent_s is not None and (last_received_s is None or last_received_s < sent_s)
 
     def pause(self) -> None:
         """Stop judging: we do not read, so silence says nothing about the peer."""

@@ -12,7 +12,7 @@ import pytest
 
 import longwire
 
-INTERVAL_S = 0.3
+INTERVAL_S = 0.2
 SENT_BYTES = 400_000
 
 
@@ -84,3 +84,40 @@ async def test_peer_that_stands_still_is_given_up(flood: tuple[Flood, int]) -> N
         error = await handler.closed
     assert error.verdict.code == "peer_process_stuck"
     sock.close()
+
+
+class PingCounter(longwire.Callbacks):
+    def __init__(self) -> None:
+        self.pings = 0
+
+    def on_ping(self, connection: longwire.Endpoint, payload: bytes) -> None:
+        self.pings += 1
+
+
+class Ticker(longwire.Callbacks):
+    """Always has something on its way to the peer."""
+
+    def on_open(self, connection: longwire.Endpoint) -> None:
+        self._tick(connection)
+
+    def _tick(self, connection: longwire.Endpoint) -> None:
+        if connection.closed is None:
+            if connection.held_bytes < 1_000_000:
+                connection.send(bytes(100_000))
+            asyncio.get_running_loop().call_later(0.002, self._tick, connection)
+
+
+async def test_peer_that_is_sent_to_all_the_time_is_asked_all_the_same() -> None:
+    """Its pongs may be all that is ever heard of it."""
+    async with longwire.serve(
+        Ticker(), "127.0.0.1", 0, compression=None, ping_interval=INTERVAL_S, ping_timeout=0.5
+    ) as server:
+        counter = PingCounter()
+        port = server.sockets[0].getsockname()[1]
+        attempt = longwire.connect(f"ws://127.0.0.1:{port}/", compression=None)
+        endpoint = await attempt.with_callbacks(counter)
+        async with asyncio.timeout(20):
+            while counter.pings < 4:
+                await asyncio.sleep(0.05)
+        assert endpoint.closed is None
+        endpoint.abort()
