@@ -247,6 +247,10 @@ class DiskJournal:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+        if self._lock is not None:
+            # A child that was forked just now may not have closed its copy yet.
+            with contextlib.suppress(OSError):
+                fcntl.flock(self._lock, fcntl.LOCK_UN)
         self._let_go()
 
     def _let_go(self) -> None:
