@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+import longwire
 from longwire.client.client import Client
 from longwire.client.events import Message
 from tests.integration.native.raw_reader import RawReader
@@ -20,6 +21,8 @@ from tests.integration.server.running import RunningServer
 pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
 NORMAL, SLOW = 500, 100
+MEASURED = 20
+"""Of the normal ones: so few that their own work is not what the latency shows."""
 ENTRY_BYTES, ENTRIES_PER_S = 1024, 100
 SLOW_BYTES_PER_S = 1024
 GROWTH_BYTES_MAX = 64 * 1024
@@ -73,15 +76,37 @@ class Latencies:
         return statistics.median(self.seconds)
 
 
+class Taker(longwire.Callbacks):
+    """A subscriber that takes what comes, and lives."""
+
+    def on_open(self, connection: longwire.Endpoint) -> None:
+        connection.send('{"op":"connect","id":1,"version":1}')
+        connection.send('{"op":"subscribe","id":2,"stream":"busy"}')
+
+    def on_message(self, connection: longwire.Endpoint, message: str | bytes) -> None:
+        if message == '{"op":"ping"}':
+            connection.send('{"op":"pong"}')
+
+
 @asynccontextmanager
-async def normal_clients(url: str, latencies: Latencies) -> AsyncIterator[list[Client]]:
-    clients = [Client(url) for _ in range(NORMAL)]
+async def normal_clients(url: str, latencies: Latencies) -> AsyncIterator[None]:
+    clients = [Client(url) for _ in range(MEASURED)]
+    takers = []
+    address = url.replace("http", "ws", 1) + "/ws"
     try:
         for client in clients:
             await client.start()
             await client.subscribe("busy", latencies.handle).ready()
-        yield clients
+        for _ in range(NORMAL - MEASURED):
+            attempt = longwire.connect(
+                address, subprotocols=["longwire.v1.json"], compression=None, max_size=None
+            )
+            takers.append(await attempt.with_callbacks(Taker()))
+        yield
+        assert all(taker.closed is None for taker in takers)
     finally:
+        for taker in takers:
+            taker.abort()
         await asyncio.gather(*(client.close() for client in clients))
 
 
