@@ -1,7 +1,7 @@
 #!/bin/bash
 # Run each fuzz/fuzz_*.py under atheris for FUZZ_SECONDS (default 60). Arguments name harnesses:
 # `make fuzz ARGS="fuzz_frames"`. Inputs that grew coverage are kept in .cache/fuzz/NAME between
-# runs, seeds come from fuzz/seeds/NAME, and a crashing input is left in fuzz/work/NAME/ with the
+# runs, seeds come from fuzz/seeds/NAME, and a crashing input is left in fuzz/found/NAME/ with the
 # command that replays it.
 set -u
 cd "$(dirname "$0")/.."
@@ -33,15 +33,15 @@ crashed=()
 for name in "${harnesses[@]}"; do
     name=$(basename "$name" .py)
     corpus=.cache/fuzz/$name
-    work=fuzz/work/$name
-    mkdir -p "$corpus" "$work"
+    found=fuzz/found/$name
+    mkdir -p "$corpus" "$found"
     seeds=()
     [ -d "fuzz/seeds/$name" ] && seeds=("fuzz/seeds/$name")
-    log=$work/last.log
+    log=$found/last.log
     # libFuzzer stops by itself; the outer limit is for a harness that hangs in C.
     timeout --kill-after=5 $((seconds + 60)) $python "fuzz/$name.py" "$corpus" "${seeds[@]}" \
         -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 \
-        -artifact_prefix="$work/" -print_final_stats=1 >"$log" 2>&1
+        -artifact_prefix="$found/" -print_final_stats=1 >"$log" 2>&1
     code=$?
     runs=$(sed -n 's/.*number_of_executed_units: *//p' "$log")
     if [ $code -eq 0 ]; then
@@ -50,7 +50,7 @@ for name in "${harnesses[@]}"; do
         crashed+=("$name")
         echo "fuzz: $name FAILED (exit $code); the end of $log:"
         grep -v '^#' "$log" | tail -n 30
-        echo "fuzz: replay with: PYTHONPATH=.cache/pure $python fuzz/$name.py $work/crash-..."
+        echo "fuzz: replay with: PYTHONPATH=.cache/pure $python fuzz/$name.py $found/crash-..."
     fi
 done
 echo "fuzz: ${#harnesses[@]} harnesses, ${#crashed[@]} failed${crashed:+: ${crashed[*]}}"
