@@ -270,22 +270,30 @@ class HttpConnection:
             tunnel.look_at_window()
 
     def _handle(self, events: Sequence[HttpEvent]) -> None:
-        """Act on events in order, also when acting on one brings others."""
+        """Act on events in order, also when acting on one brings others.
+
+        A handler, which may run at once, starts when all that came is known: one read can bring a
+        request and the end of its stream or of the connection, and then nobody wants an answer.
+        """
         self._events += events
         if self._is_handling:
             return
         self._is_handling = True
+        fresh: deque[HttpExchange] = deque()
         try:
-            while self._events:
-                self._handle_one(self._events.popleft())
+            while self._events or fresh:
+                if self._events:
+                    self._handle_one(self._events.popleft(), fresh)
+                elif not (exchange := fresh.popleft()).closed:
+                    self._server.start_handler(exchange)
         finally:
             self._is_handling = False
 
-    def _handle_one(self, event: HttpEvent) -> None:
+    def _handle_one(self, event: HttpEvent, fresh: deque[HttpExchange]) -> None:
         if isinstance(event, RequestReceived):
             exchange = HttpExchange(self, event)
             self._exchanges[event.stream] = exchange
-            self._server.start_handler(exchange)
+            fresh.append(exchange)
         elif tunnel := self._tunnels.get(getattr(event, "stream", 0)):
             self._handle_tunnel(tunnel, event)
         elif isinstance(event, BodyReceived):

@@ -29,6 +29,7 @@ class Site:
     """A small site, and what happened on it."""
 
     def __init__(self) -> None:
+        self.asked: list[str] = []
         self.closed: list[str] = []
         self.sockets: list[Endpoint] = []
         self.held: list[int] = []
@@ -36,6 +37,7 @@ class Site:
 
     async def handle(self, exchange: HttpExchange) -> None:
         path = exchange.request.target
+        self.asked.append(path)
         try:
             if path == "/echo":
                 await exchange.respond(200, [], await exchange.read_body())
@@ -144,6 +146,28 @@ async def test_a_client_that_gives_no_credit_makes_the_handler_wait() -> None:
         status, body = await client.answer(stream)
         assert (status, len(body)) == (200, MIB)
         assert max(site.held) <= 64 * 1024 + 8192
+
+
+async def test_a_request_that_is_reset_in_the_same_read_reaches_no_handler(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Otherwise each of a flood of such would run a handler for nobody."""
+    site = Site()
+    async with running(site) as (_, port), await Http2Client.open(port) as client:
+        assert await client.answer(client.request("/first")) == (200, b"/first")
+        gone = []
+        for _ in range(5):
+            # Both frames leave in one write, as a flood of resets sends them.
+            stream = client.h2.get_next_available_stream_id()
+            head = [(":method", "GET"), (":scheme", "http"), (":authority", "a"), (":path", "/g")]
+            client.h2.send_headers(stream, head, end_stream=True)
+            client.h2.reset_stream(stream)
+            gone.append(stream)
+        client.flush()
+        assert await client.answer(client.request("/alive")) == (200, b"/alive")
+        assert all(client.status(stream) is None for stream in gone)
+    assert site.asked == ["/first", "/alive"]
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
 
 
 async def test_a_client_that_resets_ends_its_handler_alone() -> None:

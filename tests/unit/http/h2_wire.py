@@ -17,6 +17,7 @@ from longwire.http.events import (
     RequestEnded,
     RequestReceived,
     Response,
+    StreamClosed,
 )
 from longwire.http.h2 import Http2Engine
 from tests.unit.http.wire import Cut, whole
@@ -141,6 +142,8 @@ class Conversation:
 
     def _handle(self, events: list[HttpEvent]) -> None:
         self.events += events
+        # As the driver does: what ended in the same read is not answered.
+        ended = {event.stream for event in events if isinstance(event, StreamClosed)}
         for event in events:
             if isinstance(event, RequestReceived):
                 self._bodies[event.stream] = b""
@@ -148,6 +151,8 @@ class Conversation:
                 self._bodies[event.stream] += event.data
             elif isinstance(event, RequestEnded) and self._echo:
                 body = self._bodies.pop(event.stream)
+                if event.stream in ended:
+                    continue
                 self.engine.send(
                     Response(event.stream, 200, Headers()),
                     Body(event.stream, body),
