@@ -141,6 +141,17 @@ HEADER_LINES = [
     ("second Host, another", b"host: evil", 400),
     ("unknown expectation", b"Expect: 200-ok", 417),
     ("two expectations", b"Expect: 100-continue, more", 417),
+    ("a word before the expectation", b"Expect: y 100-continue\r\nContent-Length: %d" % SIZE, 417),
+    ("folded expectation", b"Expect:\r\n 100-continue\r\nContent-Length: %d" % SIZE, 400),
+    ("Expect before a space and a colon", b"Expect : 100-continue", 400),
+    ("Expect with a NUL", b"Expect: 100-continue\x00", 400),
+    ("second Host after a space", b" Host: evil", 400),
+    ("second Host before a tab and a colon", b"Host\t: evil", 400),
+    ("second Host after a bare LF", b"X: a\nHost: evil", 400),
+    ("second Host in upper case", b"HOST: evil", 400),
+    ("a request line as a header", b"GET /smuggled HTTP/1.1", 400),
+    ("a request line with a colon as a header", b"GET http://h/smuggled HTTP/1.1", 400),
+    ("next line of Unicode before the colon", b"Content-Length\x85: 5", 400),
 ]
 
 HOSTS = [
@@ -157,6 +168,14 @@ HOSTS = [
     ("Host that is no IPv6 address", b"Host: [1::2::3]"),
     ("Host in Latin-1", b"Host: h\xe9"),
     ("Host with a quote", b'Host: "h"'),
+    ("list of hosts", b"Host: h, evil"),
+    ("Host with a query", b"Host: h?a"),
+    ("Host with a fragment", b"Host: h#a"),
+    ("Host with a backslash", b"Host: h\\evil"),
+    ("Host with a NUL", b"Host: h\x00"),
+    ("Host with a tab inside", b"Host: h\tevil"),
+    ("port alone", b"Host: :80"),
+    ("Host under another name", b"X-Host: h"),
     ("no Host", b"X: a"),
 ]
 
@@ -177,6 +196,17 @@ LENGTHS = [
     ("length with a comma after", b"Content-Length: 5,"),
     ("length with a comma before", b"Content-Length: ,5"),
     ("empty length", b"Content-Length:"),
+    ("two lengths apart, in two cases", b"Content-Length: 5\r\nX: a\r\ncontent-length: 5"),
+    ("folded list of lengths", b"Content-Length: 5\r\n ,6"),
+    ("length with a semicolon", b"Content-Length: 5;"),
+    ("length after a vertical tab", b"Content-Length:\x0b5"),
+    ("length before a form feed", b"Content-Length: 5\x0c"),
+    ("length before a NUL", b"Content-Length: 5\x00"),
+    ("length after a no-break space", b"Content-Length: \xa05"),
+    ("negative zero length", b"Content-Length: -0"),
+    ("length in octal", b"Content-Length: 0o5"),
+    ("length in binary", b"Content-Length: 0b101"),
+    ("a length and an empty one", b"Content-Length: 5\r\nContent-Length:"),
     ("length in superscript", b"Content-Length: \xb2"),
     ("length in Arabic digits", "Content-Length: \u0665".encode()),
     ("length over 64 bits", b"Content-Length: 18446744073709551621"),
@@ -217,6 +247,18 @@ CODINGS = [
     ("chunked before a NUL", b"chunked\x00", 400),
     ("chunked with a Kelvin sign", "chun\u212aed".encode(), 400),
     ("chunked after a no-break space", b"\xa0chunked", 400),
+    ("chunked before a vertical tab", b"chunked\x0b", 400),
+    ("chunked after a NUL", b"\x00chunked", 400),
+    ("folded before chunked", b"\r\n chunked", 400),
+    ("folded after chunked", b"chunked\r\n ,identity", 400),
+    ("chunked, then an unknown one in a second line", b"chunked\r\nTransfer-encoding: cow", 400),
+    ("unknown, then chunked in a second line", b"cow\r\nTransfer-encoding: chunked", 400),
+    ("chunked around an unknown one", b"chunked, cow, chunked", 400),
+    ("chunked before a semicolon", b"chunked;", 400),
+    ("chunked as a member of a name", b"chunked=1", 400),
+    ("x-gzip before chunked", b"x-gzip, chunked", 501),
+    ("compress before chunked", b"compress, chunked", 501),
+    ("gzip, then chunked in a second line", b"gzip\r\nTransfer-Encoding: chunked", 501),
 ]
 
 CHUNKS = [
@@ -270,6 +312,22 @@ CHUNKS = [
     ("space before a trailer's colon", b"0\r\nX : a\r\n\r\n"),
     ("trailer without a colon", b"0\r\nX\r\n\r\n"),
     ("a request line for a trailer", b"0\r\nGET /smuggled HTTP/1.1\r\n\r\n"),
+    ("no line after the last chunk", b"5\r\nhello\r\n0\r\n"),
+    ("bare LF before the first size", b"\n5\r\nhello\r\n0\r\n\r\n"),
+    ("size with a fraction", b"5.0\r\nhello\r\n0\r\n\r\n"),
+    ("size in quotes", b'"5"\r\nhello\r\n0\r\n\r\n'),
+    ("size with a comma", b"5,5\r\nhello\r\n0\r\n\r\n"),
+    ("size before a NUL", b"5\x00\r\nhello\r\n0\r\n\r\n"),
+    ("size before a vertical tab", b"5\x0b\r\nhello\r\n0\r\n\r\n"),
+    ("only a CR after the data, twice", b"5\r\nhello\r\r0\r\n\r\n"),
+    ("data that ends where a line would", b"7\r\nhello\r\n0\r\n\r\n"),
+    ("extension of the last chunk with a bare LF", b"0;a\n\r\n"),
+    ("extension with DEL in quotes", b'5;a="\x7f"\r\nhello\r\n0\r\n\r\n'),
+    ("extension with an escaped line feed", b'5;a="\\\n"\r\nhello\r\n0\r\n\r\n'),
+    ("extension that is no token", b"5;a b\r\nhello\r\n0\r\n\r\n"),
+    ("bare CR for the end of the trailers", b"0\r\nX: a\r\n\rX"),
+    ("trailer after a space", b"0\r\n X: a\r\n\r\n"),
+    ("trailer with a name that is no token", b"0\r\nX(: a\r\n\r\n"),
 ]
 
 REFUSED = [
@@ -353,5 +411,70 @@ ONE_REQUEST = [
         200,
     ),
     Vector("after a chunk's data is announced", chunks(b"%x\r\n" % SIZE), 200),
+    Vector(
+        "a length that Connection names",
+        head_lines(b"Connection: Content-Length", b"Content-Length: %d" % SIZE),
+        200,
+    ),
+    Vector(
+        "a coding that Connection names",
+        head_lines(b"Connection: Transfer-Encoding", b"Transfer-Encoding: chunked")
+        + b"%x\r\n" % SIZE,
+        200,
+    ),
+    Vector(
+        "a length beside one with an underscore",
+        head_lines(b"Content_Length: 0", b"Content-Length: %d" % SIZE),
+        200,
+    ),
+    Vector(
+        "a length beside a coding with an underscore",
+        head_lines(b"Transfer_Encoding: chunked", b"Content-Length: %d" % SIZE),
+        200,
+    ),
+    Vector(
+        "a body with an upgrade to h2c",
+        head_lines(
+            b"Connection: Upgrade, HTTP2-Settings",
+            b"Upgrade: h2c",
+            b"HTTP2-Settings: AAMAAABkAAQAAP__",
+            b"Content-Length: %d" % SIZE,
+        ),
+        200,
+    ),
+    Vector(
+        "a body in chunks with a WebSocket upgrade",
+        b"GET / HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+        b"Transfer-Encoding: chunked\r\n\r\n%x\r\n" % SIZE,
+        200,
+    ),
+    Vector(
+        "a body with an absolute target and another Host",
+        b"POST http://one/ HTTP/1.1\r\nHost: two\r\nContent-Length: %d\r\n\r\n" % SIZE,
+        200,
+    ),
+    Vector(
+        "a body in HTTP/1.0",
+        b"POST / HTTP/1.0\r\nConnection: keep-alive\r\nContent-Length: %d\r\n\r\n" % SIZE,
+        200,
+    ),
+    Vector(
+        "a body after an expectation of HTTP/1.0",
+        b"POST / HTTP/1.0\r\nConnection: keep-alive\r\nExpect: 100-continue\r\n"
+        b"Content-Length: %d\r\n\r\n" % SIZE,
+        200,
+    ),
+    Vector(
+        "a body of GET that did not wait for 100",
+        b"GET / HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: %d\r\n\r\n" % SIZE,
+        200,
+    ),
+    Vector(
+        "a body in chunks with a coding in two cases",
+        head_lines(b"tRANSFER-eNCODING: cHUNKED") + b"%x\r\n" % SIZE,
+        200,
+    ),
+    Vector("a chunk with an extension", chunks(b'%x;a="\\"";b\r\n' % SIZE), 200),
+    Vector("a chunk with zeros before its size", chunks(b"00%x\r\n" % SIZE), 200),
 ]
 """Each is one request; ``SMUGGLED`` is its body, or is never read. Nothing may answer it."""
