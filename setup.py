@@ -18,6 +18,7 @@ from setuptools import Extension, setup
 # Leaf modules on the hot path, as dotted names. A name without a file fails mode `require`.
 COMPILED_MODULES: tuple[str, ...] = (
     "longwire.base.rate",
+    "longwire.hub.publishing",
     "longwire.net.endpoint",
     "longwire.net.fan_out",
     "longwire.net.reactor",
@@ -27,6 +28,10 @@ COMPILED_MODULES: tuple[str, ...] = (
     "longwire.net.sender",
     "longwire.net.socket_calls",
     "longwire.net.timers",
+    "longwire.stores.appending",
+    "longwire.stores.sqlite.entries",
+    "longwire.stores.sqlite.producers",
+    "longwire.stores.sqlite.writer",
     "longwire.websocket._mask",
     "longwire.websocket._utf8",
     "longwire.websocket.connection",

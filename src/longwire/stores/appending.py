@@ -36,6 +36,10 @@ __all__ = [
     "find_duplicate",
 ]
 
+# What a named tuple's own constructor does, without the function of Python's around it: these are
+# made for every entry that is stored.
+_new_tuple = tuple.__new__
+
 
 class Target(Protocol):
     """The stream that is appended to, as far as checks must know it."""
@@ -108,10 +112,13 @@ def chain(
     """The entries of a batch that is stored after ``tail``."""
     entries: list[Entry] = []
     previous = tail
+    offset, _, link = tail
     for payload, key in batch:
-        link = next_link(previous.link, payload)
-        position = Position(previous.offset + 1, epoch, link)
-        entries.append(Entry(position, previous, payload, time_ms, content_type, key))
+        offset += 1
+        link = next_link(link, payload)
+        position = _new_tuple(Position, (offset, epoch, link))
+        values = (position, previous, payload, time_ms, content_type, key, False)
+        entries.append(_new_tuple(Entry, values))
         previous = position
     return entries
 
@@ -121,7 +128,8 @@ def appended(entries: Sequence[Entry], target: Target, durability: Durability) -
     first = entries[0].position if entries else None
     last = entries[-1].position if entries else None
     is_closed = target.is_closed
-    return Appended(first, last, False, durability, target.tail, tuple(entries), is_closed)
+    values = (first, last, False, durability, target.tail, tuple(entries), is_closed, None)
+    return _new_tuple(Appended, values)
 
 
 def check_same(
