@@ -104,6 +104,10 @@ class HttpLimits:
     """Chunk extensions of one body together, bytes; past it 400. They are read and dropped, so
     they cost time only; RFC 9112 section 7.1.1 asks for a limit."""
 
+    ranges_max: int = 32
+    """Ranges in one Range field; past it the whole is sent. Who resumes a download asks for one, a
+    reader of PDF files for a few."""
+
     pipelined_requests_max: int = 16
     """Requests read ahead of the one being answered; past it reading pauses."""
 

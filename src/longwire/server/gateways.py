@@ -64,6 +64,7 @@ class StreamGateways:
             limits=settings.durable,
             long_poll_timeout_s=settings.server.long_poll_timeout_s,
             heartbeat_s=settings.events.heartbeat_s,
+            ranges_max=settings.http.ranges_max,
         )
 
     async def serve_native(self, request: Request, exchange: Any) -> None:

@@ -91,6 +91,7 @@ class Service:
             self.metrics,
             self.cross_origin,
             self._address_rates,
+            ranges_max=settings.http.ranges_max,
         )
         self._loop_watch: asyncio.Task[None] | None = None
 
@@ -238,7 +239,7 @@ def _add_file(router: Router[HttpHandler, SocketHandler], path: str, name: str) 
         return
 
     async def handle(request: Request, exchange: Exchange) -> Response:
-        return file.respond(request.headers)
+        return file.respond()
 
     router.add(path, ["GET"], handle)
 

@@ -8,11 +8,11 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from longwire.base.dates import http_date
 from longwire.base.headers import Headers
-from longwire.http.conditions import is_unchanged
 from longwire.server.response import Response
 
-__all__ = ["STATIC_FOLDER", "StaticFile", "content_security_policy", "is_unchanged"]
+__all__ = ["STATIC_FOLDER", "StaticFile", "content_security_policy"]
 
 STATIC_FOLDER = Path(__file__).parent / "static"
 
@@ -53,12 +53,17 @@ class StaticFile:
         self._content_type = _CONTENT_TYPES.get(path.suffix, "application/octet-stream")
         self._version: _Version | None = None
 
-    def respond(self, headers: Headers) -> Response:
-        """Answer a GET or HEAD that came with ``headers``; raises OSError if the file is gone."""
+    def respond(self) -> Response:
+        """Return the whole file and its validators; raises OSError if it is gone.
+
+        What a conditional request, or one for a range, gets of it the dispatcher decides.
+        """
         version = self._load()
         answer = Headers(
             {
                 "ETag": version.etag,
+                "Last-Modified": http_date(version.stamp[0] // 1_000_000_000),
+                "Accept-Ranges": "bytes",
                 # Kept by the browser, but asked about each time: a new release shows at once.
                 "Cache-Control": "no-cache",
                 "X-Content-Type-Options": "nosniff",
@@ -67,9 +72,6 @@ class StaticFile:
         if version.policy:
             answer.set("Content-Security-Policy", version.policy)
             answer.set("Referrer-Policy", "no-referrer")
-        if is_unchanged(headers, version.etag):
-            # RFC 9110 section 15.4.5: the headers that a 200 would have had for caching.
-            return Response(304, answer)
         return Response.bytes(version.body, self._content_type, headers=answer)
 
     def _load(self) -> _Version:

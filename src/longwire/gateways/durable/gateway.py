@@ -30,6 +30,7 @@ from longwire.gateways.durable.request import (
 from longwire.gateways.durable.waiting import Waiting
 from longwire.gateways.durable.writing import append, create, delete
 from longwire.gateways.event_stream import EventExchange
+from longwire.http.representation import RANGES_MAX
 from longwire.hub.hub import Hub
 from longwire.hub.policy import Action, demand
 from longwire.net.http_exchange import ExchangeClosed
@@ -67,9 +68,11 @@ class DurableGateway:
         long_poll_timeout_s: float = 25.0,
         heartbeat_s: float = EventsLimits().heartbeat_s,
         cursors: Cursors | None = None,
+        ranges_max: int = RANGES_MAX,
     ) -> None:
         self._hub = hub
         self._limits = limits or DurableLimits()
+        self._ranges_max = ranges_max
         self.waiting = Waiting(
             hub, self._limits, long_poll_timeout_s, heartbeat_s, cursors or Cursors()
         )
@@ -171,7 +174,8 @@ class DurableGateway:
             return answer_tail(info, await self._hub.store.seek(request.stream, start))
         excerpt = await self._excerpt(info, start)
         if live is None:
-            return answer_excerpt(request, info, excerpt, self._limits.page_max_age_s)
+            max_age_s = self._limits.page_max_age_s
+            return answer_excerpt(request, info, excerpt, max_age_s, self._ranges_max)
         if excerpt.is_empty:
             return await self.waiting.poll(exchange, request, info, excerpt.upto)
         return self.waiting.answer_poll(request, info, excerpt)

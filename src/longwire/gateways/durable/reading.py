@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from longwire.gateways.durable.answer import Answer, no_store, stream_fields
+from longwire.gateways.durable.answer import Answer, no_store, protective_fields, stream_fields
 from longwire.gateways.durable.body import join_body, kind_of
 from longwire.gateways.durable.request import StreamRequest
-from longwire.http.conditions import is_unchanged
+from longwire.http.representation import RANGES_MAX, Selected, is_selective, select
 from longwire.streams.entry import Entry
 from longwire.streams.errors import PositionRefusedError
 from longwire.streams.position import Position
@@ -93,9 +94,13 @@ async def read_excerpt(
 
 
 def answer_excerpt(
-    request: StreamRequest, info: StreamInfo, excerpt: Excerpt, max_age_s: int
+    request: StreamRequest,
+    info: StreamInfo,
+    excerpt: Excerpt,
+    max_age_s: int,
+    ranges_max: int = RANGES_MAX,
 ) -> Answer:
-    """The 200 that brings an excerpt, or the 304 of who has it already.
+    """The 200 that brings an excerpt, a part of it, or the 304 of who has it already.
 
     ``max_age_s`` is how long one that does not reach the tail may be kept.
     """
@@ -106,10 +111,26 @@ def answer_excerpt(
     # Asked for as text/event-stream, the same URL is what EventSource reads.
     fields.add("Vary", "Accept")
     fields.add("Cache-Control", _cache_control(request, excerpt, max_age_s))
-    if is_unchanged(request.headers, excerpt.etag):
-        fields.remove("Content-Type")
-        return Answer(304, fields)
+    if is_selective(request.headers):
+        selected = select(
+            "GET",
+            request.headers,
+            fields,
+            excerpt.body,
+            now_s=time.time(),
+            ranges_max=ranges_max,
+        )
+        if selected is not None:
+            return _protect(selected)
     return Answer(200, fields, excerpt.body)
+
+
+def _protect(selected: Selected) -> Answer:
+    """A refusal, too, has what every answer has."""
+    status, headers, body = selected
+    for name, value in protective_fields(headers):
+        headers.add(name, value)
+    return Answer(status, headers, body)
 
 
 def answer_tail(info: StreamInfo, verdict: Verdict) -> Answer:

@@ -1,0 +1,175 @@
+"""Conditions and ranges on everything that is served: routes, static files, history.
+
+The same on longwire's own server and under uvicorn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import httpx
+import pytest
+
+from longwire import App, Request, Response
+from longwire.base.dates import http_date
+from longwire.base.limits import HttpLimits
+from longwire.server.settings import AnonymousSettings, Settings
+from tests.integration.server.app_servers import serve_app
+from tests.integration.server.native_client import TIMEOUT_S
+
+MODIFIED_S = 784111777
+MODIFIED = http_date(MODIFIED_S)
+BODY = bytes(range(256)) * 40
+ALL = AnonymousSettings(read=("**",), publish=("**",), manage=("**",))
+
+
+def make_app() -> App:
+    app = App(settings=Settings(anonymous=ALL, http=HttpLimits(ranges_max=3)))
+
+    @app.route("/picture", methods=["GET", "PUT"])
+    def picture(request: Request) -> Response:
+        fields = {"ETag": '"v1"', "Last-Modified": MODIFIED, "Cache-Control": "max-age=5"}
+        return Response.bytes(BODY, "image/x-noise", headers=fields)
+
+    @app.route("/plain")
+    def plain(request: Request) -> str:
+        return "no validators"
+
+    @app.route("/pieces")
+    def pieces(request: Request) -> Response:
+        async def send() -> AsyncIterator[bytes]:
+            yield BODY
+
+        return Response(200, {"ETag": '"v1"', "Content-Type": "image/x-noise"}, send())
+
+    @app.route("/gone")
+    def gone(request: Request) -> Response:
+        return Response(410, {"ETag": '"v1"'}, b"gone")
+
+    return app
+
+
+@asynccontextmanager
+async def serving(server: str) -> AsyncIterator[httpx.AsyncClient]:
+    async with (
+        serve_app(make_app(), server) as url,
+        httpx.AsyncClient(trust_env=False, timeout=TIMEOUT_S, base_url=url) as client,
+    ):
+        yield client
+
+
+@pytest.fixture(params=["longwire", "uvicorn"])
+async def http(request: pytest.FixtureRequest) -> AsyncIterator[httpx.AsyncClient]:
+    async with serving(request.param) as client:
+        yield client
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+async def test_9110_15_4_5_304_has_the_fields_for_caches(
+    http: httpx.AsyncClient, method: str
+) -> None:
+    for condition in ({"If-None-Match": '"v1"'}, {"If-Modified-Since": MODIFIED}):
+        answer = await http.request(method, "/picture", headers=condition)
+        assert (answer.status_code, answer.content) == (304, b"")
+        assert answer.headers["ETag"] == '"v1"'
+        assert answer.headers["Cache-Control"] == "max-age=5"
+        assert not answer.headers.keys() & {"content-type", "content-length", "last-modified"}
+
+
+async def test_9110_15_5_13_failed_condition_is_explained(http: httpx.AsyncClient) -> None:
+    fields = {"If-Match": '"v0"', "Accept": "application/json"}
+    answer = await http.get("/picture", headers=fields)
+    assert answer.status_code == 412
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    assert answer.json()["status"] == 412
+    assert (await http.head("/picture", headers=fields)).status_code == 412
+
+
+async def test_9110_13_2_1_conditions_are_of_success_only(http: httpx.AsyncClient) -> None:
+    answer = await http.get("/gone", headers={"If-None-Match": '"v1"', "If-Match": '"v0"'})
+    assert (answer.status_code, answer.content) == (410, b"gone")
+
+
+async def test_9110_13_1_body_in_pieces_is_left_out_too(http: httpx.AsyncClient) -> None:
+    assert (await http.get("/pieces", headers={"If-None-Match": '"v1"'})).status_code == 304
+    # There is no range of what is not at hand.
+    whole = await http.get("/pieces", headers={"Range": "bytes=0-0"})
+    assert (whole.status_code, whole.content) == (200, BODY)
+
+
+async def test_9110_15_3_7_one_range(http: httpx.AsyncClient) -> None:
+    for condition in ({}, {"If-Range": '"v1"'}, {"If-Range": MODIFIED}):
+        answer = await http.get("/picture", headers={"Range": "bytes=10-19", **condition})
+        assert (answer.status_code, answer.content) == (206, BODY[10:20])
+        assert answer.headers["Content-Range"] == f"bytes 10-19/{len(BODY)}"
+        assert answer.headers["Content-Length"] == "10"
+        assert answer.headers["Content-Type"] == "image/x-noise"
+        assert answer.headers["ETag"] == '"v1"'
+    stale = await http.get("/picture", headers={"Range": "bytes=10-19", "If-Range": '"v0"'})
+    assert (stale.status_code, stale.content) == (200, BODY)
+
+
+async def test_9110_15_3_7_2_several_ranges(http: httpx.AsyncClient) -> None:
+    answer = await http.get("/picture", headers={"Range": "bytes=0-1,5000-5001,-1"})
+    assert answer.status_code == 206
+    kind, _, boundary = answer.headers["Content-Type"].partition("; boundary=")
+    assert kind == "multipart/byteranges" and "content-range" not in answer.headers
+    parts = answer.content.split(f"--{boundary}".encode())
+    assert [parts[0], parts[-1]] == [b"", b"--\r\n"]
+    found = [part.strip(b"\r\n").split(b"\r\n\r\n", 1) for part in parts[1:-1]]
+    assert [head.splitlines()[1].decode() for head, _ in found] == [
+        f"Content-Range: bytes {part}/{len(BODY)}" for part in ("0-1", "5000-5001", "10239-10239")
+    ]
+    assert [body for _, body in found] == [BODY[:2], BODY[5000:5002], BODY[-1:]]
+    # One more than http.ranges_max.
+    whole = await http.get("/picture", headers={"Range": "bytes=0-1,2000-2001,5000-5001,-1"})
+    assert (whole.status_code, whole.content) == (200, BODY)
+
+
+async def test_9110_15_5_17_range_that_is_not_there(http: httpx.AsyncClient) -> None:
+    answer = await http.get("/picture", headers={"Range": "bytes=10240-"})
+    assert answer.status_code == 416
+    assert answer.headers["Content-Range"] == "bytes */10240"
+
+
+async def test_9110_14_2_range_is_for_get_and_what_has_a_validator(
+    http: httpx.AsyncClient,
+) -> None:
+    for method, path in (("HEAD", "/picture"), ("PUT", "/picture"), ("GET", "/plain")):
+        answer = await http.request(method, path, headers={"Range": "bytes=0-0"})
+        assert answer.status_code == 200
+        assert "content-range" not in answer.headers
+
+
+async def test_static_file_in_parts(http: httpx.AsyncClient) -> None:
+    whole = await http.get("/longwire.js", headers={"Accept-Encoding": "identity"})
+    assert whole.headers["Accept-Ranges"] == "bytes"
+    condition = {"If-Range": whole.headers["ETag"]}
+    first, rest = [
+        await http.get("/longwire.js", headers={"Range": wanted, **condition})
+        for wanted in ("bytes=0-99", "bytes=100-")
+    ]
+    assert (first.status_code, rest.status_code) == (206, 206)
+    assert first.content + rest.content == whole.content
+    since = {"If-Modified-Since": whole.headers["Last-Modified"]}
+    assert (await http.get("/longwire.js", headers=since)).status_code == 304
+
+
+async def test_page_of_history(http: httpx.AsyncClient) -> None:
+    await http.put("/streams/s", headers={"Content-Type": "text/plain"}, content=b"hello world")
+    page = await http.get("/streams/s?offset=-1")
+    etag = page.headers["ETag"]
+    part = await http.get("/streams/s?offset=-1", headers={"Range": "bytes=6-"})
+    assert (part.status_code, part.content) == (206, b"world")
+    assert part.headers["Stream-Next-Offset"] == page.headers["Stream-Next-Offset"]
+    for fields, status in (
+        ({"If-None-Match": etag}, 304),
+        ({"If-Match": etag}, 200),
+        ({"If-Match": '"x"'}, 412),
+        ({"Range": "bytes=99-"}, 416),
+        ({"Range": "bytes=0-0", "If-Range": '"x"'}, 200),
+    ):
+        answer = await http.get("/streams/s?offset=-1", headers=fields)
+        assert answer.status_code == status
+        assert answer.headers["X-Content-Type-Options"] == "nosniff"
