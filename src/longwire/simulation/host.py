@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import AbstractContextManager
 from contextvars import copy_context
 from types import TracebackType
@@ -14,7 +14,7 @@ from longwire.simulation.errors import SimulationError
 from longwire.simulation.open_file import OpenFile
 from longwire.simulation.process import CURRENT, Life, Process
 from longwire.tcpip.addresses import Address, is_unspecified
-from longwire.tcpip.device import Device
+from longwire.tcpip.device import Device, DeviceWrapper
 from longwire.tcpip.host import Host, Socket
 from longwire.tcpip.ip.interface import Interface
 from longwire.tcpip.tcp.profile import LINUX, TcpProfile
@@ -40,6 +40,7 @@ DESCRIPTORS_MAX = 65_536
 BACKLOG_MAX = 4_096
 
 Result = TypeVar("Result")
+Box = TypeVar("Box", bound=DeviceWrapper)
 
 
 class Program:
@@ -197,6 +198,19 @@ class SimHost:
         device.wake = self._wake_at
         return self.stack.add_interface(device, addresses)
 
+    def wrap_device(self, device: Device, make: Callable[[Device], Box]) -> Box:
+        """Put a box between the stack and one of its devices, which a restart leaves there.
+
+        Several go around each other. Raises ValueError for a device that is not this host's.
+        """
+        for index, (outer, addresses) in enumerate(self._attachments):
+            if device in _layers(outer):
+                box = make(outer)
+                self._attachments[index] = (box, addresses)
+                self.stack.ip.interfaces[index].device = box
+                return box
+        raise ValueError(f"{self.name} has no such device")
+
     def add_route(self, prefix: str, gateway: str) -> None:
         """Send packets for ``prefix`` (or ``default``) through ``gateway``."""
         self._routes.append((prefix, gateway))
@@ -300,3 +314,11 @@ class SimHost:
     def _require_up(self, what: str) -> None:
         if not self.is_up:
             raise SimulationError(f"{self.name} cannot {what}: it is down already")
+
+
+def _layers(device: Device) -> Iterator[Device]:
+    """Yield a device, what it wraps, and so on."""
+    yield device
+    while isinstance(device, DeviceWrapper):
+        device = device.inner
+        yield device

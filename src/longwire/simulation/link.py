@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from longwire.simulation.clock import from_seconds
+from longwire.tcpip.addresses import Address, Prefix
+from longwire.tcpip.device import Device, DeviceWrapper
 from longwire.tcpip.devices.link import Link, PathSettings
 from longwire.tcpip.devices.loss import RandomLoss
 from longwire.tcpip.devices.presets import preset
+from longwire.tcpip.devices.rules import Rule
+from longwire.tcpip.reasons import Note, Notebook
 
 if TYPE_CHECKING:
     from longwire.simulation.host import SimHost
@@ -59,14 +64,30 @@ def both_ways(
     )
 
 
-class SimLink:
-    """A link of a world. Made by ``World.link``; ``forward`` is from ``a`` to ``b``."""
+Box = TypeVar("Box", bound=DeviceWrapper)
 
-    def __init__(self, name: str, a: SimHost, b: SimHost, link: Link) -> None:
+
+class SimLink:
+    """A link of a world. Made by ``World.link``; ``forward`` is from ``a`` to ``b``.
+
+    ``ends`` are the two devices, as the hosts have them, ``networks`` the prefixes of the link.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        a: SimHost,
+        b: SimHost,
+        link: Link,
+        ends: tuple[DeviceWrapper, DeviceWrapper],
+        networks: tuple[Prefix, ...],
+    ) -> None:
         self.name = name
         self.a = a
         self.b = b
+        self.networks = networks
         self._link = link
+        self._ends = {a: ends[0], b: ends[1]}
 
     def __repr__(self) -> str:
         return f"<SimLink {self.name}>"
@@ -95,6 +116,58 @@ class SimLink:
         """Cut only the direction to one of its hosts."""
         self._path_toward(toward).is_up = False
         self.a.world.note(self.name, f"link down toward {toward.name}")
+
+    def add_rule(self, rule: Rule, *, toward: SimHost | None = None) -> Callable[[], None]:
+        """Have every packet, or those toward one of its hosts, looked at by a rule.
+
+        Returns what takes the rule away again. Rules are asked in order, the first that matches
+        decides; see :mod:`longwire.tcpip.devices.rules`.
+        """
+        paths = self._link.paths if toward is None else (self._path_toward(toward),)
+        for path in paths:
+            path.rules.add(rule)
+
+        def remove() -> None:
+            for path in paths:
+                path.rules.remove(rule)
+
+        return remove
+
+    @property
+    def notebook(self) -> Notebook:
+        """What its faults and rules did, counted by reason."""
+        return self._link.notebook
+
+    @property
+    def observer(self) -> Callable[[Note], None]:
+        """What a box on this link tells its notes."""
+        return self.a.world.observer_of(self.name)
+
+    def address_of(self, host: SimHost, *, version: int = 4) -> Address:
+        """Return a host's address on this link. Raises ValueError when it has none."""
+        for address in host.addresses:
+            if len(address) == (4 if version == 4 else 16) and any(
+                address in network for network in self.networks
+            ):
+                return address
+        raise ValueError(f"{host.name} has no IPv{version} address on link {self.name}")
+
+    def insert(self, make: Callable[[Device], Box]) -> Box:
+        """Put a box on the link, near ``a``; the capture has what comes before it.
+
+        ``make`` is given the device to wrap. Of several boxes, the last one is met first by what
+        ``a`` sends.
+        """
+        end = self._ends[self.a]
+        box = make(end.inner)
+        end.inner = box
+        return box
+
+    def insert_at(self, host: SimHost, make: Callable[[Device], Box]) -> Box:
+        """Make a box part of one of its hosts; the capture has what leaves it toward the link."""
+        if host not in self._ends:
+            raise ValueError(f"{host.name} is not on link {self.name}")
+        return host.wrap_device(self._ends[host], make)
 
     def delivered_octets(self, toward: SimHost) -> int:
         """Return how many octets went to one of its hosts."""

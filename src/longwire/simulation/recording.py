@@ -64,7 +64,7 @@ class Recording:
         else:
             self._is_whole = False
 
-    def wrap(self, name: str, a: Device, b: Device) -> tuple[Device, Device]:
+    def wrap(self, name: str, a: Device, b: Device) -> tuple[DeviceWrapper, DeviceWrapper]:
         """Return both ends of a link, captured; "outbound" is from ``a`` to ``b``."""
         number = self.capture.add_interface(name, a.medium)
         return (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from contextvars import copy_context
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
@@ -22,10 +22,13 @@ from longwire.simulation.routing import Hop, add_routes
 from longwire.simulation.schedule import Schedule
 from longwire.simulation.seal import sealed
 from longwire.simulation.waiting import describe_waiting
+from longwire.tcpip.addresses import Prefix, parse_address
 from longwire.tcpip.devices.link import Link
+from longwire.tcpip.devices.rules import DROP, Match, Rule
 from longwire.tcpip.randomness import RandomStream
 from longwire.tcpip.reasons import Note
 from longwire.tcpip.tcp.profile import TcpProfile
+from longwire.tcpip.wire.packet import Packet
 
 __all__ = ["World", "run"]
 
@@ -52,6 +55,7 @@ class World:
         self._loop: SimLoop | None = None
         self._dead_tasks: list[tuple[Any, Process]] = []
         self._paused: dict[Process, None] = {}
+        self._partitions: list[Callable[[], None]] = []
 
     def stream(self, purpose: str) -> RandomStream:
         """Return the random numbers for one purpose; they depend on no other purpose's draws."""
@@ -86,12 +90,15 @@ class World:
         """Join two hosts; settings are those of ``path_settings``, ``preset`` names a start.
 
         ``backward`` has what is different from ``b`` to ``a``; ``mtu`` is what both ends know of,
-        and what only a path has is ``path_mtu``. Each link is a network of its own: 10.0.N.0/24,
+        and what only a path has is ``path_mtu``: a hole, unless ``path_icmp`` has a router on it
+        say so over IPv4. Each link is a network of its own: 10.0.N.0/24,
         and with ``ipv6`` also fd00:N::/64.
         """
+        number = len(self.links) + 1
         if "path_mtu" in settings:
             settings["mtu"] = settings.pop("path_mtu")
-        number = len(self.links) + 1
+        if settings.pop("path_icmp", False):
+            settings["icmp_from"] = parse_address(_router_between(number))
         name = f"{a.name}-{b.name}"
         ahead, back = both_ways(preset, settings, backward)
         link = Link(
@@ -101,9 +108,10 @@ class World:
             mtu=mtu,
             observer=self.observer_of(name),
         )
-        made = SimLink(name, a, b, link)
-        self.links.append(made)
         ends = self.recording.wrap(name, link.a, link.b)
+        networks = tuple(Prefix.parse(each) for each in _addresses(number, 1, ipv6))
+        made = SimLink(name, a, b, link, ends, networks)
+        self.links.append(made)
         for index, (host, peer, device) in enumerate(((a, b, ends[0]), (b, a, ends[1])), 1):
             interface = host.attach(device, _addresses(number, index, ipv6))
             self.names.extend(host.name, interface.addresses)
@@ -116,6 +124,29 @@ class World:
     def at(self, delay_s: float, call: Callable[[], object]) -> None:
         """Put an action on the timeline, so many seconds from now."""
         self.schedule.at(self.clock.now_ns + from_seconds(delay_s), call)
+
+    def partition(self, *groups: Iterable[SimHost]) -> None:
+        """Let no packet pass from a host of one group to one of another, until :meth:`heal`.
+
+        Hosts in no group reach everybody. Nobody is told; what is on the way still arrives.
+        """
+        members = [list(group) for group in groups]
+        sides = [{each for host in hosts for each in host.addresses} for hosts in members]
+
+        def is_across(packet: Packet) -> bool:
+            return sum(packet.source in side or packet.destination in side for side in sides) > 1
+
+        names = " | ".join(",".join(host.name for host in hosts) for hosts in members)
+        rule = Rule(f"partition {names}", Match(test=is_across), DROP)
+        self._partitions += [link.add_rule(rule) for link in self.links]
+        self.note("world", f"partition: {names}")
+
+    def heal(self) -> None:
+        """End all partitions."""
+        for remove in self._partitions:
+            remove()
+        self._partitions.clear()
+        self.note("world", "partitions healed")
 
     # Recording
 
@@ -248,6 +279,10 @@ async def _on(host: SimHost, main: Coroutine[Any, Any, Result]) -> Result:
 def _addresses(number: int, index: int, ipv6: bool) -> tuple[str, ...]:
     v4 = f"10.{number >> 8}.{number & 0xFF}.{index}/24"
     return (v4, f"fd00:{number:x}::{index}/64") if ipv6 else (v4,)
+
+
+def _router_between(number: int) -> str:
+    return f"10.{number >> 8}.{number & 0xFF}.254"
 
 
 def run(main: Coroutine[Any, Any, Result], *, seed: int = 0) -> Result:

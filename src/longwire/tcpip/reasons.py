@@ -155,6 +155,15 @@ class Reason(Enum):
     FILTERED = "a firewall drops attempts to connect there"
     NAT_NO_MAPPING = "the address translator knows of no such flow, or has forgotten it"
     NAT_FULL = "the address translator has no room for another flow"
+    BALANCER_NO_FLOW = "the load balancer knows of no such flow, or has forgotten it"
+    BALANCER_FULL = "the load balancer has no room for another flow"
+    BALANCER_IDLE = "the load balancer ends a flow that was idle for too long"
+    BALANCER_LIFETIME = "the load balancer ends a flow that is too old"
+    RULE_DROPPED = "a rule of the link drops it"
+    RULE_DELAYED = "a rule of the link holds it back"
+    RULE_DUPLICATED = "a rule of the link makes copies of it"
+    RULE_CORRUPTED = "a rule of the link flips a bit of it"
+    RULE_REJECTED = "a rule of the link refuses it and says so"
 
     @property
     def code(self) -> str:

@@ -1,185 +1,27 @@
-"""A link between two hosts with everything that real ones have: rate, delay, queue, faults.
+"""A link between two hosts: two ends, which are devices, and a path each way.
 
-Each direction is a *path* of its own: a unit first meets the faults (down, too large, lost,
-corrupted, doubled), then waits in the queue until the transmitter is free, then takes its time on
-the way. Randomness comes from one stream for each direction and purpose.
+What befalls a packet on its way is decided by the rules of the link and by the settings of the
+path that it takes: see :mod:`~longwire.tcpip.devices.rules` and
+:mod:`~longwire.tcpip.devices.path`.
 """
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 from longwire.tcpip.addresses import Address
-from longwire.tcpip.device import Medium, Unit, Wake, unit_length, unit_octets
-from longwire.tcpip.devices.loss import Loss
-from longwire.tcpip.devices.queues import DropTailQueue, Queue, Queued
-from longwire.tcpip.durations import SECOND, earliest
+from longwire.tcpip.device import Medium, Unit, Wake, unit_length
+from longwire.tcpip.devices.answers import error_about, reset_for
+from longwire.tcpip.devices.path import Path, PathSettings
+from longwire.tcpip.devices.rewriting import read_packet, rewrap
+from longwire.tcpip.devices.rules import PASS, Verdict
 from longwire.tcpip.randomness import RandomStream
 from longwire.tcpip.reasons import Note, Notebook, Reason
-from longwire.tcpip.wire.errors import WireError
 from longwire.tcpip.wire.ethernet import HEADER_OCTETS, EthernetFrame
-from longwire.tcpip.wire.icmp import ErrorKind, IcmpError, protocol_for
-from longwire.tcpip.wire.ip import decode_packet, encode_packet
+from longwire.tcpip.wire.icmp import ErrorKind
 from longwire.tcpip.wire.packet import Packet
 
 __all__ = ["Link", "LinkEnd", "PathSettings"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PathSettings:
-    """One direction of a link. Settings may be exchanged while packets are on the way."""
-
-    rate_bits_per_s: int | None = None
-    """How fast octets leave; ``None``: at once, and nothing ever queues."""
-    delay_ns: int = 0
-    """How long they are on the way."""
-    jitter_ns: int = 0
-    """Up to so much longer, each value equally likely; the order is kept."""
-    queue: Callable[[], Queue] = DropTailQueue
-    """Makes the queue; used once, when the link is made."""
-    loss: Callable[[], Loss] | None = None
-    """Makes the loss model; used whenever settings that name another one are put in place."""
-    reorder: float = 0.0
-    """Probability that a packet is held back, and those behind it overtake it."""
-    reorder_delay_ns: int = 10_000_000
-    """How long it is held back."""
-    duplicate: float = 0.0
-    """Probability that a packet comes twice."""
-    corrupt: float = 0.0
-    """Probability that one of its bits is flipped."""
-    mtu: int | None = None
-    """Largest IP packet that passes; larger ones vanish (an MTU hole) unless ``icmp_from``."""
-    icmp_from: Address | None = None
-    """The router that reports packets that are too large, to the end that sent them."""
-
-
-@dataclass(slots=True)
-class _Streams:
-    """One stream for each purpose, so that one more draw here moves nothing there."""
-
-    root: RandomStream
-    loss: RandomStream = field(init=False)
-    jitter: RandomStream = field(init=False)
-    reorder: RandomStream = field(init=False)
-    duplicate: RandomStream = field(init=False)
-    corrupt: RandomStream = field(init=False)
-
-    def __post_init__(self) -> None:
-        for purpose in ("loss", "jitter", "reorder", "duplicate", "corrupt"):
-            setattr(self, purpose, self.root.fork(purpose))
-
-
-class _Path:
-    """One direction."""
-
-    def __init__(self, settings: PathSettings, stream: RandomStream, notebook: Notebook) -> None:
-        self.settings = settings
-        self.is_up = True
-        self.count = 0
-        self.delivered_octets = 0
-        self._streams = _Streams(stream)
-        self._notebook = notebook
-        self._queue = settings.queue()
-        self._loss = settings.loss() if settings.loss else None
-        self._free_ns = 0
-        self._last_arrival_ns = 0
-        self._flying: list[tuple[int, int, Unit]] = []
-        self._serial = 0
-
-    def change(self, settings: PathSettings) -> None:
-        if settings.loss is not self.settings.loss:
-            self._loss = settings.loss() if settings.loss else None
-        self.settings = settings
-
-    def send(self, unit: Unit, octets: int, now_ns: int) -> None:
-        """Take a unit of so many octets, or lose it."""
-        self.count += 1
-        settings, streams = self.settings, self._streams
-        if not self.is_up:
-            self._notebook.write(now_ns, Reason.LINK_DOWN, unit=unit)
-            return
-        if self._loss is not None and self._loss.takes(self.count, streams.loss):
-            self._notebook.write(now_ns, Reason.LINK_LOSS, f"packet {self.count}", unit)
-            return
-        if settings.corrupt and streams.corrupt.chance(settings.corrupt):
-            self._notebook.write(now_ns, Reason.LINK_CORRUPTED, f"packet {self.count}", unit)
-            unit = self._corrupted(unit)
-        copies = 1
-        if settings.duplicate and streams.duplicate.chance(settings.duplicate):
-            self._notebook.write(now_ns, Reason.LINK_DUPLICATED, f"packet {self.count}", unit)
-            copies = 2
-        for _ in range(copies):
-            self._enqueue(unit, octets, now_ns)
-
-    def _corrupted(self, unit: Unit) -> bytes:
-        octets = bytearray(unit_octets(unit))
-        bit = self._streams.corrupt.below(len(octets) * 8)
-        octets[bit >> 3] ^= 1 << (bit & 7)
-        return bytes(octets)
-
-    def _enqueue(self, unit: Unit, octets: int, now_ns: int) -> None:
-        if self.settings.rate_bits_per_s is None and not len(self._queue):
-            self._launch(unit, octets, now_ns)
-            return
-        self._serve(now_ns)
-        reason = self._queue.offer(Queued(unit, octets, now_ns))
-        if reason is not None:
-            self._notebook.write(now_ns, reason, f"packet {self.count}", unit)
-            return
-        self._serve(now_ns)
-
-    def _serve(self, now_ns: int) -> None:
-        """Transmit what the transmitter has had the time for."""
-        while (head := self._queue.first()) is not None:
-            start_ns = max(self._free_ns, head.since_ns)
-            if start_ns > now_ns:
-                return
-            entry, dropped = self._queue.take(start_ns)
-            for gone, reason in dropped:
-                self._notebook.write(now_ns, reason, unit=gone.unit)
-            if entry is None:
-                continue
-            self._free_ns = start_ns + self._transmission_ns(entry.octets)
-            self._launch(entry.unit, entry.octets, self._free_ns)
-
-    def _transmission_ns(self, octets: int) -> int:
-        rate = self.settings.rate_bits_per_s
-        return 0 if rate is None else octets * 8 * SECOND // rate
-
-    def _launch(self, unit: Unit, octets: int, now_ns: int) -> None:
-        settings, streams = self.settings, self._streams
-        arrival_ns = now_ns + settings.delay_ns
-        if settings.jitter_ns:
-            arrival_ns += streams.jitter.below(settings.jitter_ns + 1)
-        arrival_ns = max(arrival_ns, self._last_arrival_ns)
-        if settings.reorder and streams.reorder.chance(settings.reorder):
-            self._notebook.write(now_ns, Reason.LINK_REORDERED, unit=unit)
-            arrival_ns += settings.reorder_delay_ns
-        else:
-            self._last_arrival_ns = arrival_ns
-        self.delivered_octets += octets
-        self._serial += 1
-        heapq.heappush(self._flying, (arrival_ns, self._serial, unit))
-
-    def receive(self, now_ns: int) -> list[Unit]:
-        self._serve(now_ns)
-        arrived = []
-        while self._flying and self._flying[0][0] <= now_ns:
-            arrived.append(heapq.heappop(self._flying)[2])
-        return arrived
-
-    def poll_at(self) -> int | None:
-        """Return a time not later than the next arrival."""
-        queued_ns: int | None = None
-        head = self._queue.first()
-        if head is not None:
-            queued_ns = max(self._free_ns, head.since_ns)
-            if type(self._queue) is DropTailQueue:
-                # Nothing but transmission and delay comes between the head and its arrival.
-                queued_ns += self._transmission_ns(head.octets) + self.settings.delay_ns
-        return earliest(self._flying[0][0] if self._flying else None, queued_ns)
 
 
 class LinkEnd:
@@ -224,8 +66,8 @@ class Link:
         self.medium = medium
         self.notebook = Notebook(observer)
         self.paths = (
-            _Path(forward, stream.fork("a to b"), self.notebook),
-            _Path(backward or forward, stream.fork("b to a"), self.notebook),
+            Path(forward, stream.fork("a to b"), self.notebook),
+            Path(backward or forward, stream.fork("b to a"), self.notebook),
         )
         self.a = LinkEnd(self, 0, mtu)
         self.b = LinkEnd(self, 1, mtu)
@@ -247,15 +89,20 @@ class Link:
     def carry(self, index: int, unit: Unit, now_ns: int) -> None:
         """Take a unit from one end."""
         path = self.paths[index]
-        mtu = path.settings.mtu
         octets = unit_length(unit)
+        verdict = path.rules.judge(unit, self.medium, now_ns, self.notebook) if path.rules else PASS
+        if verdict.is_dropped:
+            if verdict.answer is not None:
+                self._answer(index, unit, verdict, now_ns)
+            return
+        mtu = path.settings.mtu
         header = HEADER_OCTETS if self.medium is Medium.ETHERNET else 0
         if mtu is not None and octets - header > mtu:
             self.notebook.write(now_ns, Reason.LINK_MTU, f"{octets - header} > {mtu}", unit)
             if path.settings.icmp_from is not None:
                 self._report(index, unit, mtu, path.settings.icmp_from, now_ns)
             return
-        path.send(unit, octets, now_ns)
+        path.send(unit, octets, now_ns, verdict)
         self._announce(1 - index, now_ns)
 
     def _announce(self, index: int, now_ns: int) -> None:
@@ -267,21 +114,31 @@ class Link:
 
     def _report(self, index: int, unit: Unit, mtu: int, router: Address, now_ns: int) -> None:
         """Send "packet too big" back; IPv4 packets that may be fragmented vanish all the same."""
-        try:
-            if isinstance(unit, bytes) and self.medium is Medium.ETHERNET:
-                unit = EthernetFrame.parse(unit)
-            packet = unit.payload if isinstance(unit, EthernetFrame) else unit
-            if isinstance(packet, bytes):
-                packet = decode_packet(packet)
-        except WireError:
+        read = read_packet(unit, self.medium)
+        if read is not None and len(router) == len(read[1].source):
+            error = error_about(read[1], router, ErrorKind.PACKET_TOO_BIG, mtu=mtu)
+            self._send_back(index, read[0], error, now_ns)
+
+    def _answer(self, index: int, unit: Unit, verdict: Verdict, now_ns: int) -> None:
+        """A rule refuses a packet as its destination would."""
+        read = read_packet(unit, self.medium)
+        if read is None:
             return
-        if not isinstance(packet, Packet) or len(router) != len(packet.source):
-            return
-        quote = encode_packet(packet)[:548]
-        error = IcmpError.make(ErrorKind.PACKET_TOO_BIG, len(router), quote, mtu=mtu)
-        answer = Packet(router, packet.source, protocol_for(router), error)
+        frame, packet = read
+        if isinstance(verdict.answer, ErrorKind):
+            self._send_back(
+                index, frame, error_about(packet, packet.destination, verdict.answer), now_ns
+            )
+        elif (reset := reset_for(packet)) is not None:
+            self._send_back(index, frame, reset, now_ns)
+
+    def _send_back(
+        self, index: int, frame: EthernetFrame | None, answer: Packet, now_ns: int
+    ) -> None:
         back: Unit = answer
-        if isinstance(unit, EthernetFrame):
-            back = EthernetFrame(unit.source, unit.destination, unit.ethertype, answer)
+        if frame is not None:
+            back = rewrap(
+                EthernetFrame(frame.source, frame.destination, frame.ethertype, b""), answer
+            )
         self.paths[1 - index].send(back, unit_length(back), now_ns)
         self._announce(index, now_ns)

@@ -10,53 +10,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from longwire.tcpip.addresses import Address, Prefix
-from longwire.tcpip.device import Device, DeviceWrapper, Medium, Unit
+from longwire.tcpip.device import Device, DeviceWrapper, Unit
+from longwire.tcpip.devices.rewriting import read_unit, rewrap, with_ports
 from longwire.tcpip.reasons import Note, Notebook, Reason
-from longwire.tcpip.wire.errors import WireError
-from longwire.tcpip.wire.ethernet import EthernetFrame
-from longwire.tcpip.wire.ip import decode_packet
-from longwire.tcpip.wire.packet import PROTOCOL_TCP, PROTOCOL_UDP, Packet
 from longwire.tcpip.wire.tcp import ACK, SYN, Segment
 from longwire.tcpip.wire.udp import Datagram
 
 __all__ = ["AddressTranslator", "OptionStripper", "SynFilter"]
 
 _PORT_MAX = 0xFFFF
-
-
-def read_unit(unit: Unit, medium: Medium) -> tuple[EthernetFrame | None, Packet] | None:
-    """Return the frame around a packet, if there is one, and the packet with its transport read.
-
-    ``None`` for what is no whole TCP or UDP packet.
-    """
-    frame: EthernetFrame | None = None
-    try:
-        inner: object = unit
-        if medium is Medium.ETHERNET:
-            frame = EthernetFrame.parse(unit) if isinstance(unit, bytes) else None
-            if isinstance(unit, EthernetFrame):
-                frame = unit
-            if frame is None:
-                return None
-            inner = frame.payload
-        packet = decode_packet(inner) if isinstance(inner, bytes) else inner
-        if not isinstance(packet, Packet) or packet.is_fragment:
-            return None
-        if isinstance(packet.payload, bytes):
-            parse = {PROTOCOL_TCP: Segment.parse, PROTOCOL_UDP: Datagram.parse}.get(packet.protocol)
-            if parse is None:
-                return None
-            transport = parse(packet.payload, packet.source, packet.destination)
-            packet = packet.replace(payload=transport)
-    except WireError:
-        return None
-    return frame, packet
-
-
-def _rewrap(frame: EthernetFrame | None, packet: Packet) -> Unit:
-    if frame is None:
-        return packet
-    return EthernetFrame(frame.destination, frame.source, frame.ethertype, packet)
 
 
 class SynFilter(DeviceWrapper):
@@ -139,7 +101,7 @@ class OptionStripper(DeviceWrapper):
             timestamp=None if "timestamp" in self.names else segment.timestamp,
             timestamp_echo=0 if "timestamp" in self.names else segment.timestamp_echo,
         )
-        return _rewrap(frame, packet.replace(payload=stripped))
+        return rewrap(frame, packet.replace(payload=stripped))
 
     def send(self, unit: Unit, now_ns: int) -> None:
         self.inner.send(self._strip(unit), now_ns)
@@ -240,8 +202,8 @@ class AddressTranslator(DeviceWrapper):
         if mapping is None:
             self.notebook.write(now_ns, Reason.NAT_FULL, unit=unit)
             return
-        moved = _with_ports(transport, mapping.outside_port, transport.destination_port)
-        self.inner.send(_rewrap(frame, packet.replace(source=self.outside, payload=moved)), now_ns)
+        moved = with_ports(transport, mapping.outside_port, transport.destination_port)
+        self.inner.send(rewrap(frame, packet.replace(source=self.outside, payload=moved)), now_ns)
 
     def receive(self, now_ns: int) -> list[Unit]:
         passed: list[Unit] = []
@@ -262,19 +224,6 @@ class AddressTranslator(DeviceWrapper):
                 continue
             mapping.used_ns = now_ns
             address, port = mapping.inside
-            moved = _with_ports(transport, transport.source_port, port)
-            passed.append(_rewrap(frame, packet.replace(destination=address, payload=moved)))
+            moved = with_ports(transport, transport.source_port, port)
+            passed.append(rewrap(frame, packet.replace(destination=address, payload=moved)))
         return passed
-
-
-def _with_ports(
-    transport: Segment | Datagram, source_port: int, destination_port: int
-) -> Segment | Datagram:
-    if isinstance(transport, Datagram):
-        return Datagram(source_port, destination_port, transport.data)
-    moved = Segment.__new__(Segment)
-    for name in Segment.__slots__:
-        setattr(moved, name, getattr(transport, name))
-    moved.source_port = source_port
-    moved.destination_port = destination_port
-    return moved

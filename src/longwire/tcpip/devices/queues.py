@@ -16,11 +16,12 @@ __all__ = ["CodelQueue", "DropTailQueue", "Queue", "Queued"]
 
 @dataclass(frozen=True, slots=True)
 class Queued:
-    """A unit that waits, and since when."""
+    """A unit that waits, and since when; ``delay_ns`` is how much longer it is on the way."""
 
     unit: Unit
     octets: int
     since_ns: int
+    delay_ns: int = 0
 
 
 class Queue(Protocol):
