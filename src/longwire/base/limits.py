@@ -385,6 +385,13 @@ class NativeLimits:
     history_entries_max: int = 1_000
     """Entries in one answer to ``history``."""
 
+    operations_per_request_max: int = 1_000
+    """Messages in the body of one request over plain HTTP."""
+
+    http_events_lifetime_s: float = 600.0
+    """After so many seconds a response of events over plain HTTP ends, and the client goes on with
+    another: proxies bound how long a response may take, and load balancers balance again."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PresenceLimits:

@@ -11,7 +11,7 @@ import asyncio
 import hashlib
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
@@ -153,15 +153,21 @@ class Consumer:
 
     # -- for workers ----------------------------------------------------------------------------
 
-    async def join(self, worker: Worker, start: Start) -> Standing:
+    async def join(
+        self, worker: Worker, start: Start, held: Collection[str] | None = None
+    ) -> Standing:
         """Work for it from now on; one that does not exist begins at ``start``.
 
-        Deliveries may come before this returns. Raises ``StoreUnavailableError``.
+        With ``held`` the worker goes on with the work of one of its name that has parted: it still
+        has these positions, and what else that one had is delivered again. Deliveries may come
+        before this returns. Raises ``StoreUnavailableError``.
         """
         self._users += 1
         try:
             await self._begin_at(start)
             await self._follow()
+            if held is not None:
+                await self._go_on_with(worker.name, held)
             standing = await self.standing()
             self._workers[worker.name] = worker
         finally:
@@ -172,30 +178,49 @@ class Consumer:
 
     def leave(self, worker: Worker) -> None:
         """Work for it no longer: what is not acknowledged goes to others at once."""
-        if self._workers.pop(worker.name, None) is not None:
+        if self._take(worker):
             now_ms = _now_ms()
             give = self._change(
                 lambda record: record.give_back(worker.name, lambda position: True, now_ms)
             )
             give.add_done_callback(self._left)
 
+    def part(self, worker: Worker) -> None:
+        """Work for it no longer; until its time is up, what is not acknowledged is left to one of
+        the same name, here or elsewhere."""
+        if self._take(worker):
+            self._consumers.tidy(self)
+
+    def _take(self, worker: Worker) -> bool:
+        """Take a worker out, unless another one of its name has taken its place."""
+        is_here = self._workers.get(worker.name) is worker
+        if is_here:
+            del self._workers[worker.name]
+        return is_here
+
+    async def _go_on_with(self, name: str, held: Collection[str]) -> None:
+        self._workers.pop(name, None)
+        now_ms = _now_ms()
+        await self._change(
+            lambda record: record.give_back(name, lambda position: position not in held, now_ms)
+        )
+
     def _left(self, done: asyncio.Future[Standing]) -> None:
         if not done.cancelled() and done.exception() is not None:
             logger.warning("a worker's entries come again after their time: %s", done.exception())
         self._consumers.tidy(self)
 
-    def acknowledge(
-        self, worker: Worker, matches: Callable[[str], bool]
-    ) -> asyncio.Future[Standing]:
-        """Entries are dealt with; the future is done when that is stored."""
-        return self._change(lambda record: record.acknowledge(worker.name, matches))
+    def acknowledge(self, worker: str, matches: Callable[[str], bool]) -> asyncio.Future[Standing]:
+        """Entries of the worker of this name are dealt with; the future is done when that is
+        stored."""
+        return self._change(lambda record: record.acknowledge(worker, matches))
 
     def give_back(
-        self, worker: Worker, matches: Callable[[str], bool], after_s: float
+        self, worker: str, matches: Callable[[str], bool], after_s: float
     ) -> asyncio.Future[Standing]:
-        """Entries are to be delivered again."""
+        """Entries of the worker of this name are to be delivered again."""
         due_ms = _now_ms() + round(after_s * 1000)
-        return self._change(lambda record: record.give_back(worker.name, matches, due_ms))
+        return self._change(lambda record: record.give_back(worker, matches, due_ms))
 
     async def standing(self) -> Standing:
         """Tell where it stands. Raises ``StoreUnavailableError``."""

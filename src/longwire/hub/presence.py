@@ -207,6 +207,22 @@ class _Room:
             local.data = list(local.connections.values())[-1]
         self._changed()
 
+    def leave_for_good(self, user: str, connection: str) -> None:
+        """A connection goes out by its own will, be it that it is in its grace period or has never
+        been here."""
+        key = (user, "" if user else connection)
+        local = self._local.get(key)
+        if local is None:
+            return
+        local.connections.pop(connection, None)
+        if local.connections:
+            local.data = list(local.connections.values())[-1]
+        else:
+            if local.grace is not None:
+                local.grace.cancel()
+            del self._local[key]
+        self._changed()
+
     def lost(self, user: str, connection: str) -> None:
         """A connection is gone: it may be back within the grace period."""
         key = (user, "" if user else connection)

@@ -13,6 +13,7 @@ from longwire.gateways.event_stream import EVENT_STREAM
 from longwire.gateways.events.gateway import EventsGateway
 from longwire.gateways.native.formats.choice import choose_subprotocol
 from longwire.gateways.native.gateway import NativeGateway
+from longwire.gateways.native.over_http.gateway import NativeHttp
 from longwire.http.negotiation import parse_accept
 from longwire.hub.hub import Hub
 from longwire.identity.principal import Principal
@@ -58,6 +59,9 @@ class StreamGateways:
             producer_state_s=producer_state_s(settings),
             messages_per_address_max=settings.rates.messages_per_address_max,
         )
+        self.native_http = NativeHttp(
+            self.native, long_poll_timeout_s=settings.server.long_poll_timeout_s
+        )
         self.events = EventsGateway(hub, limits=settings.events)
         self.durable = DurableGateway(
             hub,
@@ -74,8 +78,7 @@ class StreamGateways:
             socket = await self._sockets.open(
                 request, exchange, select_subprotocol=_choose_subprotocol
             )
-            remote = request.remote_address
-            address = str(remote[0]) if isinstance(remote, tuple) else ""
+            address = _host_of(request)
             serving = self.native.serve(socket, socket.subprotocol, address, principal)
             await self._sockets.run(socket, serving, request)
         else:
@@ -85,6 +88,13 @@ class StreamGateways:
                 self.native.callbacks(self._native_closed, principal),
                 select_subprotocol=_choose_subprotocol,
             )
+
+    async def serve_native_http(self, request: Request, exchange: Exchange) -> Response | None:
+        """Serve ``POST /ws``: the native protocol where WebSocket does not work."""
+        principal = await self._admission.identify(request)
+        body = await exchange.read_body()
+        await self.native_http.serve(exchange, body, _host_of(request), principal)
+        return None
 
     async def serve_stream(self, request: Request, exchange: Exchange) -> Response | None:
         """Serve ``/streams/{name…}``: as server-sent events for ``EventSource``, which asks for
@@ -143,6 +153,21 @@ class StreamGateways:
                 sum(native.errors.values()),
                 True,
             ),
+            "longwire_native_http_requests": (
+                "Requests of the native protocol over plain HTTP.",
+                self.native_http.requests_total,
+                True,
+            ),
+            "longwire_native_http_events": (
+                "Responses of events of the native protocol, now.",
+                self.native_http.event_count,
+                False,
+            ),
+            "longwire_native_http_polls": (
+                "Other requests of the native protocol that are being answered, now.",
+                self.native_http.poll_count,
+                False,
+            ),
             "longwire_event_streams": (
                 "Streams of server-sent events, now.",
                 events.response_count,
@@ -179,6 +204,11 @@ class StreamGateways:
                 True,
             ),
         }
+
+
+def _host_of(request: Request) -> str:
+    remote = request.remote_address
+    return str(remote[0]) if isinstance(remote, tuple) else ""
 
 
 def _choose_subprotocol(offered: Sequence[str]) -> str | None:

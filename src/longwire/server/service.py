@@ -197,6 +197,7 @@ class Service:
         administration = Administration(self.admission, self.revoke)
         router.add(REVOKE_PATH, ["POST"], administration.revoke)
         router.add_websocket("/ws", self.gateways.serve_native)
+        router.add("/ws", ["POST"], self.gateways.serve_native_http)
         streams = "/streams/{name...}"
         router.add(streams, ["GET", "PUT", "POST", "DELETE"], self.gateways.serve_stream)
         for path in BROWSER_MODULES:

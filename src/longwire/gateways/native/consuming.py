@@ -105,6 +105,14 @@ class SessionWorker:
         """Give back what is not acknowledged."""
         self.consumer.leave(self)
 
+    def connection_lost(self) -> None:
+        """The connection is gone; that of a client who sends one request after the other is back
+        with the next of them."""
+        if self._session.is_kept:
+            self.consumer.part(self)
+        else:
+            self.leave()
+
 
 async def consume(gateway: NativeGateway, session: NativeSession, request: Consume) -> None:
     """Work for a consumer."""
@@ -117,6 +125,7 @@ async def consume(gateway: NativeGateway, session: NativeSession, request: Consu
             f"consume: window is {window}, at most {limits.window_max} is allowed"
         )
     ack_wait_s = ACK_WAIT_S_DEFAULT if request.ack_wait_s is UNSET else request.ack_wait_s
+    held = _read_held(gateway, session, request)
     await _demand_read(gateway, session, key[0])
     if session.workers is None:
         session.workers = {}
@@ -128,12 +137,12 @@ async def consume(gateway: NativeGateway, session: NativeSession, request: Consu
     worker = SessionWorker(session, found, key[1], window, ack_wait_s)
     session.workers[key] = worker
     try:
-        standing = await found.join(worker, start)
+        standing = await found.join(worker, start, held)
     except BaseException:
         _take_worker(session, key)
         raise
     if session.has_ended:
-        worker.leave()
+        worker.connection_lost()
         return
     session.reply("consuming", request.id, **_describe(key, standing))
     worker.begin()
@@ -141,7 +150,7 @@ async def consume(gateway: NativeGateway, session: NativeSession, request: Consu
 
 def ack(gateway: NativeGateway, session: NativeSession, request: Ack) -> None:
     """Entries are dealt with."""
-    worker = _worker(session, request)
+    consumer = _find_work(gateway, session, request)
     if (request.upto is UNSET) == (request.positions is UNSET):
         raise BadMessageError("ack: upto or positions is needed, and not both")
     if request.upto is not UNSET:
@@ -149,15 +158,17 @@ def ack(gateway: NativeGateway, session: NativeSession, request: Ack) -> None:
         matches: Callable[[str], bool] = lambda position: position <= upto  # noqa: E731
     else:
         matches = _read_positions(gateway, "ack", request.positions or [])
-    _answer_later(session, "acked", request, worker.consumer.acknowledge(worker, matches))
+    stored = consumer.acknowledge(session.name, matches)
+    _answer_later(gateway, session, "acked", request, consumer, stored)
 
 
 def nack(gateway: NativeGateway, session: NativeSession, request: Nack) -> None:
     """Entries are to be delivered again."""
-    worker = _worker(session, request)
+    consumer = _find_work(gateway, session, request)
     matches = _read_positions(gateway, "nack", request.positions)
     after_s = 0.0 if request.after_s is UNSET else request.after_s
-    _answer_later(session, "nacked", request, worker.consumer.give_back(worker, matches, after_s))
+    stored = consumer.give_back(session.name, matches, after_s)
+    _answer_later(gateway, session, "nacked", request, consumer, stored)
 
 
 async def consumer(
@@ -181,6 +192,10 @@ async def release(gateway: NativeGateway, session: NativeSession, request: Relea
     worker = _take_worker(session, key)
     if worker is not None:
         worker.leave()
+    elif session.is_kept and not request.forget:
+        found = _find(gateway, session, key)
+        await found.give_back(session.name, lambda position: True, 0.0)
+        gateway.hub.consumers.tidy(found)
     elif not request.forget:
         raise NotConsumingError(*key)
     if request.forget:
@@ -229,12 +244,25 @@ def _take_worker(session: NativeSession, key: Key) -> SessionWorker | None:
     return None if session.workers is None else session.workers.pop(key, None)
 
 
-def _worker(session: NativeSession, request: Ack | Nack) -> SessionWorker:
+def _find_work(gateway: NativeGateway, session: NativeSession, request: Ack | Nack) -> Consumer:
+    """The consumer that this connection works for, or another request of the same client."""
     key = _read_key(session, request)
     worker = _find_worker(session, key)
-    if worker is None:
-        raise NotConsumingError(*key)
-    return worker
+    if worker is not None:
+        return worker.consumer
+    if session.is_kept:
+        return _find(gateway, session, key)
+    raise NotConsumingError(*key)
+
+
+def _read_held(gateway: NativeGateway, session: NativeSession, request: Consume) -> set[str] | None:
+    """What the client has of what was delivered to it in requests before."""
+    positions = [] if request.held is UNSET else request.held
+    limit = gateway.hub.consumers.limits.window_max
+    if len(positions) > limit:
+        raise BadMessageError(f"consume: held has {len(positions)} items, at most {limit} may be")
+    held = {str(parse_position(text)) for text in positions}
+    return held if session.is_kept else None
 
 
 def _read_positions(gateway: NativeGateway, op: str, positions: list[str]) -> Callable[[str], bool]:
@@ -246,9 +274,15 @@ def _read_positions(gateway: NativeGateway, op: str, positions: list[str]) -> Ca
 
 
 def _answer_later(
-    session: NativeSession, op: str, request: Ack | Nack, stored: asyncio.Future[Standing]
+    gateway: NativeGateway,
+    session: NativeSession,
+    op: str,
+    request: Ack | Nack,
+    consumer: Consumer,
+    stored: asyncio.Future[Standing],
 ) -> None:
     def answer(done: asyncio.Future[Standing]) -> None:
+        gateway.hub.consumers.tidy(consumer)
         request_id = None if request.id is UNSET else request.id
         if done.cancelled():
             return

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import secrets
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 
 from longwire.base.codes import CloseCode
 from longwire.base.limits import MemoryStoreLimits, NativeLimits
@@ -18,7 +18,12 @@ from longwire.gateways.native.formats.format import Format
 from longwire.gateways.native.operations import begin
 from longwire.gateways.native.requests import Request
 from longwire.gateways.native.session import NativeSession
-from longwire.gateways.native.wires import EndpointWire, MessageSocket, SocketWire
+from longwire.gateways.native.wires import (
+    EndpointWire,
+    MessageSocket,
+    SessionWire,
+    SocketWire,
+)
 from longwire.hub.hub import Hub
 from longwire.hub.rates import Rates
 from longwire.identity.principal import ANONYMOUS, Principal
@@ -57,6 +62,7 @@ class NativeGateway:
         self.hub = hub
         self.limits = limits or NativeLimits()
         self.server = server
+        self.message_bytes_max = message_bytes_max
         self.connections_total = 0
         self.errors: dict[str, int] = {}
         """Errors answered, by code."""
@@ -64,6 +70,7 @@ class NativeGateway:
         self.addresses = Crowd("this address", self.limits.connections_per_address_max)
         self.address_rates = Rates(messages_per_address_max, "from this address")
         self._sessions: set[NativeSession] = set()
+        self._kept: dict[str, set[NativeSession]] = {}
         self._wheel: TimerWheel | None = None
         self._clock: Callable[[], float] | None = None
         self.announced_limits = {
@@ -138,14 +145,21 @@ class NativeGateway:
 
     def begin(
         self,
-        wire: EndpointWire | SocketWire,
+        wire: SessionWire,
         format_: Format,
         address: str = "",
         principal: Principal = ANONYMOUS,
+        name: str | None = None,
     ) -> NativeSession:
-        """Begin a session on a connection that is open."""
+        """Begin a session on a connection that is open. Those with the same ``name`` are of one
+        client; without one it is drawn at random."""
         now = self.now()
-        session = NativeSession(self, wire, format_, secrets.token_hex(8), now, address, principal)
+        is_kept = name is not None
+        name = secrets.token_hex(8) if name is None else name
+        session = NativeSession(self, wire, format_, name, now, address, principal)
+        if is_kept:
+            session.is_kept = True
+            self._kept.setdefault(name, set()).add(session)
         self._sessions.add(session)
         self.connections_total += 1
         self.deadline_moved(session)
@@ -155,6 +169,15 @@ class NativeGateway:
         """The session has ended. For the session."""
         self._sessions.discard(session)
         self._time()[0].discard(session)
+        kept = self._kept.get(session.name)
+        if kept is not None:
+            kept.discard(session)
+            if not kept:
+                del self._kept[session.name]
+
+    def siblings(self, session: NativeSession) -> Iterator[NativeSession]:
+        """The other sessions here that are of the same client. For the session."""
+        return (other for other in self._kept.get(session.name, ()) if other is not session)
 
     def begin_request(self, session: NativeSession, request: Request) -> Awaitable[None] | None:
         """Begin with a request; return what is left to await. For the session."""

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 __all__ = ["check_readable_name", "inbox_of", "open_inbox", "read_inbox_place"]
 
 
+_TAIL = "tail"
+
+
 def inbox_of(user: str) -> str:
     """The name of a user's inbox."""
     return "$user/" + quote(user, safe="")
@@ -28,7 +31,13 @@ def inbox_of(user: str) -> str:
 
 def read_inbox_place(request: Connect) -> Start:
     """From where the inbox goes on. Raises ``PositionError``."""
-    return StartAt.TAIL if request.inbox is UNSET else parse_position(request.inbox)
+    held = _held(request)
+    return StartAt.TAIL if held is None else parse_position(held)
+
+
+def _held(request: Connect) -> str | None:
+    """The position that is held of it."""
+    return None if request.inbox is UNSET or request.inbox == _TAIL else request.inbox
 
 
 async def open_inbox(
@@ -37,8 +46,7 @@ async def open_inbox(
     """Subscribe a connection to its user's inbox; returns what ``connected`` tells of it."""
     stream = inbox_of(principal.name)
     subscription = await session.attachment.open(stream, start, is_reserved_allowed=True)
-    held = None if request.inbox is UNSET else request.inbox
-    return subscription, subscribed_members(stream, start, held, subscription.verdict)
+    return subscription, subscribed_members(stream, start, _held(request), subscription.verdict)
 
 
 def check_readable_name(session: NativeSession, stream: str) -> str:

@@ -111,7 +111,8 @@ async def _connect(gateway: NativeGateway, session: NativeSession, request: Conn
         session.end(NativeCloseCode.TOO_MANY_CONNECTIONS, error.message, COME_BACK_S)
         return
     inbox, members = None, _describe(principal)
-    if gateway.limits.has_inboxes and not principal.is_anonymous:
+    is_asked = session.has_inbox_unasked or request.inbox is not UNSET
+    if gateway.limits.has_inboxes and is_asked and not principal.is_anonymous:
         inbox, members["inbox"] = await open_inbox(session, principal, request, inbox_start)
         if not session.is_new():
             return

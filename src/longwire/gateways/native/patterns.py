@@ -61,6 +61,11 @@ class Patterns:
         self._worker: asyncio.Task[None] | None = None
         self._unfollow: Callable[[], None] | None = None
 
+    @property
+    def are_any(self) -> bool:
+        """Whether the connection is subscribed to any."""
+        return bool(self._subscribed)
+
     # -- requests -------------------------------------------------------------------------------
 
     async def subscribe(self, request: Subscribe) -> None:

@@ -31,6 +31,7 @@ class SessionPresence:
     """Where one connection is, and what it watches."""
 
     def __init__(self, gateway: NativeGateway, session: NativeSession) -> None:
+        self._gateway = gateway
         self._hub = gateway.hub
         self._session = session
         self.entered: dict[str, str] = {}
@@ -66,9 +67,16 @@ class SessionPresence:
         self.watched.clear()
         for stream, user in self.entered.items():
             room = self._hub.presence.find(stream)
-            if room is not None:
+            if room is not None and not self._is_entered_anew(stream):
                 room.lost(user, self._session.name)
         self.entered.clear()
+
+    def _is_entered_anew(self, stream: str) -> bool:
+        """Whether another request of the same client has taken the membership over."""
+        return any(
+            other.presence is not None and stream in other.presence.entered
+            for other in self._gateway.siblings(self._session)
+        )
 
 
 def describe(member: Member) -> dict[str, Any]:
@@ -109,9 +117,15 @@ def leave(gateway: NativeGateway, session: NativeSession, request: Leave) -> Non
     stream = check_stream_name(request.stream)
     presence = session.presence
     room = gateway.hub.presence.find(stream)
-    if presence is None or room is None or stream not in presence.entered:
+    if session.is_kept:
+        if room is not None:
+            room.leave_for_good(session.principal.name, session.name)
+        if presence is not None:
+            presence.entered.pop(stream, None)
+    elif presence is None or room is None or stream not in presence.entered:
         raise NotEnteredError(stream)
-    room.leave(presence.entered.pop(stream), session.name)
+    else:
+        room.leave(presence.entered.pop(stream), session.name)
     gateway.hub.presence.tidy(stream)
     session.reply("left", request.id, stream=stream)
 

@@ -248,6 +248,7 @@ class Consume(_Request, tag="consume", frozen=True):
     start: Optional[StartMember] = UNSET
     window: Optional[Annotated[int, Meta(ge=1)]] = UNSET
     ack_wait_s: Optional[Annotated[float, Meta(ge=0.1, le=43_200)]] = UNSET
+    held: Optional[list[str]] = UNSET
 
 
 class Ack(_Request, tag="ack", frozen=True):

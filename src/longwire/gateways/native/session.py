@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from longwire.gateways.native.patterns import Patterns
     from longwire.gateways.native.presence import SessionPresence
     from longwire.gateways.native.publishing import Flights
-    from longwire.gateways.native.wires import EndpointWire, SocketWire
+    from longwire.gateways.native.wires import SessionWire
 
 __all__ = ["NativeSession", "SessionState"]
 
@@ -88,6 +88,8 @@ class NativeSession(WheelEntry):
         "client",
         "flights",
         "format",
+        "has_inbox_unasked",
+        "is_kept",
         "name",
         "patterns",
         "presence",
@@ -100,7 +102,7 @@ class NativeSession(WheelEntry):
     def __init__(
         self,
         gateway: NativeGateway,
-        wire: EndpointWire | SocketWire,
+        wire: SessionWire,
         format_: Format,
         name: str,
         now: float,
@@ -113,6 +115,11 @@ class NativeSession(WheelEntry):
         self.attachment = gateway.hub.attach(wire)
         self.attachment.on_too_slow = self._read_too_slowly
         self.name = name
+        self.is_kept = False
+        """Whether requests with the same key are one connection, so that another one may go on
+        with the work of this one (docs/protocol.md, 18.4)."""
+        self.has_inbox_unasked = True
+        """Whether ``connect`` subscribes to the inbox also without a word of it."""
         self.address = address
         """Of the network; empty when it is not known."""
         self.client = ""
@@ -267,6 +274,22 @@ class NativeSession(WheelEntry):
         self.deadline = min(ends, default=None)
 
     @property
+    def reads_anything(self) -> bool:
+        """Whether anything may come that is no answer."""
+        is_watching = self.presence is not None and bool(self.presence.watched)
+        return bool(
+            self.attachment.subscriptions
+            or (self.patterns is not None and self.patterns.are_any)
+            or self.workers
+            or is_watching
+        )
+
+    async def settled(self) -> None:
+        """Wait until everything that was received has been taken up. Cancel-safe."""
+        while self._task is not None:
+            await asyncio.wait((self._task,))
+
+    @property
     def has_ended(self) -> bool:
         """Whether the connection is gone."""
         return self.state is SessionState.ENDED
@@ -308,7 +331,7 @@ class NativeSession(WheelEntry):
         if self.presence is not None:
             self.presence.lost()
         for worker in (self.workers or {}).values():
-            worker.leave()
+            worker.connection_lost()
         self._uncount()
         for call in self.calls or ():
             call.cancel()

@@ -10,7 +10,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from longwire.gateways.native.formats.format import (
     Format,
@@ -18,7 +18,7 @@ from longwire.gateways.native.formats.format import (
     closed_members,
     gap_members,
 )
-from longwire.hub.sinks import Gap
+from longwire.hub.sinks import BytesSink, Gap
 from longwire.net.closed import ConnectionClosed
 from longwire.net.endpoint import Endpoint
 from longwire.net.fan_out import FanOut
@@ -26,7 +26,7 @@ from longwire.streams.entry import Entry
 from longwire.streams.position import Position
 from longwire.websocket.frames import TEXT
 
-__all__ = ["EndpointWire", "MessageSocket", "SocketWire", "Wire"]
+__all__ = ["EndpointWire", "MessageSocket", "SessionWire", "SocketWire", "Wire"]
 
 logger = logging.getLogger("longwire.native")
 
@@ -105,6 +105,10 @@ class EndpointWire:
 
     def resume_reading(self) -> None:
         self._endpoint.resume_reading()
+
+
+class BytesWire(Wire, BytesSink, Protocol):
+    """A connection that takes shared texts."""
 
 
 class MessageSocket(Protocol):
@@ -231,3 +235,7 @@ class SocketWire:
             await self._socket.close(*self._close)
         except ConnectionClosed:
             return
+
+
+SessionWire: TypeAlias = BytesWire | SocketWire
+"""What a session runs on: a connection that is a sink of the hub."""
