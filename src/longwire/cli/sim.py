@@ -8,8 +8,9 @@ from pathlib import Path
 
 import click
 
-from longwire.cli.exit_codes import USAGE, CommandError
-from longwire.simulation import SimulationError, World
+from longwire.cli.exit_codes import FAILED, UNAVAILABLE, USAGE, CommandError
+from longwire.simulation import PlotsUnavailableError, SimulationError, World
+from longwire.simulation.plots import check_plot
 
 __all__ = ["sim_command"]
 
@@ -22,18 +23,44 @@ __all__ = ["sim_command"]
     type=click.Path(dir_okay=False, path_type=Path),
     help="Write all packets to this file (pcapng).",
 )
-def sim_command(script: Path, seed: int, capture: Path | None) -> None:
+@click.option(
+    "--plot",
+    "plots",
+    multiple=True,
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Draw windows, round-trip times, sequence numbers and throughput (.svg, .png, .pdf).",
+)
+@click.option("--packets", is_flag=True, help="Show each packet on the timeline.")
+def sim_command(
+    script: Path, seed: int, capture: Path | None, plots: tuple[Path, ...], packets: bool
+) -> None:
     """Run the `async def main(world)` of SCRIPT in a world in virtual time; print the timeline."""
+    for plot in plots:
+        try:
+            check_plot(plot)
+        except PlotsUnavailableError as error:
+            raise CommandError(UNAVAILABLE, f"--plot {plot}: {error}") from None
+        except SimulationError as error:
+            raise CommandError(USAGE, f"--plot {error}") from None
     main = runpy.run_path(str(script)).get("main")
     if not inspect.iscoroutinefunction(main):
         raise CommandError(USAGE, f"{script}: it has no `async def main(world)`")
-    world = World(seed)
+    world = World(seed, show_packets=packets)
     try:
         world.run(main(world))
     except SimulationError as error:
-        raise CommandError(1, f"{script}: {error}") from None
+        raise CommandError(FAILED, f"{script}: {error}") from None
     finally:
         print(world.timeline())
         if capture is not None:
             world.write_capture(capture)
+        _draw(world, plots)
         print(f"{world.now_s:.9f} s, seed {seed}, capture SHA-256 {world.capture_digest()}")
+
+
+def _draw(world: World, plots: tuple[Path, ...]) -> None:
+    for plot in plots:
+        try:
+            world.write_plots(plot)
+        except SimulationError as error:  # nothing was sent; what the script did is not wrong
+            click.echo(f"longwire: --plot {error}", err=True)

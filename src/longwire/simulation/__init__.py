@@ -4,10 +4,12 @@ from longwire.simulation.errors import (
     DeadlockError,
     LivelockError,
     NotSimulatedError,
+    PlotsUnavailableError,
     SimulationError,
 )
 from longwire.simulation.host import PROFILE, Program, SimHost
 from longwire.simulation.link import SimLink
+from longwire.simulation.plots import Panel
 from longwire.simulation.world import World, run
 
 __all__ = [
@@ -15,6 +17,8 @@ __all__ = [
     "DeadlockError",
     "LivelockError",
     "NotSimulatedError",
+    "Panel",
+    "PlotsUnavailableError",
     "Program",
     "SimHost",
     "SimLink",

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from longwire.base.errors import LongwireError
 
-__all__ = ["DeadlockError", "LivelockError", "NotSimulatedError", "SimulationError"]
+__all__ = [
+    "DeadlockError",
+    "LivelockError",
+    "NotSimulatedError",
+    "PlotsUnavailableError",
+    "SimulationError",
+]
 
 
 class SimulationError(LongwireError):
@@ -29,3 +35,10 @@ class DeadlockError(SimulationError):
 
 class LivelockError(SimulationError):
     """Callbacks run one after the other and time stands still."""
+
+
+class PlotsUnavailableError(SimulationError):
+    """matplotlib, which draws plots, is not installed."""
+
+    def __init__(self) -> None:
+        super().__init__("plots are drawn by matplotlib: pip install 'longwire[plots]'")

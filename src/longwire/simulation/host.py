@@ -232,6 +232,7 @@ class SimHost:
             observer=self.world.observer_of(self.name),
         )
         stack.wake = lambda: self._wake_at(0)
+        stack.tcp.watch = self.world.recording.traces.watcher(self.name)
         return stack
 
     def _wake_at(self, at_ns: int) -> None:

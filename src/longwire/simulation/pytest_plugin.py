@@ -3,7 +3,8 @@
 * The fixture ``world`` is a fresh world. A test that is a coroutine function and asks for it runs
   inside of it.
 * ``@pytest.mark.seeds(20)`` runs a test over the seeds 0 to 19; ``--world-seed N`` over N alone.
-* A test that fails shows its seed, the end of the timeline, and where its capture lies.
+* A test that fails shows its seed, the end of the timeline, and where its capture, its plots and
+  the whole timeline lie.
 """
 
 from __future__ import annotations
@@ -14,12 +15,13 @@ from pathlib import Path
 
 import pytest
 
+from longwire.simulation.errors import SimulationError
 from longwire.simulation.world import World
 
 __all__ = ["world"]
 
 _TIMELINE_LINES = 40
-_CAPTURE_FOLDER = "longwire-worlds"
+_FOLDER = "longwire-worlds"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -63,7 +65,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
-    """Attach seed, timeline and capture to a failure."""
+    """Attach seed, timeline, capture and plots to a failure."""
     report = yield
     found = getattr(item, "funcargs", {}).get("world")
     if isinstance(found, World) and report.when == "call" and report.failed:  # type: ignore[attr-defined]
@@ -72,14 +74,27 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
 
 
 def _account(found: World, item: pytest.Item) -> str:
-    folder = Path(item.config.rootpath) / ".pytest_cache" / _CAPTURE_FOLDER
+    folder = Path(item.config.rootpath) / ".pytest_cache" / _FOLDER
     folder.mkdir(parents=True, exist_ok=True)
     name = "".join(each if each.isalnum() else "-" for each in item.nodeid).strip("-")
-    capture = folder / f"{name[-120:]}.pcapng"
+    base = folder / name[-120:]
+    capture, timeline = base.with_suffix(".pcapng"), base.with_suffix(".timeline.txt")
     found.write_capture(capture)
-    lines = found.timeline().splitlines()[-_TIMELINE_LINES:]
+    lines = found.timeline().splitlines()
+    timeline.write_text("\n".join(lines) + "\n")
     head = (
         f"seed {found.seed}; again with: --world-seed {found.seed}",
         f"capture {capture}, SHA-256 {found.capture_digest()}",
+        f"plots {_draw(found, base.with_suffix('.svg'))}",
+        f"timeline {timeline}, {len(lines)} lines; the last of them:",
     )
-    return "\n".join((*head, *lines))
+    return "\n".join((*head, *lines[-_TIMELINE_LINES:]))
+
+
+def _draw(found: World, path: Path) -> str:
+    """Draw the plots; return where they lie, or why there are none."""
+    try:
+        found.write_plots(path)
+    except SimulationError as error:
+        return f"none: {error}"
+    return str(path)

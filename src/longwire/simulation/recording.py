@@ -1,4 +1,4 @@
-"""What a world leaves behind: a capture of all links, its hash, and a timeline."""
+"""What a world leaves behind: a capture of all links, its hash, a timeline, and traces."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from longwire.simulation.clock import to_seconds
+from longwire.simulation.packet_text import PacketText
+from longwire.simulation.traces import Traces
 from longwire.tcpip.device import Device, DeviceWrapper, Unit
 from longwire.tcpip.devices.capture import Capture
 from longwire.tcpip.reasons import Note
@@ -32,23 +34,35 @@ class Event:
 
 
 class _SentDevice(DeviceWrapper):
-    """Captures what an end of a link sends: each packet once, also the ones that get lost."""
+    """Records what an end of a link sends: each packet once, also the ones that get lost."""
 
-    def __init__(self, inner: Device, capture: Capture, number: int, *, is_outbound: bool) -> None:
+    def __init__(
+        self, inner: Device, recording: Recording, name: str, number: int, *, is_outbound: bool
+    ) -> None:
         super().__init__(inner)
-        self._capture = capture
+        self._recording = recording
+        self._name = name
         self._number = number
         self._is_outbound = is_outbound
 
     def send(self, unit: Unit, now_ns: int) -> None:
-        self._capture.add(self._number, unit, now_ns, is_outbound=self._is_outbound)
+        recording = self._recording
+        recording.capture.add(self._number, unit, now_ns, is_outbound=self._is_outbound)
+        if recording.packet_text is not None:
+            text = recording.packet_text.line(unit)
+            recording.events.append(Event(now_ns, self._name, text))
         self.inner.send(unit, now_ns)
 
 
 class Recording:
-    """Takes packets as their senders see them. The same world gives the same octets."""
+    """Takes packets as their senders see them. The same world gives the same octets.
 
-    def __init__(self) -> None:
+    With ``packet_text`` each packet is a line of the timeline, too.
+    """
+
+    def __init__(self, packet_text: PacketText | None = None) -> None:
+        self.packet_text = packet_text
+        self.traces = Traces()
         self._digest = hashlib.sha256()
         self._parts: list[bytes] = []
         self._octets = 0
@@ -68,13 +82,14 @@ class Recording:
         """Return both ends of a link, captured; "outbound" is from ``a`` to ``b``."""
         number = self.capture.add_interface(name, a.medium)
         return (
-            _SentDevice(a, self.capture, number, is_outbound=True),
-            _SentDevice(b, self.capture, number, is_outbound=False),
+            _SentDevice(a, self, name, number, is_outbound=True),
+            _SentDevice(b, self, name, number, is_outbound=False),
         )
 
     def observe(self, where: str, note: Note) -> None:
         """Take a note of a host or a link."""
         self.capture.observe(note)
+        self.traces.observe(note)
         self.events.append(Event(note.now_ns, where, str(note)))
 
     def digest(self) -> str:

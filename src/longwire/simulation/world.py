@@ -16,13 +16,16 @@ from longwire.simulation.link import SimLink, both_ways
 from longwire.simulation.loop import SimLoop
 from longwire.simulation.names import Names
 from longwire.simulation.open_file import DescriptorTable
+from longwire.simulation.packet_text import PacketText
+from longwire.simulation.plots import Panel, write_plots
 from longwire.simulation.process import Life, Process
 from longwire.simulation.recording import Event, Recording
 from longwire.simulation.routing import Hop, add_routes
 from longwire.simulation.schedule import Schedule
 from longwire.simulation.seal import sealed
+from longwire.simulation.traces import Traces
 from longwire.simulation.waiting import describe_waiting
-from longwire.tcpip.addresses import Prefix, parse_address
+from longwire.tcpip.addresses import Address, Prefix, address_text, parse_address
 from longwire.tcpip.devices.link import Link
 from longwire.tcpip.devices.rules import DROP, Match, Rule
 from longwire.tcpip.randomness import RandomStream
@@ -42,13 +45,14 @@ class World:
     runs once; make another to run again.
     """
 
-    def __init__(self, seed: int = 0) -> None:
+    def __init__(self, seed: int = 0, *, show_packets: bool = False) -> None:
+        """``show_packets`` makes each packet a line of the timeline."""
         self.seed = seed
         self.clock = Clock()
         self.schedule = Schedule(self.clock)
         self.descriptors = DescriptorTable()
         self.names = Names()
-        self.recording = Recording()
+        self.recording = Recording(PacketText(self.host_of) if show_packets else None)
         self.hosts: dict[str, SimHost] = {}
         self.links: list[SimLink] = []
         self._neighbours: dict[SimHost, list[Hop]] = {}
@@ -170,6 +174,31 @@ class World:
     def capture_digest(self) -> str:
         """Return the SHA-256 of the capture of all links so far."""
         return self.recording.digest()
+
+    def measure(self, name: str, value: float) -> None:
+        """Add a value, as of now, to a series of that name, which plots show beside the traces."""
+        self.traces.measure(name, value, self.clock.now_ns)
+
+    @property
+    def traces(self) -> Traces:
+        """What the TCP connections did over time."""
+        return self.recording.traces
+
+    def host_of(self, address: Address) -> str:
+        """Return the name of the host that has ``address``, or the address as text."""
+        for host in self.hosts.values():
+            if address in host.addresses:
+                return host.name
+        return address_text(address)
+
+    def write_plots(self, path: str | Path, panels: Iterable[Panel] = tuple(Panel)) -> None:
+        """Draw windows, round-trip times, sequence numbers and throughput of the connections.
+
+        The end of ``path`` says which format (``.svg``, ``.png``, ``.pdf``). Raises
+        PlotsUnavailableError without the extra ``plots``, and SimulationError when there is
+        nothing to draw or the format is unknown.
+        """
+        write_plots(self, Path(path), panels)
 
     def write_capture(self, path: str | Path) -> None:
         """Write all packets as pcapng, each with what befell it as its comment."""

@@ -11,6 +11,10 @@ import asyncio
 import pytest
 from longwire.simulation import World
 
+async def answer(reader, writer):
+    writer.write(await reader.read(100))
+    writer.close()
+
 async def test_inside(world):
     await asyncio.sleep(3600)
     assert world.now_s == 3600
@@ -22,12 +26,19 @@ async def test_fails_for_one_seed(world):
     with b:
         with pytest.raises(ConnectionRefusedError):
             await asyncio.open_connection("a", 1)
+    with a:
+        await asyncio.start_server(answer, "0.0.0.0", 1)
+    with b:
+        reader, writer = await asyncio.open_connection("a", 1)
+        writer.write(b"hello")
+        await reader.read()
+        writer.close()
     assert world.seed != 2
 """
 
 
-def run_pytest(folder: Path, *arguments: str) -> str:
-    (folder / "test_worlds.py").write_text(TESTS)
+def run_pytest(folder: Path, *arguments: str, prelude: str = "") -> str:
+    (folder / "test_worlds.py").write_text(prelude + TESTS)
     (folder / "pytest.ini").write_text("[pytest]\n")
     finished = subprocess.run(
         [
@@ -43,12 +54,23 @@ def run_pytest(folder: Path, *arguments: str) -> str:
     return finished.stdout + finished.stderr
 
 
-def test_failure_shows_seed_timeline_and_capture(tmp_path: Path) -> None:
+def test_failure_shows_seed_timeline_capture_and_plots(tmp_path: Path) -> None:
     output = run_pytest(tmp_path)
     assert "1 failed, 3 passed" in output
     assert "--world-seed 2" in output and "tcp-refused" in output
     captures = list(tmp_path.rglob("*.pcapng"))
     assert len(captures) == 1 and captures[0].read_bytes()[:4] == b"\x0a\x0d\x0d\x0a"
+    (plot,) = tmp_path.rglob("*.svg")
+    assert f"plots {plot}" in output and "round trip, ms" in plot.read_text()
+    (timeline,) = tmp_path.rglob("*.timeline.txt")
+    assert f"timeline {timeline}" in output and "tcp-refused" in timeline.read_text()
+
+
+def test_failure_without_matplotlib_names_the_extra(tmp_path: Path) -> None:
+    output = run_pytest(tmp_path, prelude="import sys; sys.modules['matplotlib'] = None\n")
+    assert "1 failed, 3 passed" in output
+    assert "plots none: " in output and "pip install 'longwire[plots]'" in output
+    assert not list(tmp_path.rglob("*.svg"))
 
 
 def test_seed_that_failed_is_run_alone(tmp_path: Path) -> None:

@@ -58,6 +58,8 @@ class TcpLayer:
         self._timers: list[tuple[int, int, TcpConnection]] = []
         self._armed: dict[TcpConnection, int] = {}
         self._serial = 0
+        self.watch: Callable[[TcpConnection, list[Segment], int], None] | None = None
+        """Told of each connection that was polled, what it has sent, and when."""
         ip.handlers[PROTOCOL_TCP] = self.on_packet
 
     @property
@@ -348,7 +350,10 @@ class TcpLayer:
         tcb = connection.tcb
         profile = tcb.profile
         is_too_big = False
-        for segment in connection.poll(now_ns):
+        segments = connection.poll(now_ns)
+        if self.watch is not None:
+            self.watch(connection, segments, now_ns)
+        for segment in segments:
             reason = self._ip.send(
                 tcb.local[0],
                 tcb.remote[0],
