@@ -144,15 +144,15 @@ class Http2Limits:
     """CONTINUATION frames of one header block; each has up to 16 KiB."""
 
     control_frames_per_s_max: float = 50.0
-    """PING, SETTINGS, priority, unknown and empty DATA frames a second, on average over ten
-    seconds."""
+    """PING, SETTINGS, GOAWAY, priority, unknown and empty DATA frames a second, and DATA frames of
+    streams that are closed, on average over ten seconds."""
 
     resets_per_s_max: float = 20.0
-    """Streams a second that the peer resets, or makes us reset, on average over ten seconds
-    (CVE-2023-44487, CVE-2025-8671)."""
+    """Streams a second that the peer resets, or makes us reset or refuse, on average over ten
+    seconds (CVE-2023-44487, CVE-2025-8671)."""
 
     window_updates_spare: int = 2_000
-    """WINDOW_UPDATE frames beyond four for every DATA frame of ours."""
+    """WINDOW_UPDATE frames beyond four for every HEADERS or DATA frame of ours."""
 
     stall_timeout_s: float = 60.0
     """A response that waits for the peer's window, seconds; past it the stream is reset."""

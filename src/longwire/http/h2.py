@@ -47,9 +47,11 @@ from longwire.http.h2_frames import (
     Http2Violation,
 )
 from longwire.http.h2_head import MalformedMessage, read_head, read_trailers
+from longwire.http.h2_library import violation_of
 from longwire.http.h2_outbox import Outbox
 from longwire.http.h2_patience import Patience
 from longwire.http.h2_priority import parse_priority
+from longwire.http.h2_rules import FrameRules, StreamViolation
 from longwire.http.h2_stream import Stream
 from longwire.http.response_fields import (
     check_field,
@@ -91,6 +93,7 @@ class Http2Engine:
         self._cutter = FrameCutter()
         self._guard = FrameGuard(self._http2, now=now)
         self._streams: dict[int, Stream] = {}
+        self._rules = FrameRules(self._streams)
         self._outbox = Outbox(self._limits, self._http2, self._guard, self._streams)
         self._patience = Patience(self._limits, self._http2, now)
         self._events: list[HttpEvent] = []
@@ -171,19 +174,25 @@ class Http2Engine:
                     ErrorCode.PROTOCOL_ERROR, "the first frame of the connection is not SETTINGS"
                 )
             self._has_settings = True
-        if frame.type == FrameType.SETTINGS and frame.is_ack and frame.payload_bytes:
-            # RFC 9113 section 6.5
-            raise Http2Violation(ErrorCode.FRAME_SIZE_ERROR, "a SETTINGS acknowledgement is empty")
+        if frame.type == FrameType.DATA and frame.stream not in self._streams:
+            self._guard.count_control(now)
+        try:
+            passed = self._rules.check(frame)
+        except StreamViolation as violation:
+            self._end_stream(self._streams[frame.stream], violation.code, violation.message, now)
+            return
         if frame.type == FrameType.GOAWAY:
             self._receive_goaway(frame)
-            return
-        if frame.type == FrameType.PRIORITY_UPDATE:
+        elif frame.type == FrameType.PRIORITY_UPDATE:
             self._update_priority(frame)
-            return
+        elif passed is not None:
+            self._pass_on(passed, now)
+
+    def _pass_on(self, frame: Frame, now: float) -> None:
         try:
             events = self._outbox.connection.receive_data(frame.data)
         except h2.exceptions.ProtocolError as error:
-            raise Http2Violation(ErrorCode.of(error.error_code), str(error)) from None
+            raise violation_of(error) from None
         for event in events:
             self._handle(event, now)
 
@@ -195,11 +204,11 @@ class Http2Engine:
         elif isinstance(event, h2.events.TrailersReceived):
             self._end_request_with(event, now)
         elif isinstance(event, h2.events.StreamEnded):
-            self._end_request(event.stream_id)
+            self._end_request(event.stream_id, now)
         elif isinstance(event, h2.events.StreamReset):
             self._reset_by_peer(event, now)
         elif isinstance(event, h2.events.SettingsAcknowledged):
-            self._patience.settings_acknowledged()
+            self._patience.has_settings_ack = True
         elif isinstance(event, h2.events.PingAckReceived):
             self._announce_end()
 
@@ -215,6 +224,9 @@ class Http2Engine:
             return
         try:
             head, refusal = read_head(event.headers, self._limits)
+            self._check_fault()
+            if event.stream_ended is not None and head.lacks(0):
+                raise MalformedMessage("a request with a content-length has no body")
         except MalformedMessage:
             self._reset(identifier, ErrorCode.PROTOCOL_ERROR, now)
             return
@@ -251,6 +263,9 @@ class Http2Engine:
         stream.waits_for_continue = False
         stream.received_bytes += size
         stream.unread_bytes += size
+        if stream.head.is_exceeded_by(stream.received_bytes):
+            self._end_malformed(stream, "the body is longer than its content-length", now)
+            return
         maximum = self._limits.body_bytes_max
         if maximum is not None and stream.received_bytes > maximum and not stream.is_tunnel:
             self._give_up(
@@ -265,19 +280,25 @@ class Http2Engine:
             return
         try:
             trailers = read_trailers(event.headers)
+            self._check_fault()
         except MalformedMessage as error:
-            self._reset(stream.identifier, ErrorCode.PROTOCOL_ERROR, now)
-            self._forget(stream, str(error))
+            self._end_malformed(stream, str(error), now)
             return
-        self._complete_request(stream, trailers)
+        self._complete_request(stream, trailers, now)
 
-    def _end_request(self, identifier: int) -> None:
+    def _check_fault(self) -> None:
+        if self._rules.fault is not None:
+            raise MalformedMessage(self._rules.fault)
+
+    def _end_request(self, identifier: int, now: float) -> None:
         stream = self._streams.get(identifier)
         if stream is not None:
-            self._complete_request(stream, Headers())
+            self._complete_request(stream, Headers(), now)
 
-    def _complete_request(self, stream: Stream, trailers: Headers) -> None:
-        if not stream.is_request_complete:
+    def _complete_request(self, stream: Stream, trailers: Headers, now: float) -> None:
+        if not stream.has_ended and stream.head.lacks(stream.received_bytes):
+            self._end_malformed(stream, "the body is shorter than its content-length", now)
+        elif not stream.is_request_complete:
             stream.is_request_complete = True
             if not stream.has_ended or stream.is_tunnel:
                 self._events.append(RequestEnded(stream.identifier, trailers))
@@ -293,9 +314,7 @@ class Http2Engine:
             self._forget(stream, f"the client reset the stream (error code {event.error_code})")
 
     def _update_priority(self, frame: Frame) -> None:
-        # RFC 9218 section 7.1: on stream 0, the stream it is about and the field value.
-        if frame.stream or frame.payload_bytes < 4:
-            raise Http2Violation(ErrorCode.PROTOCOL_ERROR, "a malformed PRIORITY_UPDATE frame")
+        # RFC 9218 section 7.1: the stream it is about and the field value.
         about = int.from_bytes(frame.payload[:4], "big") & _LAST_STREAM_ID
         stream = self._streams.get(about)
         if stream is not None:
@@ -326,10 +345,25 @@ class Http2Engine:
         stream.end([])
         self._send_pending(now)
 
+    def _end_malformed(self, stream: Stream, message: str, now: float) -> None:
+        """End a stream whose request is malformed (RFC 9113 section 8.1.1)."""
+        self._end_stream(stream, ErrorCode.PROTOCOL_ERROR, message, now)
+
+    def _end_stream(self, stream: Stream, code: ErrorCode, message: str, now: float) -> None:
+        """End a stream for what the peer did."""
+        self._reset(stream.identifier, code, now)
+        self._forget(stream, message)
+
     def _reset(self, identifier: int, code: ErrorCode, now: float) -> None:
         self._outbox.reset(identifier, code)
-        if code is ErrorCode.PROTOCOL_ERROR:
+        if self._is_peers_fault(code):
             self._guard.count_reset(now)
+
+    def _is_peers_fault(self, code: ErrorCode) -> bool:
+        if code is ErrorCode.REFUSED_STREAM:
+            # Before it has read our SETTINGS a client cannot know how many streams it may open.
+            return self._patience.has_settings_ack
+        return code in (ErrorCode.PROTOCOL_ERROR, ErrorCode.FRAME_SIZE_ERROR)
 
     def _forget(self, stream: Stream, error: str | None) -> None:
         self._tell_closed(stream, error)
@@ -363,8 +397,6 @@ class Http2Engine:
 
     def _receive_goaway(self, frame: Frame) -> None:
         # h2 takes a GOAWAY for the end; what is begun may go on after it (RFC 9113 section 6.8).
-        if frame.stream or frame.payload_bytes < 8:
-            raise Http2Violation(ErrorCode.PROTOCOL_ERROR, "a malformed GOAWAY frame")
         code = int.from_bytes(frame.payload[4:8], "big")
         if code:
             self._end(f"the client ended the connection (error code {code})")

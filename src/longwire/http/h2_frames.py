@@ -13,7 +13,10 @@ from longwire.base.limits import Http2Limits
 from longwire.base.rate import RateLimit
 
 __all__ = [
+    "END_STREAM",
+    "PADDED",
     "PREFACE",
+    "PRIORITY_FLAG",
     "ErrorCode",
     "Frame",
     "FrameCutter",
@@ -31,9 +34,11 @@ _HEADER_BYTES = 9
 # RFC 9113 section 4.2: SETTINGS_MAX_FRAME_SIZE as it is unless changed, and we leave it so.
 FRAME_BYTES_MAX = 16_384
 
-_END_STREAM = 0x1
+END_STREAM = 0x1
 _ACK = 0x1
 _END_HEADERS = 0x4
+PADDED = 0x8
+PRIORITY_FLAG = 0x20
 
 # A WINDOW_UPDATE for the stream and one for the connection, and twice that to be generous.
 _UPDATES_FOR_A_FRAME = 4
@@ -67,6 +72,7 @@ class ErrorCode(IntEnum):
     FRAME_SIZE_ERROR = 0x6
     REFUSED_STREAM = 0x7
     CANCEL = 0x8
+    COMPRESSION_ERROR = 0x9
     ENHANCE_YOUR_CALM = 0xB
 
     @classmethod
@@ -102,6 +108,11 @@ class Frame:
     @property
     def payload(self) -> bytes:
         return self.data[_HEADER_BYTES:]
+
+    def changed(self, flags: int, payload: bytes) -> Frame:
+        """Return the frame with other flags and another payload."""
+        header = len(payload).to_bytes(3, "big") + bytes([self.type, flags]) + self.data[5:9]
+        return Frame(header + payload)
 
     @property
     def is_ack(self) -> bool:
@@ -192,6 +203,11 @@ class FrameGuard:
     def check(self, frame: Frame, now: float) -> None:
         """Count a frame that arrived."""
         kind = frame.type
+        if self.is_inside_block and kind != FrameType.CONTINUATION:
+            # RFC 9113 section 6.2: of any type, on any stream.
+            raise Http2Violation(
+                ErrorCode.PROTOCOL_ERROR, "a field block is interrupted by another frame"
+            )
         if kind == FrameType.CONTINUATION:
             self._block_frames += 1
             if self._block_frames > self._limits.continuation_frames_max:
@@ -206,7 +222,12 @@ class FrameGuard:
             self._updates_left -= 1
             if self._updates_left < 0:
                 raise self._calm("window_updates_spare", "WINDOW_UPDATE frames")
-        elif self._is_control(frame) and not self._control.take(now):
+        elif self._is_control(frame):
+            self.count_control(now)
+
+    def count_control(self, now: float) -> None:
+        """Count a frame that brings nothing."""
+        if not self._control.take(now):
             raise self._calm("control_frames_per_s_max", "frames that carry nothing")
 
     def count_reset(self, now: float) -> None:
@@ -214,19 +235,18 @@ class FrameGuard:
         if not self._resets.take(now):
             raise self._calm("resets_per_s_max", "streams reset")
 
-    def data_sent(self) -> None:
-        """A DATA frame of ours entitles the peer to window updates."""
+    def frame_sent(self) -> None:
+        """A frame of a response entitles the peer to window updates."""
         if self._updates_left < self._limits.window_updates_spare:
             self._updates_left += _UPDATES_FOR_A_FRAME
 
     @staticmethod
     def _is_control(frame: Frame) -> bool:
         if frame.type == FrameType.DATA:
-            return not frame.payload_bytes and not frame.flags & _END_STREAM
-        if frame.type in (FrameType.SETTINGS, FrameType.PING):
-            return not frame.is_ack
-        # Priorities, and types that nobody knows and all must ignore (section 5.5).
-        return frame.type not in (FrameType.GOAWAY, FrameType.PUSH_PROMISE)
+            return not frame.payload_bytes and not frame.flags & END_STREAM
+        # Settings and pings, answers to ours among them; priorities; types that nobody knows and
+        # all must ignore (section 5.5).
+        return True
 
     @staticmethod
     def _calm(limit: str, what: str) -> Http2Violation:

@@ -28,6 +28,9 @@ _CONNECTION_SPECIFIC = frozenset(
     {b"connection", b"proxy-connection", b"keep-alive", b"transfer-encoding", b"upgrade"}
 )
 
+# RFC 9110 section 6.5.1: fields that frame or route a message have no place after it.
+_FORBIDDEN_TRAILERS = frozenset({b"content-length", b"host"})
+
 _PSEUDO = frozenset({b":method", b":scheme", b":authority", b":path", b":protocol"})
 
 # RFC 7541 section 4.1, RFC 9113 section 10.5.1: what a field counts besides its octets.
@@ -52,6 +55,19 @@ class RequestHead:
     protocol: str | None
     content_length: int | None
     expects_continue: bool
+
+    def lacks(self, body_bytes: int) -> bool:
+        """Whether a body of so many bytes is shorter than announced (RFC 9113 section 8.1.1)."""
+        return self._announced is not None and body_bytes < self._announced
+
+    def is_exceeded_by(self, body_bytes: int) -> bool:
+        """Whether a body of so many bytes is longer than announced."""
+        return self._announced is not None and body_bytes > self._announced
+
+    @property
+    def _announced(self) -> int | None:
+        # RFC 9110 section 9.3.6: CONNECT has no content, and what a tunnel carries is none.
+        return None if self.protocol is not None else self.content_length
 
 
 def read_head(
@@ -101,6 +117,8 @@ def read_trailers(block: Iterable[tuple[bytes, bytes]]) -> Headers:
     pseudo, fields = _split(block)
     if pseudo:
         raise MalformedMessage("a pseudo-header field stands in the trailers")
+    if any(name in _FORBIDDEN_TRAILERS for name, _ in fields):
+        raise MalformedMessage("a field that frames or routes the message stands in the trailers")
     return Headers([(name.decode("ascii"), value.decode("latin-1")) for name, value in fields])
 
 
@@ -171,9 +189,10 @@ def _merge_host(authority: str, host: str, headers: Headers) -> str:
 
 
 def _content_length(headers: Headers) -> int | None:
-    values = set(headers.get_all("content-length"))
+    values = headers.get_all("content-length")
     if not values:
         return None
+    # As on HTTP/1.1, no second one, though it be the same: who hands the request on may not agree.
     (value, *others) = values
     if others or not (value.isascii() and value.isdigit()) or len(value) > 18:
         raise MalformedMessage("content-length is not one decimal number")
@@ -193,6 +212,10 @@ def _refusal(
         return LimitError(414, "request_line_bytes_max", line, limits.request_line_bytes_max)
     if head.method == "CONNECT" and head.protocol is None:
         return ProtocolError(501, "CONNECT is not implemented: this server is no proxy")
+    if head.protocol not in (None, "websocket"):
+        return ProtocolError(
+            501, "of the protocols that a stream may carry only websocket is spoken"
+        )
     if head.scheme not in ("http", "https") or not is_host(head.authority):
         return ProtocolError(400, "the target is not an http or https URI with a host")
     expectations = tokens(head.headers.get_all("expect"))

@@ -4,25 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import h2.config
-import h2.connection
 import h2.exceptions
-import h2.settings
 
 from longwire.base.limits import Http2Limits, HttpLimits
 from longwire.http.h2_frames import ErrorCode, FrameGuard, FrameType
+from longwire.http.h2_library import open_connection
 from longwire.http.h2_priority import sending_order
 from longwire.http.h2_stream import Stream
 
 __all__ = ["Outbox"]
-
-_Settings = h2.settings.SettingCodes
-
-# RFC 9218 section 2.1: we do not use the priorities of RFC 7540.
-_NO_RFC7540_PRIORITIES = 0x9
-
-# RFC 9113 section 6.9.2: the windows at the start, until told otherwise.
-_INITIAL_WINDOW_BYTES = 65_535
 
 _PING_PAYLOAD = b"longwire"
 
@@ -44,7 +34,7 @@ class Outbox:
         self._streams = streams
         self._output: list[bytes] = []
         self._last_sent = 0
-        self.connection = _connection(limits, http2)
+        self.connection = open_connection(limits, http2)
 
     def take(self) -> list[bytes]:
         """Return what is to be written, in order."""
@@ -55,6 +45,7 @@ class Outbox:
     def headers(self, stream: int, status: int, fields: list[tuple[str, str]]) -> None:
         """Send the head of a response, interim or final."""
         self.connection.send_headers(stream, [(":status", str(status)), *fields])
+        self._guard.frame_sent()
 
     def reset(self, stream: int, code: ErrorCode) -> None:
         """Reset a stream, unless it is closed already."""
@@ -124,7 +115,7 @@ class Outbox:
             data = stream.take(room)
             is_last = stream.has_ended and not stream.pending_bytes and not stream.trailers
             self.connection.send_data(identifier, data, end_stream=is_last)
-            self._guard.data_sent()
+            self._guard.frame_sent()
             self._last_sent = identifier
             if is_last:
                 stream.is_sent = True
@@ -144,47 +135,3 @@ class Outbox:
         data = self.connection.data_to_send()
         if data:
             self._output.append(data)
-
-
-class _Connection(h2.connection.H2Connection):
-    """An h2 connection that leaves it to the engine to refuse streams."""
-
-    @property
-    def open_inbound_streams(self) -> int:
-        # One stream too many ends that stream (RFC 9113 section 5.1.2); h2 would end the
-        # connection, even when the client cannot have read our SETTINGS yet. Asking it all the
-        # same is what makes h2 forget closed streams.
-        super().open_inbound_streams  # noqa: B018
-        return 0
-
-
-def _connection(limits: HttpLimits, http2: Http2Limits) -> h2.connection.H2Connection:
-    """Return an h2 connection with our settings, its first frames ready to be sent."""
-    connection = _Connection(
-        h2.config.H2Configuration(
-            client_side=False,
-            # A message that breaks a rule ends its stream, not the connection: h2_head decides.
-            validate_inbound_headers=False,
-            normalize_inbound_headers=False,
-            validate_outbound_headers=False,
-            normalize_outbound_headers=False,
-        )
-    )
-    connection.local_settings = h2.settings.Settings(
-        client=False,
-        initial_values={
-            _Settings.ENABLE_CONNECT_PROTOCOL: 1,
-            _Settings.INITIAL_WINDOW_SIZE: http2.stream_window_bytes,
-            _Settings.MAX_CONCURRENT_STREAMS: http2.concurrent_streams_max,
-            _Settings.MAX_HEADER_LIST_SIZE: limits.header_bytes_max,
-            _NO_RFC7540_PRIORITIES: 1,  # type: ignore[dict-item]
-        },
-    )
-    # What is larger than twice what we take is not even decompressed; what is a little larger is
-    # answered with 431.
-    connection.decoder.max_header_list_size = 2 * limits.header_bytes_max
-    connection.initiate_connection()
-    connection.increment_flow_control_window(
-        max(1, http2.connection_window_bytes - _INITIAL_WINDOW_BYTES)
-    )
-    return connection

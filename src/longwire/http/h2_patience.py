@@ -20,13 +20,13 @@ class Patience:
 
     __slots__ = (
         "_announced_s",
-        "_has_settings_ack",
         "_heard_s",
         "_http2",
         "_limits",
         "_paused_s",
         "_reading_s",
         "_started_s",
+        "has_settings_ack",
     )
 
     def __init__(self, limits: HttpLimits, http2: Http2Limits, now: float) -> None:
@@ -35,7 +35,8 @@ class Patience:
         self._started_s = now
         self._heard_s = now
         self._reading_s: float | None = now  # since when something has begun and not come whole
-        self._has_settings_ack = False
+        self.has_settings_ack = False
+        """Whether the peer has read our SETTINGS."""
         self._announced_s: float | None = None
         self._paused_s: float | None = None
 
@@ -54,9 +55,6 @@ class Patience:
             self._reading_s = None
         elif self._reading_s is None:
             self._reading_s = now
-
-    def settings_acknowledged(self) -> None:
-        self._has_settings_ack = True
 
     def announced(self, now: float) -> None:
         """The end was announced."""
@@ -127,7 +125,7 @@ class Patience:
         return _after(self._reading_s, self._limits.head_timeout_s)
 
     def _settings_deadline(self) -> float | None:
-        if self._has_settings_ack:
+        if self.has_settings_ack:
             return None
         return _after(self._started_s, self._limits.head_timeout_s)
 

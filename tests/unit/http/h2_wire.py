@@ -84,6 +84,7 @@ class Conversation:
         self._cut = cut
         self._encoder = hpack.Encoder()
         self._decoder = hpack.Decoder()
+        self._decoder.max_allowed_table_size = 0xFFFF_FFFF  # what we allow is judged by tests
         self._unread = b""
         self._after()
         if begin:
@@ -133,6 +134,18 @@ class Conversation:
 
     def of(self, kind: type) -> list[HttpEvent]:
         return [event for event in self.events if isinstance(event, kind)]
+
+    @property
+    def client_table_bytes(self) -> int:
+        """How large the table is that the client keeps of our fields."""
+        size: int = self._decoder.header_table.maxsize
+        return size
+
+    def forget_all(self) -> None:
+        """Keep nothing of what came until now."""
+        self.events.clear()
+        self.frames.clear()
+        self.answers.clear()
 
     def is_alive(self) -> bool:
         """Whether a new request is answered."""
