@@ -5,10 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from longwire.http.field_values import split_list, split_parameters
 
-__all__ = ["MediaRange", "choose_media_type", "parse_accept"]
+__all__ = ["IDENTITY", "MediaRange", "choose_coding", "choose_media_type", "parse_accept"]
+
+IDENTITY: Final = "identity"
+"""The content coding that changes nothing."""
 
 # RFC 9110 section 12.4.2:
 #   qvalue = ( "0" [ "." 0*3DIGIT ] ) / ( "1" [ "." 0*3("0") ] )
@@ -90,3 +94,44 @@ def choose_media_type(accept: str | None, available: Sequence[str]) -> str | Non
         if quality > 0 and (best_rank is None or rank > best_rank):
             best, best_rank = candidate, rank
     return best
+
+
+def choose_coding(accept_encoding: str | None, available: Sequence[str]) -> str | None:
+    """Return the one of ``available`` that the client likes best, or ``identity``; ``None`` if it
+    takes none of them.
+
+    ``accept_encoding`` is the joined value of Accept-Encoding, ``None`` where there is none;
+    ``available`` are names of content codings in the server's order of preference, which decides
+    between those that the client likes as much.
+    """
+    if accept_encoding is None:
+        # RFC 9110 section 12.5.3: any coding will do then; who says nothing may know none.
+        return IDENTITY
+    weights = _coding_weights(accept_encoding)
+    best, best_weight = None, 0.0
+    for name in available:
+        weight = weights.get(name, weights.get("*", 0.0))
+        if weight > best_weight:
+            best, best_weight = name, weight
+    # Identity is acceptable unless it is refused, by name or by "*;q=0"; who does not name it
+    # would rather have a coding.
+    plain_weight = weights.get(IDENTITY)
+    if plain_weight is None:
+        is_plain_refused = weights.get("*") == 0.0
+        return best or (None if is_plain_refused else IDENTITY)
+    if plain_weight > best_weight or (best is None and plain_weight > 0):
+        return IDENTITY
+    return best
+
+
+def _coding_weights(accept_encoding: str) -> dict[str, float]:
+    weights: dict[str, float] = {}
+    for element in split_list(accept_encoding):
+        name, parameters = split_parameters(element)
+        weight = parameters.get("q", "1")
+        if _QVALUE.fullmatch(weight) is None:
+            continue
+        name = name.lower()
+        # Section 8.4.1.3: x-gzip is gzip.
+        weights.setdefault("gzip" if name == "x-gzip" else name, float(weight))
+    return weights

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Set
 from pathlib import Path
 
 from longwire.base.errors import ConfigError
+from longwire.http.coding import CODINGS
 from longwire.identity.origins import OriginPolicy
 from longwire.identity.setting_rules import find_setting_problems
 from longwire.server.patterns import StreamPattern
@@ -43,6 +44,10 @@ def check_rules(
     url_problem = find_url_problem(settings.store.url)
     if url_problem is not None:
         refuse("store", "url", *url_problem)
+    for name in settings.content_coding.names:
+        if name not in CODINGS:
+            hint = f"of {', '.join(CODINGS)}"
+            refuse("content_coding", "names", f'has "{name}", which is no content coding', hint)
     for text in settings.origins.allowed:
         try:
             OriginPolicy([text])

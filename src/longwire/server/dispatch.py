@@ -9,10 +9,10 @@ from collections.abc import AsyncIterable, Awaitable, Callable
 from typing import Any, Protocol, TypeAlias, cast
 
 from longwire.http.pages import error_page
-from longwire.http.representation import is_selective, select
 from longwire.hub.errors import RateError
 from longwire.hub.rates import Rates
 from longwire.server.asgi_socket import AsgiHandshake
+from longwire.server.content import ContentSelection
 from longwire.server.cross_origin import CrossOrigin
 from longwire.server.errors import HttpError
 from longwire.server.exchange import Exchange
@@ -51,14 +51,13 @@ class Dispatcher:
         observer: HttpObserver,
         cross_origin: CrossOrigin,
         address_rates: Rates,
-        *,
-        ranges_max: int,
+        content: ContentSelection,
     ) -> None:
         self._router = router
         self._observer = observer
         self._cross_origin = cross_origin
         self._address_rates = address_rates
-        self._ranges_max = ranges_max
+        self._content = content
 
     async def handle(self, exchange: Exchange | AsgiHandshake) -> None:
         """Answer one request, whatever it takes.
@@ -115,9 +114,8 @@ class Dispatcher:
                 return exchange.status
             response = refusal(request, _internal_error(request))
         if response is not None and exchange.status is None:
-            if response.status == 200 and is_selective(request.headers):
-                response = self._select(request, response)
             try:
+                response = await self._content.fit(request, response)
                 await _send(request, exchange, response)
             except Exception:
                 if not exchange.closed:
@@ -149,20 +147,6 @@ class Dispatcher:
             return preflight or _refuse_method(request, resource)
         self._cross_origin.check(request)
         return await handler(request, exchange)
-
-    def _select(self, request: Request, response: Response) -> Response:
-        """Make of a 200 what a request with conditions, or for a range, is to get."""
-        if request.method not in ("GET", "HEAD"):
-            return response
-        selected = select(
-            request.method,
-            request.headers,
-            response.headers,
-            response.body if isinstance(response.body, bytes) else None,
-            now_s=time.time(),
-            ranges_max=self._ranges_max,
-        )
-        return response if selected is None else Response(*selected)
 
     def _demand_rate(self, address: Any) -> None:
         """Count a request for its address. Raises an ``HttpError`` (429)."""

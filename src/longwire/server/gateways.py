@@ -15,6 +15,7 @@ from longwire.gateways.native.formats.choice import choose_subprotocol
 from longwire.gateways.native.gateway import NativeGateway
 from longwire.gateways.native.over_http.gateway import NativeHttp
 from longwire.http.negotiation import parse_accept
+from longwire.http.representation import Selector
 from longwire.hub.hub import Hub
 from longwire.identity.principal import Principal
 from longwire.server.admission import Admission
@@ -45,6 +46,7 @@ class StreamGateways:
         sockets: SocketEndpoints,
         admission: Admission,
         cross_origin: CrossOrigin,
+        selector: Selector,
     ) -> None:
         self._sockets = sockets
         self._admission = admission
@@ -68,7 +70,7 @@ class StreamGateways:
             limits=settings.durable,
             long_poll_timeout_s=settings.server.long_poll_timeout_s,
             heartbeat_s=settings.events.heartbeat_s,
-            ranges_max=settings.http.ranges_max,
+            selector=selector,
         )
 
     async def serve_native(self, request: Request, exchange: Any) -> None:

@@ -18,6 +18,7 @@ from longwire.server.administration import REVOKE_PATH, Administration
 from longwire.server.admission import Admission
 from longwire.server.app import BROWSER_MODULES, App, LifespanHook, RouteHandler, SocketRoute
 from longwire.server.authentication import Authentication
+from longwire.server.content import ContentSelection, make_selector
 from longwire.server.cross_origin import CrossOrigin
 from longwire.server.dispatch import Dispatcher, HttpHandler, SocketHandler
 from longwire.server.exchange import Exchange
@@ -74,8 +75,9 @@ class Service:
         self.metrics.add_figures(lambda: hub_figures(self.hub))
         self.sockets = SocketEndpoints(settings, self.origins, self.metrics)
         self.cross_origin = CrossOrigin(self.origins)
+        self._selector = make_selector(settings)
         self.gateways = StreamGateways(
-            self.hub, settings, self.sockets, self.admission, self.cross_origin
+            self.hub, settings, self.sockets, self.admission, self.cross_origin, self._selector
         )
         self.metrics.add_figures(self.gateways.figures)
         self._revoked_users = RevokedUsers(
@@ -91,7 +93,7 @@ class Service:
             self.metrics,
             self.cross_origin,
             self._address_rates,
-            ranges_max=settings.http.ranges_max,
+            ContentSelection(self._selector, settings.caching.routes),
         )
         self._loop_watch: asyncio.Task[None] | None = None
 
@@ -201,7 +203,7 @@ class Service:
         streams = "/streams/{name...}"
         router.add(streams, ["GET", "PUT", "POST", "DELETE"], self.gateways.serve_stream)
         for path in BROWSER_MODULES:
-            _add_file(router, path, path.removeprefix("/"))
+            self._add_file(router, path, path.removeprefix("/"))
         taken = set()
         for resource in self.app.routes.resources():
             taken.add(resource.pattern)
@@ -214,8 +216,18 @@ class Service:
             router.add_websocket("/echo", self.sockets.echo)
         if is_development and taken.isdisjoint(_DEMO_FILES):
             for path, name in _DEMO_FILES.items():
-                _add_file(router, path, name)
+                self._add_file(router, path, name)
         return router
+
+    def _add_file(self, router: Router[HttpHandler, SocketHandler], path: str, name: str) -> None:
+        file = StaticFile(STATIC_FOLDER / name, self.settings.caching.files)
+        if not file.path.exists():
+            return
+
+        async def handle(request: Request, exchange: Exchange) -> Response:
+            return file.respond()
+
+        router.add(path, ["GET"], handle)
 
     def _wrap_socket(self, route: SocketRoute) -> SocketHandler:
         async def handle(request: Request, exchange: Any) -> None:
@@ -232,17 +244,6 @@ def _wrap_route(handler: RouteHandler) -> HttpHandler:
         return make_response(value)
 
     return handle
-
-
-def _add_file(router: Router[HttpHandler, SocketHandler], path: str, name: str) -> None:
-    file = StaticFile(STATIC_FOLDER / name)
-    if not file.path.exists():
-        return
-
-    async def handle(request: Request, exchange: Exchange) -> Response:
-        return file.respond()
-
-    router.add(path, ["GET"], handle)
 
 
 async def _run_hook(hook: LifespanHook) -> None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from longwire.base.limits import (
+    MIB,
     ConsumerLimits,
     DurableLimits,
     EventsLimits,
@@ -29,11 +30,14 @@ from longwire.base.limits import (
     StreamLimits,
     WebSocketLimits,
 )
+from longwire.http.coding import CODINGS
 from longwire.identity.settings import IdentitySettings
 
 __all__ = [
     "AnonymousSettings",
+    "CachingSettings",
     "CompressionSettings",
+    "ContentCodingSettings",
     "LogSettings",
     "OriginSettings",
     "ServerSettings",
@@ -173,6 +177,37 @@ class CompressionSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ContentCodingSettings:
+    """Compression of HTTP responses for clients that take it (Accept-Encoding)."""
+
+    enabled: bool = True
+    """Whether responses are compressed at all. Where a proxy does it, leave it to that."""
+
+    names: tuple[str, ...] = CODINGS
+    """Codings that are offered, the one liked best first; of ``br`` and ``zstd`` those whose
+    package is installed (``pip install longwire[coding]``)."""
+
+    threshold_bytes: int = field(default=1024, metadata={"minimum": 0})
+    """Bodies below this size go as they are: they fit into one packet anyway."""
+
+    cache_bytes_max: int = field(default=4 * MIB, metadata={"minimum": 0})
+    """Compressed bodies, with what they were made of, that are kept for the next client, bytes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CachingSettings:
+    """What caches are told of responses that say nothing themselves (Cache-Control)."""
+
+    files: str = "no-cache"
+    """Of longwire's own files. By default a browser keeps them but asks each time, so that a new
+    release shows at once."""
+
+    routes: str | None = "no-cache"
+    """Of what routes answer to GET without ``Cache-Control`` or ``Expires``. By default nothing
+    is used without asking; ``none`` leaves it to the guess of each cache."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LogSettings:
     """What the server writes to standard error."""
 
@@ -199,6 +234,8 @@ class Settings:
     compression: CompressionSettings = field(default_factory=CompressionSettings)
     http: HttpLimits = field(default_factory=HttpLimits)
     http2: Http2Limits = field(default_factory=Http2Limits)
+    content_coding: ContentCodingSettings = field(default_factory=ContentCodingSettings)
+    caching: CachingSettings = field(default_factory=CachingSettings)
     native: NativeLimits = field(default_factory=NativeLimits)
     events: EventsLimits = field(default_factory=EventsLimits)
     durable: DurableLimits = field(default_factory=DurableLimits)

@@ -46,10 +46,11 @@ class _Version:
 class StaticFile:
     """One file, read again when it changes on disk."""
 
-    __slots__ = ("_content_type", "_version", "path")
+    __slots__ = ("_cache_control", "_content_type", "_version", "path")
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, cache_control: str = "no-cache") -> None:
         self.path = path
+        self._cache_control = cache_control
         self._content_type = _CONTENT_TYPES.get(path.suffix, "application/octet-stream")
         self._version: _Version | None = None
 
@@ -64,8 +65,7 @@ class StaticFile:
                 "ETag": version.etag,
                 "Last-Modified": http_date(version.stamp[0] // 1_000_000_000),
                 "Accept-Ranges": "bytes",
-                # Kept by the browser, but asked about each time: a new release shows at once.
-                "Cache-Control": "no-cache",
+                "Cache-Control": self._cache_control,
                 "X-Content-Type-Options": "nosniff",
             }
         )

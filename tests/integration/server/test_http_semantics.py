@@ -5,6 +5,7 @@ The same on longwire's own server and under uvicorn.
 
 from __future__ import annotations
 
+import gzip
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -21,6 +22,7 @@ from tests.integration.server.native_client import TIMEOUT_S
 MODIFIED_S = 784111777
 MODIFIED = http_date(MODIFIED_S)
 BODY = bytes(range(256)) * 40
+TEXT = b"text that is long enough to be worth a coding. " * 50
 ALL = AnonymousSettings(read=("**",), publish=("**",), manage=("**",))
 
 
@@ -32,7 +34,7 @@ def make_app() -> App:
         fields = {"ETag": '"v1"', "Last-Modified": MODIFIED, "Cache-Control": "max-age=5"}
         return Response.bytes(BODY, "image/x-noise", headers=fields)
 
-    @app.route("/plain")
+    @app.route("/plain", methods=["GET", "PUT"])
     def plain(request: Request) -> str:
         return "no validators"
 
@@ -46,6 +48,27 @@ def make_app() -> App:
     @app.route("/gone")
     def gone(request: Request) -> Response:
         return Response(410, {"ETag": '"v1"'}, b"gone")
+
+    @app.route("/coded")
+    def coded(request: Request) -> Response:
+        fields = {"Content-Encoding": "gzip"}
+        return Response.bytes(gzip.compress(TEXT), "text/plain", headers=fields)
+
+    @app.route("/secret")
+    def secret(request: Request) -> Response:
+        return Response.bytes(TEXT, "text/plain", headers={"Cache-Control": "no-transform"})
+
+    @app.route("/text-pieces")
+    def text_pieces(request: Request) -> Response:
+        async def send() -> AsyncIterator[bytes]:
+            yield TEXT
+            yield TEXT
+
+        return Response.bytes(send(), "text/plain")
+
+    @app.route("/moved")
+    def moved(request: Request) -> Response:
+        return Response.redirect("/plain", status=308)
 
     return app
 
@@ -173,3 +196,76 @@ async def test_page_of_history(http: httpx.AsyncClient) -> None:
         answer = await http.get("/streams/s?offset=-1", headers=fields)
         assert answer.status_code == status
         assert answer.headers["X-Content-Type-Options"] == "nosniff"
+
+
+DECODED_BY_HTTPX = ("gzip", "br", "zstd")
+
+
+@pytest.mark.parametrize("coding", DECODED_BY_HTTPX)
+async def test_9110_8_4_coded_representation(http: httpx.AsyncClient, coding: str) -> None:
+    accept = {"Accept-Encoding": coding}
+    plain = await http.get("/longwire.js", headers={"Accept-Encoding": "identity"})
+    coded = await http.get("/longwire.js", headers=accept)
+    assert coded.headers["Content-Encoding"] == coding
+    assert int(coded.headers["Content-Length"]) < int(plain.headers["Content-Length"])
+    assert coded.content == plain.content
+    # Another representation: its tag is weak, ranges are of the plain one.
+    assert coded.headers["ETag"] == "W/" + plain.headers["ETag"]
+    assert "Accept-Ranges" not in coded.headers
+    for answer in (plain, coded):
+        assert "accept-encoding" in answer.headers["Vary"].lower()
+    for etag in (coded.headers["ETag"], plain.headers["ETag"]):
+        known = await http.get("/longwire.js", headers={"If-None-Match": etag, **accept})
+        assert (known.status_code, known.headers["ETag"]) == (304, coded.headers["ETag"])
+        assert "accept-encoding" in known.headers["Vary"].lower()
+    head = await http.head("/longwire.js", headers=accept)
+    assert head.headers["Content-Length"] == coded.headers["Content-Length"]
+    part = await http.get("/longwire.js", headers={"Range": "bytes=0-99", **accept})
+    assert (part.status_code, part.content) == (206, plain.content[:100])
+    assert "content-encoding" not in part.headers
+
+
+async def test_9110_12_5_3_identity_may_be_refused(http: httpx.AsyncClient) -> None:
+    for path in ("/plain", "/picture"):  # too small; of a type that is not worth it
+        coded = await http.get(path, headers={"Accept-Encoding": "gzip, identity;q=0"})
+        assert coded.headers["Content-Encoding"] == "gzip"
+        assert coded.content == (BODY if path == "/picture" else b"no validators")
+        refused = await http.get(path, headers={"Accept-Encoding": "identity;q=0"})
+        assert refused.status_code == 406
+        plain = await http.get(path, headers={"Accept-Encoding": "gzip"})
+        assert "content-encoding" not in plain.headers
+
+
+async def test_coded_body_is_not_coded_again(http: httpx.AsyncClient) -> None:
+    answer = await http.get("/coded", headers={"Accept-Encoding": "gzip, br, zstd"})
+    assert answer.headers["Content-Encoding"] == "gzip"
+    assert answer.content == TEXT
+    secret = await http.get("/secret", headers={"Accept-Encoding": "gzip"})
+    assert "content-encoding" not in secret.headers and secret.content == TEXT
+
+
+async def test_coded_page_of_history(http: httpx.AsyncClient) -> None:
+    await http.put("/streams/s", headers={"Content-Type": "text/plain"}, content=TEXT)
+    accept = {"Accept-Encoding": "gzip"}
+    for offset in ("offset=-1", "offset=-1&live=long-poll"):
+        page = await http.get(f"/streams/s?{offset}", headers=accept)
+        assert page.headers["Content-Encoding"] == "gzip"
+        assert page.content == TEXT
+        etag = page.headers["ETag"]
+        known = await http.get(f"/streams/s?{offset}", headers={"If-None-Match": etag, **accept})
+        assert (known.status_code, known.headers["ETag"]) == (304, etag)
+
+
+async def test_body_in_pieces_is_coded_in_pieces(http: httpx.AsyncClient) -> None:
+    answer = await http.get("/text-pieces", headers={"Accept-Encoding": "gzip"})
+    assert answer.headers["Content-Encoding"] == "gzip"
+    assert answer.content == TEXT * 2
+
+
+async def test_9111_4_2_2_nothing_is_left_to_the_guess_of_a_cache(
+    http: httpx.AsyncClient,
+) -> None:
+    for path, expected in (("/plain", "no-cache"), ("/picture", "max-age=5"), ("/no", "no-cache")):
+        assert (await http.get(path)).headers["Cache-Control"] == expected
+    assert "cache-control" not in (await http.put("/plain")).headers
+    assert "cache-control" not in (await http.get("/moved")).headers

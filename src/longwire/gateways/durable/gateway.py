@@ -30,7 +30,7 @@ from longwire.gateways.durable.request import (
 from longwire.gateways.durable.waiting import Waiting
 from longwire.gateways.durable.writing import append, create, delete
 from longwire.gateways.event_stream import EventExchange
-from longwire.http.representation import RANGES_MAX
+from longwire.http.representation import Selector
 from longwire.hub.hub import Hub
 from longwire.hub.policy import Action, demand
 from longwire.net.http_exchange import ExchangeClosed
@@ -68,13 +68,18 @@ class DurableGateway:
         long_poll_timeout_s: float = 25.0,
         heartbeat_s: float = EventsLimits().heartbeat_s,
         cursors: Cursors | None = None,
-        ranges_max: int = RANGES_MAX,
+        selector: Selector | None = None,
     ) -> None:
         self._hub = hub
         self._limits = limits or DurableLimits()
-        self._ranges_max = ranges_max
+        self._selector = selector or Selector()
         self.waiting = Waiting(
-            hub, self._limits, long_poll_timeout_s, heartbeat_s, cursors or Cursors()
+            hub,
+            self._limits,
+            long_poll_timeout_s,
+            heartbeat_s,
+            cursors or Cursors(),
+            self._selector,
         )
         """Readers that wait for what comes."""
         self.pages = PageCache(self._limits.page_cache_bytes_max, is_shared=hub.store.is_shared)
@@ -175,7 +180,7 @@ class DurableGateway:
         excerpt = await self._excerpt(info, start)
         if live is None:
             max_age_s = self._limits.page_max_age_s
-            return answer_excerpt(request, info, excerpt, max_age_s, self._ranges_max)
+            return answer_excerpt(request, info, excerpt, max_age_s, self._selector)
         if excerpt.is_empty:
             return await self.waiting.poll(exchange, request, info, excerpt.upto)
         return self.waiting.answer_poll(request, info, excerpt)

@@ -7,10 +7,12 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
 
+from longwire.base.headers import Headers
 from longwire.gateways.durable.answer import Answer, no_store, protective_fields, stream_fields
 from longwire.gateways.durable.body import join_body, kind_of
 from longwire.gateways.durable.request import StreamRequest
-from longwire.http.representation import RANGES_MAX, Selected, is_selective, select
+from longwire.http.negotiation import IDENTITY
+from longwire.http.representation import Selector
 from longwire.streams.entry import Entry
 from longwire.streams.errors import PositionRefusedError
 from longwire.streams.position import Position
@@ -98,7 +100,7 @@ def answer_excerpt(
     info: StreamInfo,
     excerpt: Excerpt,
     max_age_s: int,
-    ranges_max: int = RANGES_MAX,
+    selector: Selector,
 ) -> Answer:
     """The 200 that brings an excerpt, a part of it, or the 304 of who has it already.
 
@@ -111,26 +113,25 @@ def answer_excerpt(
     # Asked for as text/event-stream, the same URL is what EventSource reads.
     fields.add("Vary", "Accept")
     fields.add("Cache-Control", _cache_control(request, excerpt, max_age_s))
-    if is_selective(request.headers):
-        selected = select(
-            "GET",
-            request.headers,
-            fields,
-            excerpt.body,
-            now_s=time.time(),
-            ranges_max=ranges_max,
-        )
-        if selected is not None:
-            return _protect(selected)
-    return Answer(200, fields, excerpt.body)
+    return _select(request, fields, excerpt.body, selector)
 
 
-def _protect(selected: Selected) -> Answer:
-    """A refusal, too, has what every answer has."""
-    status, headers, body = selected
+def _select(request: StreamRequest, fields: Headers, body: bytes, selector: Selector) -> Answer:
+    """The 200, or what conditions, ranges and content codings make of it."""
+    selected = selector.select("GET", request.headers, 200, fields, body, now_s=time.time())
+    if selected is None:
+        return Answer(200, fields, body)
+    status, headers, chosen, coding = selected
+    if chosen is None:
+        codings = selector.codings
+        if codings is None or coding == IDENTITY:
+            chosen = body
+        else:
+            chosen = codings.encode(coding, body)
+    # A refusal, too, has what every answer has.
     for name, value in protective_fields(headers):
         headers.add(name, value)
-    return Answer(status, headers, body)
+    return Answer(status, headers, chosen)
 
 
 def answer_tail(info: StreamInfo, verdict: Verdict) -> Answer:

@@ -15,6 +15,7 @@ from longwire.gateways.durable.long_poll import News
 from longwire.gateways.durable.reading import Excerpt, answer_excerpt, make_excerpt
 from longwire.gateways.durable.request import StreamRequest
 from longwire.gateways.event_stream import EVENT_STREAM, EventExchange, EventResponses
+from longwire.http.representation import Selector
 from longwire.hub.hub import Hub
 from longwire.hub.sinks import Gap
 from longwire.hub.subscription import Attachment, Subscription
@@ -35,12 +36,14 @@ class Waiting:
         long_poll_timeout_s: float,
         heartbeat_s: float,
         cursors: Cursors,
+        selector: Selector,
     ) -> None:
         self._hub = hub
         self._limits = limits
         self.long_poll_timeout_s = long_poll_timeout_s
         """How long a long-poll waits, seconds."""
         self._cursors = cursors
+        self._selector = selector
         self._runs = RunEvents()
         self._polls: dict[News, None] = {}
         self._responses = EventResponses(heartbeat_s)
@@ -117,7 +120,9 @@ class Waiting:
             headers.add("Stream-Up-To-Date", "true")
             answer = Answer(204, headers)
         else:
-            answer = answer_excerpt(request, info, excerpt, self._limits.page_max_age_s)
+            answer = answer_excerpt(
+                request, info, excerpt, self._limits.page_max_age_s, self._selector
+            )
         if not excerpt.is_closed:
             cursor = self._cursors.after(request.parameter("cursor"))
             answer.headers.add("Stream-Cursor", str(cursor))

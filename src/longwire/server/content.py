@@ -1,0 +1,88 @@
+"""What is sent of a handler's response: coded, in part, or not at all when the client has it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from longwire.http.coding import Codings, encode_pieces
+from longwire.http.negotiation import IDENTITY
+from longwire.http.representation import Selected, Selector
+from longwire.server.request import Request
+from longwire.server.response import Response
+from longwire.server.settings import Settings
+
+__all__ = ["ContentSelection", "make_selector"]
+
+_INLINE_BYTES_MAX = 64 * 1024
+"""A body that is larger is coded in a thread: for more than a millisecond, the loop goes on."""
+
+_FRESHNESS_FIELDS = frozenset({"cache-control", "expires"})
+
+
+def make_selector(settings: Settings) -> Selector:
+    """Return what the settings say about content codings and ranges."""
+    coding = settings.content_coding
+    codings = None
+    if coding.enabled:
+        codings = Codings(
+            coding.names,
+            threshold_bytes=coding.threshold_bytes,
+            cache_bytes_max=coding.cache_bytes_max,
+        )
+    return Selector(codings, settings.http.ranges_max)
+
+
+class ContentSelection:
+    """Fits responses to their requests; ``cache_control`` is for those that say nothing of it."""
+
+    def __init__(self, selector: Selector, cache_control: str | None) -> None:
+        self._selector = selector
+        self._cache_control = cache_control
+
+    async def fit(self, request: Request, response: Response) -> Response:
+        """Return what is to be sent for a handler's response. Cancel-safe."""
+        headers, body = response.headers, response.body
+        if self._cache_control is not None and _is_left_to_guess(request, response):
+            headers.add("Cache-Control", self._cache_control)
+        whole = body if isinstance(body, bytes) else None
+        if not self._selector.concerns(request.headers, whole):
+            return response
+        selected = self._selector.select(
+            request.method, request.headers, response.status, headers, whole, now_s=time.time()
+        )
+        if selected is None:
+            return response
+        if selected.body is not None:
+            return Response(selected.status, selected.headers, selected.body)
+        return await self._encode(response, selected)
+
+    async def _encode(self, response: Response, selected: Selected) -> Response:
+        codings, body, coding = self._selector.codings, response.body, selected.coding
+        if codings is not None and coding != IDENTITY:
+            if isinstance(body, bytes):
+                body = await _encode_whole(codings, coding, body)
+            else:
+                body = encode_pieces(codings.encoder(coding), body)
+        return Response(selected.status, selected.headers, body)
+
+
+def _is_left_to_guess(request: Request, response: Response) -> bool:
+    """Whether a cache may guess how long a response is fresh (RFC 9111 section 4.2.2).
+
+    What is moved for good is so for caches too.
+    """
+    if request.method not in ("GET", "HEAD") or response.status in (301, 308):
+        return False
+    return _FRESHNESS_FIELDS.isdisjoint([name.lower() for name, _ in response.headers.items()])
+
+
+async def _encode_whole(codings: Codings, coding: str, body: bytes) -> bytes:
+    if len(body) <= _INLINE_BYTES_MAX:
+        return codings.encode(coding, body)
+    found = codings.find(coding, body)
+    if found is None:
+        loop = asyncio.get_running_loop()
+        found = await loop.run_in_executor(None, codings.encode_anew, coding, body)
+        codings.keep(coding, body, found)
+    return found
