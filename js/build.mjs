@@ -15,9 +15,14 @@ const staticFolder = path.join(values.out, "src", "longwire", "server", "static"
 const { version } = JSON.parse(readFileSync(path.join(here, "package.json"), "utf8"));
 const shared = {
   absWorkingDir: here,
-  entryPoints: { longwire: "src/longwire.ts", "longwire-outbox": "src/disk_outbox.ts" },
-  // What the second one imports from the first stays an import: there is one class of errors.
-  external: ["./longwire.js"],
+  entryPoints: {
+    longwire: "src/longwire.ts",
+    "longwire-outbox": "src/disk_outbox.ts",
+    "longwire-http": "src/longwire-http.ts",
+  },
+  // What the outbox imports from the client stays an import: there is one class of errors. The other
+  // transports are loaded by the client when it needs them.
+  external: ["./longwire.js", "./longwire-http.js"],
   bundle: true,
   format: "esm",
   target: "es2022",

@@ -10,13 +10,14 @@ import type { Ack } from "./producer.js";
 import { type End, type Gap, type Handler, type Recovered, type SubscribeOptions, Subscription } from "./subscription.js";
 import { type Token } from "./token.js";
 import { type WebSocketConstructor } from "./transport.js";
-export interface ConnectOptions {
+import { type FallbackOptions, type Transport, type TransportChange } from "./transports.js";
+export interface ConnectOptions extends FallbackOptions {
     /**
      * Who this is; a function is asked before each attempt, and again on the open connection when
      * three quarters of the token's life have passed.
      */
     token?: Token;
-    /** The WebSocket to use where there is no global one (Node.js before 22). */
+    /** The WebSocket to use where there is no global one (Node.js before 22); without one: plain HTTP. */
     WebSocket?: WebSocketConstructor;
     /** Bound of the first delays before a retry; it grows with the outage. Default 500. */
     retryFirstMs?: number;
@@ -36,8 +37,6 @@ export interface ConnectOptions {
     outboxBytesMax?: number;
     /** Messages that may wait for a subscription's handler; then reading pauses. Default 1,000. */
     queueMessagesMax?: number;
-    /** Numbers in [0, 1) for the jitter. Default Math.random. */
-    random?: () => number;
 }
 /** Where a client stands. */
 export type State = "connecting" | "open" | "waiting" | "closed";
@@ -55,6 +54,7 @@ export interface StateChange {
 }
 export interface ClientEvents {
     state: StateChange;
+    transport: TransportChange;
     recovered: Recovered;
     gap: Gap;
     end: End;
@@ -72,6 +72,8 @@ export declare class Client {
     /** The address of the WebSocket. */
     readonly url: string;
     get state(): State;
+    /** What carries the connection, or did last. */
+    get transport(): Transport | undefined;
     /** Published messages whose outcome is not known yet. */
     get pending(): number;
     /** Call `listener` at each event of that name; returns the function that stops it. */

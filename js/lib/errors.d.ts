@@ -6,6 +6,7 @@ export type Outcome = "not_stored" | "unknown" | "kept";
  * Codes of the server stand in docs/protocol.md; docs/javascript.md lists those of the client.
  */
 export declare class LongwireError extends Error {
+    #private;
     readonly name = "LongwireError";
     readonly code: string;
     /** Whether the same request may succeed later. */

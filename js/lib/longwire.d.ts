@@ -11,3 +11,4 @@ export type { Position } from "./position.js";
 export type { Ack } from "./producer.js";
 export type { End, Gap, Handler, Recovered, SubscribeOptions, Subscription } from "./subscription.js";
 export type { WebSocketConstructor, WebSocketLike } from "./transport.js";
+export type { FallbackOptions, Transport, TransportChange } from "./transports.js";

@@ -51,7 +51,7 @@ var LongwireError = class _LongwireError extends Error {
   /** The further fields of the server's answer, such as `expected`. */
   details;
   constructor(code, message, options = {}) {
-    super(message, "cause" in options ? { cause: options.cause } : void 0);
+    super(message, options);
     this.code = code;
     this.retry = options.retry ?? false;
     if (options.outcome) this.outcome = options.outcome;
@@ -59,21 +59,21 @@ var LongwireError = class _LongwireError extends Error {
   }
   /** The same error, said of a publish. */
   withOutcome(outcome) {
-    const { code, message, retry, details } = this;
-    return new _LongwireError(code, message, { retry, outcome, details, cause: this.cause });
+    return this.#with({ outcome });
   }
   /** The same error, with what it is about. @internal */
   about(more) {
-    const { code, message, retry, details } = this;
-    const cause = this.cause === void 0 ? {} : { cause: this.cause };
-    return new _LongwireError(code, message, { retry, details: { ...details, ...more }, ...cause });
+    return this.#with({ details: { ...this.details, ...more } });
+  }
+  #with(more) {
+    return new _LongwireError(this.code, this.message, { cause: this.cause, ...this, ...more });
   }
 };
 function errorOf(message) {
   const { op: _op, id: _id, code, message: sentence, retry, ...details } = message;
   return new LongwireError(
     typeof code === "string" ? code : "internal",
-    typeof sentence === "string" ? sentence : "the server gave no reason",
+    typeof sentence === "string" ? sentence : "no reason was given",
     { retry: retry === true, details }
   );
 }
@@ -141,7 +141,8 @@ var Connection = class {
     const { token, inbox, client } = this.#settings;
     this.request(
       "connect",
-      { version: 1, client, ...token === void 0 ? {} : { token }, ...inbox === void 0 ? {} : { inbox } },
+      { version: 1, client, token, inbox },
+      // JSON leaves out what is undefined
       (hello) => {
         this.#heartbeatS = Number(hello.heartbeat_s) || 0;
         this.#connectedMs = Date.now();
@@ -519,7 +520,7 @@ var MemoryStore = class {
     if (this.size < messagesMax && this.#bytes + bytes <= bytesMax) return;
     throw new LongwireError(
       "outbox_full",
-      `${this.size} messages (${this.#bytes} bytes) wait to be acknowledged, and at most ${messagesMax} messages (${bytesMax} bytes) may`,
+      `${this.size} messages (${this.#bytes} bytes) wait to be acknowledged; at most ${messagesMax} (${bytesMax} bytes) may`,
       { retry: true, outcome: "not_stored", details: { messagesMax, bytesMax } }
     );
   }
@@ -862,7 +863,7 @@ function encodePayload(data) {
   if (json !== void 0) return `"data":${json}`;
   throw new LongwireError(
     "bad_data",
-    `a value of type ${typeof data} cannot be published: it must be JSON (null, boolean, number, string, array, object) or bytes (Uint8Array, ArrayBuffer)`,
+    `a value of type ${typeof data} cannot be published: it must be JSON or bytes (Uint8Array, ArrayBuffer)`,
     { outcome: "not_stored", cause }
   );
 }
@@ -877,7 +878,7 @@ function checkPosition(position) {
   if (POSITION.test(position)) return position;
   throw new LongwireError(
     "bad_position",
-    `${JSON.stringify(position)} is not a position: it is 16 digits, "_", 8 characters and 16 hex digits, as a message's position field holds it`
+    `${JSON.stringify(position)} is not the position of a message: 16 digits, "_", 8 characters, 16 hex digits`
   );
 }
 function offsetOf(position) {
@@ -1541,7 +1542,7 @@ var Subscription = class {
     this.#host.failed(
       new LongwireError(
         "interval_mismatch",
-        `${this.stream}: the server delivered what follows ${after}, but ${this.#received} is held; asking it to go on from there`,
+        `${this.stream}: the server delivered what follows ${after}, but ${this.#received} is held`,
         { retry: true, details: { stream: this.stream, held: this.#received, after } }
       )
     );
@@ -1738,8 +1739,20 @@ function webSocketUrl(address) {
   if (url.protocol === "ws:" || url.protocol === "wss:") return url.href;
   throw new LongwireError(
     "bad_url",
-    `${url.href} cannot be connected to: its scheme must be ws, wss, http or https`
+    `the scheme of ${url.href} must be ws, wss, http or https`
   );
+}
+
+// src/transports.ts
+function recall(url) {
+  try {
+    return sessionStorage.getItem(keyOf2(url));
+  } catch {
+    return null;
+  }
+}
+function keyOf2(url) {
+  return `longwire ${url}`;
 }
 
 // src/wake.ts
@@ -1799,6 +1812,10 @@ var Client = class {
   #backoff;
   #stopWaking;
   #connection;
+  /** Chooses among transports; made when the WebSocket may not do. */
+  #fallback;
+  #hasFailed = false;
+  #transport;
   #state = "connecting";
   #hello;
   /** While a connection begins: what is to be subscribed. */
@@ -1813,11 +1830,11 @@ var Client = class {
     this.#options = { ...DEFAULTS, ...options };
     const { retryFirstMs, retryMaxMs, random } = this.#options;
     this.#backoff = new Backoff(retryFirstMs, retryMaxMs, random);
-    this.#outbox = new Outbox(this.#outboxLink(), this.#options.outbox ?? new MemoryStore(), {
+    this.#outbox = new Outbox(this.#partHost(), this.#options.outbox ?? new MemoryStore(), {
       messagesMax: this.#options.outboxMessagesMax,
       bytesMax: this.#options.outboxBytesMax
     });
-    this.#presence = new Presence(this.#presenceHost());
+    this.#presence = new Presence(this.#partHost());
     this.#renewal = new Renewal(
       () => this.authenticate(),
       (error) => this.#fail(error)
@@ -1827,6 +1844,10 @@ var Client = class {
   }
   get state() {
     return this.#state;
+  }
+  /** What carries the connection, or did last. */
+  get transport() {
+    return this.#transport;
   }
   /** Published messages whose outcome is not known yet. */
   get pending() {
@@ -1840,10 +1861,7 @@ var Client = class {
     if (typeof options === "function") [options, handler] = [{}, options];
     if (this.#closed) throw this.#closed;
     if (this.#subscriptions.has(stream) || this.#patternThatReads(stream)) {
-      throw new LongwireError(
-        "already_subscribed",
-        `this client reads ${stream} already; use that subscription, or a second client`
-      );
+      throw alreadyReads(stream);
     }
     const subscription = new Subscription(
       this.#subscriptionHost(),
@@ -1861,7 +1879,7 @@ var Client = class {
    */
   inbox(handler, options = {}) {
     if (this.#closed) throw this.#closed;
-    if (this.#inbox) throw new LongwireError("already_subscribed", "this client reads its inbox already");
+    if (this.#inbox) throw alreadyReads("its inbox");
     const inbox = new Subscription(this.#subscriptionHost(), "", options, handler);
     this.#inbox = inbox;
     if (this.#connection?.isUsable) this.#beginInbox(false);
@@ -1874,10 +1892,8 @@ var Client = class {
    */
   subscribePattern(pattern, options, handler) {
     if (this.#closed) throw this.#closed;
-    if (this.#patterns.has(pattern)) {
-      throw new LongwireError("already_subscribed", `this client reads ${pattern} already`);
-    }
-    const host = this.#readerHost(() => void this.#patterns.delete(pattern));
+    if (this.#patterns.has(pattern)) throw alreadyReads(pattern);
+    const host = this.#partHost(() => void this.#patterns.delete(pattern));
     const subscription = new PatternSubscription(host, pattern, options, handler);
     this.#patterns.set(pattern, subscription);
     subscription.connected();
@@ -1891,7 +1907,7 @@ var Client = class {
       const sentence = `this client works for ${consumer} of ${stream} already`;
       throw new LongwireError("already_consuming", sentence);
     }
-    const host = this.#readerHost(() => void this.#consumers.delete(key));
+    const host = this.#partHost(() => void this.#consumers.delete(key));
     const worker = new Consumer(host, stream, consumer, options, handler);
     this.#consumers.set(key, worker);
     if (this.#connection?.isUsable) worker.connected();
@@ -1989,20 +2005,38 @@ var Client = class {
     } catch (error) {
       return this.#attemptFailed(error);
     }
+    if (!this.#fallback && this.#needsFallback) await this.#loadFallback();
     if (this.#state !== "connecting") return;
     const client = `longwire.js/${"0.1.0"}`;
+    const settings = { ...this.#options, client, token, inbox: this.#inbox?.held };
     try {
-      const WebSocket = this.#options.WebSocket ?? globalThis.WebSocket;
-      if (!WebSocket) throw new TypeError("there is no WebSocket here, pass one as an option");
-      this.#connection = new Connection(
-        (events) => openWebSocket(this.url, WebSocket, events),
-        this.#owner(),
-        { ...this.#options, client, token, inbox: this.#inbox?.held }
-      );
+      this.#connection = (this.#fallback ?? this).open(this.#owner(), settings);
     } catch (cause) {
       const sentence = `cannot open ${this.url}: ${String(cause)}`;
       this.#attemptFailed(new LongwireError("connect_failed", sentence, { cause }));
     }
+  }
+  /** Open a WebSocket. Throws where there are none. @internal */
+  open(owner, settings) {
+    const WebSocket = this.#options.WebSocket ?? globalThis.WebSocket;
+    if (!WebSocket) throw new TypeError("there is no WebSocket here");
+    return new Connection((events) => openWebSocket(this.url, WebSocket, events), owner, settings);
+  }
+  get #needsFallback() {
+    const { transports, WebSocket = globalThis.WebSocket } = this.#options;
+    if (transports) return String(transports) !== "websocket";
+    return this.#hasFailed || !WebSocket || recall(this.url) !== null;
+  }
+  /** The other transports are a module of their own; without it the WebSocket has to do. */
+  async #loadFallback() {
+    const loading = import("./longwire-http.js").then(
+      ({ Fallback }) => {
+        this.#fallback ??= new Fallback(this, this.#options, errorOf);
+      },
+      () => void 0
+    );
+    const { connectTimeoutMs } = this.#options;
+    await Promise.race([loading, new Promise((resolve) => setTimeout(resolve, connectTimeoutMs))]);
   }
   /** The attempt ended before there was a connection. */
   #attemptFailed(error) {
@@ -2012,10 +2046,15 @@ var Client = class {
   #owner() {
     return {
       connected: (hello) => {
+        const isMove = this.#state === "open";
+        if (isMove) this.#pause();
         this.#hello = hello;
         this.#renewBefore(hello);
+        const [previous, transport] = [this.#transport, hello.transport ?? "websocket"];
+        this.#transport = transport;
+        if (transport !== previous) this.#emitter.emit("transport", { transport, previous });
         this.#setState("open");
-        if (this.#connection?.isUsable) this.#takeUp();
+        if (this.#connection?.isUsable) this.#takeUp(!isMove);
       },
       delivered: (message) => this.#delivered(message),
       failed: (error) => this.#fail(error),
@@ -2023,16 +2062,17 @@ var Client = class {
     };
   }
   /** There is a new connection: go on with everything that outlives one. */
-  #takeUp() {
+  #takeUp(isNew) {
     const resume = this.#resume = new Resume();
-    if (this.#inbox) this.#beginInbox(true);
+    if (this.#inbox) this.#beginInbox(isNew);
     for (const subscription of this.#subscriptions.values()) {
       if (subscription !== this.#inbox) subscription.connected();
     }
     this.#resume = void 0;
     resume.send((...request) => this.#connection?.request(...request), this.#limit("subscriptions"));
-    for (const pattern of this.#patterns.values()) pattern.connected();
-    for (const consumer of this.#consumers.values()) consumer.connected();
+    for (const readers of [this.#patterns, this.#consumers]) {
+      for (const reader of readers.values()) reader.connected();
+    }
     this.#presence.connected();
     this.#outbox.connected();
     this.#requests.connected();
@@ -2097,24 +2137,28 @@ var Client = class {
   #matched(message, reader) {
     const pattern = this.#patterns.get(String(message.pattern));
     if (!reader || !pattern || reader === pattern) return pattern?.matched(message);
-    const sentence = `this client reads ${String(message.stream)} already, which ${pattern.pattern} matches`;
-    const error = new LongwireError("already_subscribed", sentence);
+    const error = alreadyReads(`${String(message.stream)}, which ${pattern.pattern} matches,`);
     this.#fail(error);
     this.#connection?.request("unsubscribe", { pattern: pattern.pattern }, () => void 0, () => void 0);
     pattern.end(error);
+  }
+  /** What outlives a connection waits for the next. */
+  #pause() {
+    this.#presence.disconnected();
+    for (const readers of [this.#subscriptions, this.#patterns, this.#consumers]) {
+      for (const reader of readers.values()) reader.disconnected();
+    }
+    this.#outbox.disconnected();
   }
   #ended(ending) {
     this.#connection = void 0;
     this.#renewal.stop();
     this.#requests.disconnected();
-    this.#presence.disconnected();
-    for (const pattern of this.#patterns.values()) pattern.disconnected();
-    for (const consumer of this.#consumers.values()) consumer.disconnected();
     this.#last = { reason: ending.reason, code: ending.code };
-    for (const subscription of this.#subscriptions.values()) subscription.disconnected();
-    this.#outbox.disconnected();
+    this.#pause();
     const { error } = ending;
     if (error) this.#fail(error);
+    else if (ending.livedMs === 0) this.#hasFailed = true;
     const isUnauthorized = error?.code === "unauthorized" || ending.code === UNAUTHORIZED;
     const mayRenew = isUnauthorized && typeof this.#options.token === "function";
     if (!ending.reconnect && !mayRenew) {
@@ -2144,8 +2188,9 @@ var Client = class {
       subscription.end(isOwnWill ? void 0 : error);
     }
     this.#renewal.stop();
-    for (const pattern of [...this.#patterns.values()]) pattern.end(error);
-    for (const consumer of [...this.#consumers.values()]) consumer.end(error);
+    for (const readers of [this.#patterns, this.#consumers]) {
+      for (const reader of [...readers.values()]) reader.end(error);
+    }
     this.#inbox?.end(isOwnWill ? void 0 : error);
     this.#requests.close(error);
     this.#presence.close(error);
@@ -2165,39 +2210,17 @@ var Client = class {
     const limits = this.#hello?.limits;
     return limits?.[name] ?? Infinity;
   }
-  #presenceHost() {
-    const client = this;
-    return {
-      get isUsable() {
-        return client.#connection?.isUsable ?? false;
-      },
-      ask: (...request) => client.#requests.ask(...request),
-      failed: (error) => client.#fail(error),
-      retryDelayMs: (error, failures) => client.#retryDelayMs(error, failures)
-    };
-  }
-  #outboxLink() {
-    const client = this;
-    return {
-      get isUsable() {
-        return client.#connection?.isUsable ?? false;
-      },
-      limit: (name) => client.#limit(name),
-      request: (...request) => client.#connection?.request(...request),
-      retryDelayMs: (error, failures) => client.#retryDelayMs(error, failures),
-      failed: (error) => client.#fail(error)
-    };
-  }
   #subscriptionHost() {
-    return this.#readerHost((subscription) => {
+    return this.#partHost((subscription) => {
       this.#subscriptions.delete(subscription.stream);
       if (subscription === this.#inbox) this.#inbox = void 0;
     });
   }
-  #readerHost(ended) {
+  #partHost(ended = () => void 0) {
     const client = this;
     return {
       ended,
+      limit: (name) => client.#limit(name),
       ask: (...request) => client.#requests.ask(...request),
       get isUsable() {
         return client.#connection?.isUsable ?? false;
@@ -2235,6 +2258,10 @@ var Client = class {
     });
   }
 };
+function alreadyReads(what) {
+  const sentence = `this client reads ${what} already; use that one, or a second client`;
+  return new LongwireError("already_subscribed", sentence);
+}
 function connect(url = "/ws", options = {}) {
   return new Client(url, options);
 }

@@ -9,7 +9,8 @@ import {
 } from "./consumer.js";
 import { Emitter } from "./emitter.js";
 import { LongwireError, errorOf } from "./errors.js";
-import type { Ending, Link, LinkOwner, ServerMessage } from "./link.js";
+import type { Fallback } from "./fallback.js";
+import type { Ending, Link, LinkOwner, LinkSettings, ServerMessage } from "./link.js";
 import { MemoryStore } from "./memory_store.js";
 import { type HistoryOptions, type Page, messageOf } from "./message.js";
 import { Outbox, type PublishOptions } from "./outbox.js";
@@ -30,15 +31,16 @@ import {
 } from "./subscription.js";
 import { Renewal, type Token, fetchToken } from "./token.js";
 import { type WebSocketConstructor, openWebSocket, webSocketUrl } from "./transport.js";
+import { type FallbackOptions, type Transport, type TransportChange, recall } from "./transports.js";
 import { onWake } from "./wake.js";
 
-export interface ConnectOptions {
+export interface ConnectOptions extends FallbackOptions {
   /**
    * Who this is; a function is asked before each attempt, and again on the open connection when
    * three quarters of the token's life have passed.
    */
   token?: Token;
-  /** The WebSocket to use where there is no global one (Node.js before 22). */
+  /** The WebSocket to use where there is no global one (Node.js before 22); without one: plain HTTP. */
   WebSocket?: WebSocketConstructor;
   /** Bound of the first delays before a retry; it grows with the outage. Default 500. */
   retryFirstMs?: number;
@@ -58,8 +60,6 @@ export interface ConnectOptions {
   outboxBytesMax?: number;
   /** Messages that may wait for a subscription's handler; then reading pauses. Default 1,000. */
   queueMessagesMax?: number;
-  /** Numbers in [0, 1) for the jitter. Default Math.random. */
-  random?: () => number;
 }
 
 /** Where a client stands. */
@@ -80,6 +80,7 @@ export interface StateChange {
 
 export interface ClientEvents {
   state: StateChange;
+  transport: TransportChange;
   recovered: Recovered;
   gap: Gap;
   end: End;
@@ -101,9 +102,12 @@ const DEFAULTS = {
   random: Math.random,
 };
 
-/** What readers of all kinds need of their client. */
-type ReaderHost<Reader> = Omit<SubscriptionHost, "ended"> & {
+/** What the parts of a client need of it, readers of all kinds among them. */
+type PartHost<Reader> = Omit<SubscriptionHost, "ended" | "request"> & {
   ask(op: string, members: object): Promise<ServerMessage>;
+  request: Link["request"];
+  /** A limit that the server named, or Infinity. */
+  limit(name: string): number;
   ended(reader: Reader): void;
 };
 
@@ -132,6 +136,10 @@ export class Client {
   readonly #backoff: Backoff;
   readonly #stopWaking: () => void;
   #connection: Link | undefined;
+  /** Chooses among transports; made when the WebSocket may not do. */
+  #fallback: Fallback | undefined;
+  #hasFailed = false;
+  #transport: Transport | undefined;
   #state: State = "connecting";
   #hello: ServerMessage | undefined;
   /** While a connection begins: what is to be subscribed. */
@@ -147,11 +155,11 @@ export class Client {
     this.#options = { ...DEFAULTS, ...options };
     const { retryFirstMs, retryMaxMs, random } = this.#options;
     this.#backoff = new Backoff(retryFirstMs, retryMaxMs, random);
-    this.#outbox = new Outbox(this.#outboxLink(), this.#options.outbox ?? new MemoryStore(), {
+    this.#outbox = new Outbox(this.#partHost(), this.#options.outbox ?? new MemoryStore(), {
       messagesMax: this.#options.outboxMessagesMax,
       bytesMax: this.#options.outboxBytesMax,
     });
-    this.#presence = new Presence(this.#presenceHost());
+    this.#presence = new Presence(this.#partHost());
     this.#renewal = new Renewal(
       () => this.authenticate(),
       (error) => this.#fail(error),
@@ -163,6 +171,11 @@ export class Client {
 
   get state(): State {
     return this.#state;
+  }
+
+  /** What carries the connection, or did last. */
+  get transport(): Transport | undefined {
+    return this.#transport;
   }
 
   /** Published messages whose outcome is not known yet. */
@@ -197,10 +210,7 @@ export class Client {
     if (typeof options === "function") [options, handler] = [{}, options];
     if (this.#closed) throw this.#closed;
     if (this.#subscriptions.has(stream) || this.#patternThatReads(stream)) {
-      throw new LongwireError(
-        "already_subscribed",
-        `this client reads ${stream} already; use that subscription, or a second client`,
-      );
+      throw alreadyReads(stream);
     }
     const subscription = new Subscription<Data>(
       this.#subscriptionHost(),
@@ -222,7 +232,7 @@ export class Client {
     options: Pick<SubscribeOptions, "position"> = {},
   ): Subscription<Data> {
     if (this.#closed) throw this.#closed;
-    if (this.#inbox) throw new LongwireError("already_subscribed", "this client reads its inbox already");
+    if (this.#inbox) throw alreadyReads("its inbox");
     const inbox = new Subscription<Data>(this.#subscriptionHost(), "", options, handler);
     this.#inbox = inbox as unknown as Subscription<never>;
     if (this.#connection?.isUsable) this.#beginInbox(false);
@@ -240,10 +250,8 @@ export class Client {
     handler: Handler<Data>,
   ): PatternSubscription<Data> {
     if (this.#closed) throw this.#closed;
-    if (this.#patterns.has(pattern)) {
-      throw new LongwireError("already_subscribed", `this client reads ${pattern} already`);
-    }
-    const host = this.#readerHost(() => void this.#patterns.delete(pattern));
+    if (this.#patterns.has(pattern)) throw alreadyReads(pattern);
+    const host = this.#partHost(() => void this.#patterns.delete(pattern));
     const subscription = new PatternSubscription<Data>(host, pattern, options, handler);
     this.#patterns.set(pattern, subscription as unknown as PatternSubscription<never>);
     subscription.connected();
@@ -263,7 +271,7 @@ export class Client {
       const sentence = `this client works for ${consumer} of ${stream} already`;
       throw new LongwireError("already_consuming", sentence);
     }
-    const host = this.#readerHost(() => void this.#consumers.delete(key));
+    const host = this.#partHost(() => void this.#consumers.delete(key));
     const worker = new Consumer<Data>(host, stream, consumer, options, handler);
     this.#consumers.set(key, worker as unknown as Consumer<never>);
     if (this.#connection?.isUsable) worker.connected();
@@ -386,20 +394,41 @@ export class Client {
     } catch (error) {
       return this.#attemptFailed(error as LongwireError);
     }
-    if (this.#state !== "connecting") return; // closed while the token was fetched
+    if (!this.#fallback && this.#needsFallback) await this.#loadFallback();
+    if (this.#state !== "connecting") return; // closed meanwhile
     const client = `longwire.js/${LONGWIRE_VERSION}`;
+    const settings = { ...this.#options, client, token, inbox: this.#inbox?.held };
     try {
-      const WebSocket = this.#options.WebSocket ?? globalThis.WebSocket;
-      if (!WebSocket) throw new TypeError("there is no WebSocket here, pass one as an option");
-      this.#connection = new Connection(
-        (events) => openWebSocket(this.url, WebSocket, events),
-        this.#owner(),
-        { ...this.#options, client, token, inbox: this.#inbox?.held },
-      );
+      this.#connection = (this.#fallback ?? this).open(this.#owner(), settings);
     } catch (cause) {
       const sentence = `cannot open ${this.url}: ${String(cause)}`;
       this.#attemptFailed(new LongwireError("connect_failed", sentence, { cause }));
     }
+  }
+
+  /** Open a WebSocket. Throws where there are none. @internal */
+  open(owner: LinkOwner, settings: LinkSettings): Link {
+    const WebSocket = this.#options.WebSocket ?? globalThis.WebSocket;
+    if (!WebSocket) throw new TypeError("there is no WebSocket here");
+    return new Connection((events) => openWebSocket(this.url, WebSocket, events), owner, settings);
+  }
+
+  get #needsFallback(): boolean {
+    const { transports, WebSocket = globalThis.WebSocket } = this.#options;
+    if (transports) return String(transports) !== "websocket";
+    return this.#hasFailed || !WebSocket || recall(this.url) !== null;
+  }
+
+  /** The other transports are a module of their own; without it the WebSocket has to do. */
+  async #loadFallback(): Promise<void> {
+    const loading = import("./longwire-http.js").then(
+      ({ Fallback }) => {
+        this.#fallback ??= new Fallback(this, this.#options, errorOf);
+      },
+      () => undefined,
+    );
+    const { connectTimeoutMs } = this.#options;
+    await Promise.race([loading, new Promise((resolve) => setTimeout(resolve, connectTimeoutMs))]);
   }
 
   /** The attempt ended before there was a connection. */
@@ -411,10 +440,16 @@ export class Client {
   #owner(): LinkOwner {
     return {
       connected: (hello) => {
+        // A better link may take over from one that lives.
+        const isMove = this.#state === "open";
+        if (isMove) this.#pause();
         this.#hello = hello;
         this.#renewBefore(hello);
+        const [previous, transport] = [this.#transport, (hello.transport ?? "websocket") as Transport];
+        this.#transport = transport;
+        if (transport !== previous) this.#emitter.emit("transport", { transport, previous });
         this.#setState("open");
-        if (this.#connection?.isUsable) this.#takeUp();
+        if (this.#connection?.isUsable) this.#takeUp(!isMove);
       },
       delivered: (message) => this.#delivered(message),
       failed: (error) => this.#fail(error),
@@ -423,16 +458,17 @@ export class Client {
   }
 
   /** There is a new connection: go on with everything that outlives one. */
-  #takeUp(): void {
+  #takeUp(isNew: boolean): void {
     const resume = (this.#resume = new Resume());
-    if (this.#inbox) this.#beginInbox(true);
+    if (this.#inbox) this.#beginInbox(isNew);
     for (const subscription of this.#subscriptions.values()) {
       if (subscription !== this.#inbox) subscription.connected();
     }
     this.#resume = undefined;
     resume.send((...request) => this.#connection?.request(...request), this.#limit("subscriptions"));
-    for (const pattern of this.#patterns.values()) pattern.connected();
-    for (const consumer of this.#consumers.values()) consumer.connected();
+    for (const readers of [this.#patterns, this.#consumers]) {
+      for (const reader of readers.values()) reader.connected();
+    }
     this.#presence.connected();
     this.#outbox.connected();
     this.#requests.connected();
@@ -510,25 +546,30 @@ export class Client {
   #matched(message: ServerMessage, reader: object | undefined): void {
     const pattern = this.#patterns.get(String(message.pattern));
     if (!reader || !pattern || reader === pattern) return pattern?.matched(message);
-    const sentence = `this client reads ${String(message.stream)} already, which ${pattern.pattern} matches`;
-    const error = new LongwireError("already_subscribed", sentence);
+    const error = alreadyReads(`${String(message.stream)}, which ${pattern.pattern} matches,`);
     this.#fail(error);
     this.#connection?.request("unsubscribe", { pattern: pattern.pattern }, () => undefined, () => undefined);
     pattern.end(error);
+  }
+
+  /** What outlives a connection waits for the next. */
+  #pause(): void {
+    this.#presence.disconnected();
+    for (const readers of [this.#subscriptions, this.#patterns, this.#consumers]) {
+      for (const reader of readers.values()) reader.disconnected();
+    }
+    this.#outbox.disconnected();
   }
 
   #ended(ending: Ending): void {
     this.#connection = undefined;
     this.#renewal.stop();
     this.#requests.disconnected();
-    this.#presence.disconnected();
-    for (const pattern of this.#patterns.values()) pattern.disconnected();
-    for (const consumer of this.#consumers.values()) consumer.disconnected();
     this.#last = { reason: ending.reason, code: ending.code };
-    for (const subscription of this.#subscriptions.values()) subscription.disconnected();
-    this.#outbox.disconnected();
+    this.#pause();
     const { error } = ending;
     if (error) this.#fail(error);
+    else if (ending.livedMs === 0) this.#hasFailed = true;
     // A function may give a better token the next time.
     const isUnauthorized = error?.code === "unauthorized" || ending.code === UNAUTHORIZED;
     const mayRenew = isUnauthorized && typeof this.#options.token === "function";
@@ -560,8 +601,9 @@ export class Client {
       subscription.end(isOwnWill ? undefined : error);
     }
     this.#renewal.stop();
-    for (const pattern of [...this.#patterns.values()]) pattern.end(error);
-    for (const consumer of [...this.#consumers.values()]) consumer.end(error);
+    for (const readers of [this.#patterns, this.#consumers]) {
+      for (const reader of [...readers.values()]) reader.end(error);
+    }
     this.#inbox?.end(isOwnWill ? undefined : error);
     this.#requests.close(error);
     this.#presence.close(error);
@@ -585,42 +627,18 @@ export class Client {
     return limits?.[name] ?? Infinity;
   }
 
-  #presenceHost(): ConstructorParameters<typeof Presence>[0] {
-    const client = this;
-    return {
-      get isUsable() {
-        return client.#connection?.isUsable ?? false;
-      },
-      ask: (...request) => client.#requests.ask(...request),
-      failed: (error) => client.#fail(error),
-      retryDelayMs: (error, failures) => client.#retryDelayMs(error, failures),
-    };
-  }
-
-  #outboxLink(): ConstructorParameters<typeof Outbox>[0] {
-    const client = this;
-    return {
-      get isUsable() {
-        return client.#connection?.isUsable ?? false;
-      },
-      limit: (name) => client.#limit(name),
-      request: (...request) => client.#connection?.request(...request),
-      retryDelayMs: (error, failures) => client.#retryDelayMs(error, failures),
-      failed: (error) => client.#fail(error),
-    };
-  }
-
   #subscriptionHost(): ConstructorParameters<typeof Subscription>[0] {
-    return this.#readerHost((subscription: Subscription<never>) => {
+    return this.#partHost((subscription: Subscription<never>) => {
       this.#subscriptions.delete(subscription.stream);
       if (subscription === this.#inbox) this.#inbox = undefined;
     });
   }
 
-  #readerHost<Reader>(ended: (reader: Reader) => void): ReaderHost<Reader> {
+  #partHost<Reader>(ended: (reader: Reader) => void = () => undefined): PartHost<Reader> {
     const client = this;
     return {
       ended,
+      limit: (name) => client.#limit(name),
       ask: (...request) => client.#requests.ask(...request),
       get isUsable() {
         return client.#connection?.isUsable ?? false;
@@ -659,6 +677,11 @@ export class Client {
       ...(retryInMs === undefined ? {} : { retryInMs }),
     });
   }
+}
+
+function alreadyReads(what: string): LongwireError {
+  const sentence = `this client reads ${what} already; use that one, or a second client`;
+  return new LongwireError("already_subscribed", sentence);
 }
 
 /**

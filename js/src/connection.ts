@@ -98,7 +98,7 @@ export class Connection implements Link {
     const { token, inbox, client } = this.#settings;
     this.request(
       "connect",
-      { version: 1, client, ...(token === undefined ? {} : { token }), ...(inbox === undefined ? {} : { inbox }) },
+      { version: 1, client, token, inbox }, // JSON leaves out what is undefined
       (hello) => {
         this.#heartbeatS = Number(hello.heartbeat_s) || 0;
         this.#connectedMs = Date.now();

@@ -26,7 +26,7 @@ export class LongwireError extends Error {
       cause?: unknown;
     } = {},
   ) {
-    super(message, "cause" in options ? { cause: options.cause } : undefined);
+    super(message, options);
     this.code = code;
     this.retry = options.retry ?? false;
     if (options.outcome) this.outcome = options.outcome;
@@ -35,15 +35,16 @@ export class LongwireError extends Error {
 
   /** The same error, said of a publish. */
   withOutcome(outcome: Outcome): LongwireError {
-    const { code, message, retry, details } = this;
-    return new LongwireError(code, message, { retry, outcome, details, cause: this.cause });
+    return this.#with({ outcome });
   }
 
   /** The same error, with what it is about. @internal */
   about(more: Record<string, unknown>): LongwireError {
-    const { code, message, retry, details } = this;
-    const cause = this.cause === undefined ? {} : { cause: this.cause };
-    return new LongwireError(code, message, { retry, details: { ...details, ...more }, ...cause });
+    return this.#with({ details: { ...this.details, ...more } });
+  }
+
+  #with(more: Partial<LongwireError>): LongwireError {
+    return new LongwireError(this.code, this.message, { cause: this.cause, ...this, ...more });
   }
 }
 
@@ -52,7 +53,7 @@ export function errorOf(message: Readonly<Record<string, unknown>>): LongwireErr
   const { op: _op, id: _id, code, message: sentence, retry, ...details } = message;
   return new LongwireError(
     typeof code === "string" ? code : "internal",
-    typeof sentence === "string" ? sentence : "the server gave no reason",
+    typeof sentence === "string" ? sentence : "no reason was given",
     { retry: retry === true, details },
   );
 }

@@ -61,8 +61,8 @@ export class MemoryStore implements OutboxStore {
     if (this.size < messagesMax && this.#bytes + bytes <= bytesMax) return;
     throw new LongwireError(
       "outbox_full",
-      `${this.size} messages (${this.#bytes} bytes) wait to be acknowledged, and at most ` +
-        `${messagesMax} messages (${bytesMax} bytes) may`,
+      `${this.size} messages (${this.#bytes} bytes) wait to be acknowledged; at most ` +
+        `${messagesMax} (${bytesMax} bytes) may`,
       { retry: true, outcome: "not_stored", details: { messagesMax, bytesMax } },
     );
   }

@@ -194,8 +194,7 @@ function encodePayload(data: unknown): string {
   if (json !== undefined) return `"data":${json}`;
   throw new LongwireError(
     "bad_data",
-    `a value of type ${typeof data} cannot be published: it must be JSON (null, boolean, number, ` +
-      "string, array, object) or bytes (Uint8Array, ArrayBuffer)",
+    `a value of type ${typeof data} cannot be published: it must be JSON or bytes (Uint8Array, ArrayBuffer)`,
     { outcome: "not_stored", cause },
   );
 }

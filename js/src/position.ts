@@ -12,8 +12,7 @@ export function checkPosition(position: Position): Position {
   if (POSITION.test(position)) return position;
   throw new LongwireError(
     "bad_position",
-    `${JSON.stringify(position)} is not a position: it is 16 digits, "_", 8 characters and ` +
-      "16 hex digits, as a message's position field holds it",
+    `${JSON.stringify(position)} is not the position of a message: 16 digits, "_", 8 characters, 16 hex digits`,
   );
 }
 

@@ -96,6 +96,6 @@ export function webSocketUrl(address: string | URL): string {
   if (url.protocol === "ws:" || url.protocol === "wss:") return url.href;
   throw new LongwireError(
     "bad_url",
-    `${url.href} cannot be connected to: its scheme must be ws, wss, http or https`,
+    `the scheme of ${url.href} must be ws, wss, http or https`,
   );
 }

@@ -19,7 +19,7 @@ afterEach(() => {
 
 /** A client whose jitter is always half of the bound, and what it announced. */
 async function start(options = {}) {
-  client = connect("ws://server/ws", { WebSocket: Socket, random: () => 0.5, ...options });
+  client = connect("ws://server/ws", { WebSocket: Socket, transports: ["websocket"], random: () => 0.5, ...options });
   const states = [];
   const errors = [];
   client.on("state", (change) => states.push(change));

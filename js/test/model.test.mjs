@@ -12,7 +12,7 @@ async function run(seed) {
   const random = seeded(seed);
   const server = new ModelServer(random);
   const Socket = socketClass();
-  const client = connect("ws://server/ws", { WebSocket: Socket, random });
+  const client = connect("ws://server/ws", { WebSocket: Socket, transports: ["websocket"], random });
   const outcomes = new Map();
   const handled = [];
   client.on("error", () => undefined);

@@ -137,7 +137,7 @@ async function run(seed) {
     pages += 1;
     Socket = socketClass();
     store = new SlowStore(disk);
-    client = connect("ws://server/ws", { WebSocket: Socket, random, outbox: store });
+    client = connect("ws://server/ws", { WebSocket: Socket, transports: ["websocket"], random, outbox: store });
     client.on("error", ({ outcome, details }) => {
       if (outcome) tell(details.data, outcome);
     });

@@ -12,7 +12,7 @@ beforeEach(async () => {
   Socket = socketClass();
   seen = [];
   mock.timers.enable({ apis: ["setTimeout", "Date"], now: 1_789_000_000_000 });
-  client = connect("ws://server/ws", { WebSocket: Socket, random: () => 0.5 });
+  client = connect("ws://server/ws", { WebSocket: Socket, transports: ["websocket"], random: () => 0.5 });
   client.on("gap", ({ stream, reason }) => seen.push(`gap ${stream} ${reason}`));
   client.on("recovered", ({ stream, missed }) => seen.push(`recovered ${stream} ${missed}`));
   client.on("end", ({ stream }) => seen.push(`end ${stream}`));

@@ -19,7 +19,7 @@ afterEach(() => {
 });
 
 async function start(options = {}) {
-  client = connect("ws://server/ws", { WebSocket: Socket, random: () => 0.5, ...options });
+  client = connect("ws://server/ws", { WebSocket: Socket, transports: ["websocket"], random: () => 0.5, ...options });
   client.on("error", ({ code }) => errors.push(code));
   await settle();
 }

@@ -20,7 +20,7 @@ afterEach(() => {
 });
 
 async function start(options = {}) {
-  client = connect("ws://server/ws", { WebSocket: Socket, random: () => 0.5, ...options });
+  client = connect("ws://server/ws", { WebSocket: Socket, transports: ["websocket"], random: () => 0.5, ...options });
   client.on("recovered", ({ missed }) => seen.push(`recovered ${missed}`));
   client.on("gap", ({ reason }) => seen.push(`gap ${reason}`));
   client.on("end", () => seen.push("end"));

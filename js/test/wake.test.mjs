@@ -21,7 +21,7 @@ afterEach(() => {
 });
 
 async function start() {
-  client = connect("ws://server/ws", { WebSocket: Socket, random: () => 0.999 });
+  client = connect("ws://server/ws", { WebSocket: Socket, transports: ["websocket"], random: () => 0.999 });
   await settle();
   Socket.last.welcome({ heartbeat_s: 1000 });
 }

@@ -82,7 +82,7 @@ _Method = TypeVar("_Method", bound=CallHandler)
 _Authenticator = TypeVar("_Authenticator", bound=Authenticator)
 _Lifespan = TypeVar("_Lifespan", bound=LifespanHook)
 
-BROWSER_MODULES = ("/longwire.js", "/longwire-outbox.js")
+BROWSER_MODULES = ("/longwire.js", "/longwire-http.js", "/longwire-outbox.js")
 RESERVED_PATHS = ("/ws", "/healthz", "/readyz", "/metrics", *BROWSER_MODULES)
 RESERVED_PREFIXES = ("/streams/", "/api/", "/console")
 

@@ -17,8 +17,10 @@ JS = ROOT / "js"
 STATIC = ROOT / "src" / "longwire" / "server" / "static"
 BUILT = STATIC / "longwire.js"
 BUILT_OUTBOX = STATIC / "longwire-outbox.js"
+BUILT_HTTP = STATIC / "longwire-http.js"
 COMPRESSED_BYTES_MAX = 12_000
 OUTBOX_COMPRESSED_BYTES_MAX = 4_000
+HTTP_COMPRESSED_BYTES_MAX = 7_000
 
 
 def require_build_tools() -> None:
@@ -49,7 +51,7 @@ def test_committed_build_is_what_the_source_gives(tmp_path: Path) -> None:
     require_build_tools()
     run_node("build.mjs", "--out", str(tmp_path))
     committed = {f"js/lib/{name}": data for name, data in files_below(JS / "lib").items()}
-    for module in (BUILT, BUILT_OUTBOX):
+    for module in (BUILT, BUILT_OUTBOX, BUILT_HTTP):
         committed[module.relative_to(ROOT).as_posix()] = module.read_bytes()
     built = files_below(tmp_path)
     assert sorted(built) == sorted(committed)
@@ -63,10 +65,12 @@ def test_types_of_the_package_fit_what_users_write() -> None:
     run_node("node_modules/typescript/bin/tsc", "-p", "test/types")
 
 
-def test_served_module_is_small_and_stands_alone() -> None:
+def test_served_module_is_small_and_begins_alone() -> None:
     text = BUILT.read_text()
     assert len(gzip.compress(BUILT.read_bytes(), 9)) <= COMPRESSED_BYTES_MAX
-    assert not re.search(r"\bimport\b|\brequire\(", text)
+    loaded_later = 'import("./longwire-http.js")'
+    assert text.count(loaded_later) == 1
+    assert not re.search(r"\bimport\b|\brequire\(", text.replace(loaded_later, ""))
     assert re.search(r"export\{.*\bas connect\b", text)
 
 
@@ -75,6 +79,13 @@ def test_module_of_the_outbox_is_small_and_needs_only_the_other_one() -> None:
     assert len(gzip.compress(BUILT_OUTBOX.read_bytes(), 9)) <= OUTBOX_COMPRESSED_BYTES_MAX
     assert set(re.findall(r"\bfrom\s*(\S+?);", text)) == {'"./longwire.js"'}
     assert re.search(r"export\{.*\bas DiskOutbox\b", text)
+
+
+def test_module_of_the_other_transports_is_small_and_needs_no_other() -> None:
+    text = BUILT_HTTP.read_text()
+    assert len(gzip.compress(BUILT_HTTP.read_bytes(), 9)) <= HTTP_COMPRESSED_BYTES_MAX
+    assert not re.search(r"\bimport\b|\brequire\(", text)
+    assert re.search(r"export\{.*\bas Fallback\b", text)
 
 
 @pytest.mark.slow

@@ -172,4 +172,5 @@ def test_without_dev_there_is_no_demo_and_no_echo(tmp_path: Path) -> None:
         outbox = server.request("/longwire-outbox.js")
         assert outbox.headers["Content-Type"] == "text/javascript; charset=utf-8"
         assert 'from"./longwire.js"' in outbox.text
+        assert "as Fallback" in server.request("/longwire-http.js").text
         assert server.request("/ws").status == 426

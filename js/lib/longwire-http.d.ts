@@ -1,0 +1,1 @@
+export { Fallback } from "./fallback.js";

@@ -1,0 +1,199 @@
+import {
+  type Lasting,
+  type LastingHost,
+  type Operation,
+  PatternReading,
+  Standing,
+  StreamReading,
+  Watching,
+  Working,
+} from "./lasting.js";
+import type { Answered, Refused, ServerMessage } from "./link.js";
+
+/** In one `resume`, so that it stays below what a server takes, whatever the streams are called. */
+const STREAMS_MAX = 500;
+
+/** What of a request's members says what it is about. */
+interface Members {
+  readonly stream: string;
+  readonly pattern?: string;
+  readonly consumer?: string;
+  readonly watch?: boolean;
+  readonly streams?: readonly { readonly stream: string }[];
+}
+
+/** Everything that a client asked for to last. */
+export class LastingSet {
+  readonly #host: LastingHost;
+  readonly #all = new Map<string, Lasting>();
+  /** The name of the own inbox, which `connect` subscribes to, once it is known. */
+  #inboxName: string | undefined;
+
+  constructor(host: Omit<LastingHost, "drop">) {
+    this.#host = {
+      ...host,
+      drop: (lasting) => {
+        for (const [key, each] of this.#all) if (each === lasting) this.#all.delete(key);
+      },
+    };
+  }
+
+  get isEmpty(): boolean {
+    return this.#all.size === 0;
+  }
+
+  /** Whether the client waits for the answer to one. */
+  get hasNew(): boolean {
+    return [...this.#all.values()].some(({ isNew }) => isNew);
+  }
+
+  /** From where `connect` is to read the inbox: `held` while it has no name; undefined: not at all. */
+  inboxPlace(held: string | undefined): string | undefined {
+    if (this.#inboxName === undefined) return held ?? "tail";
+    const inbox = this.#inbox;
+    return inbox && (inbox.place ?? "tail");
+  }
+
+  /** What `connected` says of the inbox. */
+  adoptInbox(answer: ServerMessage): void {
+    if (this.#inboxName === undefined) {
+      const nobody = (): void => undefined;
+      this.#inboxName = String(answer.stream);
+      this.take("subscribe", answer, nobody, nobody);
+    }
+    this.#inbox?.answer(answer);
+  }
+
+  get #inbox(): StreamReading | undefined {
+    return this.#all.get(`stream ${this.#inboxName}`) as StreamReading | undefined;
+  }
+
+  /** Take a request that lasts, or that ends one which does; false: it has to be sent by itself. */
+  take(op: string, given: object, answered: Answered, refused: Refused): boolean {
+    const members = given as Members;
+    const { stream, pattern, consumer } = members;
+    const host = this.#host;
+    const end = (key: string): boolean => {
+      this.#all.delete(key);
+      queueMicrotask(() => answered({ ...given, op }));
+      return true;
+    };
+    const begin = (key: string, lasting: Lasting): boolean => {
+      this.#all.set(key, lasting);
+      return true;
+    };
+    const reading = pattern === undefined ? `stream ${stream}` : `pattern ${pattern}`;
+    switch (op) {
+      // The server is to be told of these two at once: others wait for it.
+      case "leave":
+        this.#all.delete(`enter ${stream}`);
+        return false;
+      case "release":
+        this.#all.delete(consumerKey(stream, consumer));
+        return false;
+      case "subscribe":
+        if (pattern !== undefined) {
+          return begin(reading, new PatternReading(host, { ...members, pattern }, answered, refused));
+        }
+        return begin(reading, new StreamReading(host, members, answered, refused));
+      case "resume":
+        this.#resume(members.streams ?? [], answered);
+        return true;
+      case "unsubscribe":
+        return end(reading);
+      case "members":
+        if (!members.watch) return false;
+        return begin(`watch ${stream}`, new Watching(host, op, members, answered, refused));
+      case "unwatch":
+        return end(`watch ${stream}`);
+      case "enter":
+        return begin(`enter ${stream}`, new Standing(host, op, members, answered, refused));
+      case "consume":
+        return begin(consumerKey(stream, consumer), new Working(host, op, members, answered, refused));
+      default:
+        return false;
+    }
+  }
+
+  /** The server has answered a request that was sent by itself. */
+  answered(op: string, given: object): void {
+    const { stream, consumer } = given as Members;
+    const { positions = [] } = given as { positions?: readonly string[] };
+    const working = this.#all.get(consumerKey(stream, consumer));
+    if (working instanceof Working && (op === "ack" || op === "nack")) working.settled(positions);
+  }
+
+  /** Each stream is told to the client as the answer to them all would tell it. */
+  #resume(streams: readonly { readonly stream: string }[], answered: Answered): void {
+    const answers: object[] = [];
+    let missing = streams.length;
+    streams.forEach((members, index) => {
+      const told = (answer: object): void => {
+        answers[index] = answer;
+        missing -= 1;
+        if (missing === 0) answered({ op: "resumed", streams: answers });
+      };
+      const refused: Refused = ({ code, message, retry, details }) =>
+        told({ ...details, code, message, retry });
+      this.take("subscribe", members, told, refused);
+    });
+  }
+
+  /** How to ask for all of it. */
+  operations(): Operation[] {
+    const together: StreamReading[] = [];
+    const others: Operation[] = [];
+    const inbox = this.#inbox;
+    for (const lasting of this.#all.values()) {
+      if (lasting === inbox) continue;
+      if (lasting instanceof StreamReading && !lasting.isAlone) together.push(lasting);
+      else others.push(lasting.operation());
+    }
+    const first = together[0];
+    if (together.length === 1 && first) return [first.operation(), ...others];
+    const resumes: Operation[] = [];
+    for (let at = 0; at < together.length; at += STREAMS_MAX) {
+      resumes.push(resuming(together.slice(at, at + STREAMS_MAX)));
+    }
+    return [...resumes, ...others];
+  }
+
+  /** Something came that the server sent by itself; tells whether the client is to hear of it. */
+  heard(message: ServerMessage): boolean {
+    const { op, stream, pattern, consumer } = message;
+    if (consumer !== undefined) return this.#hears(consumerKey(stream, consumer), message);
+    if (op === "presence") return this.#hears(`watch ${String(stream)}`, message);
+    if (op === "matched") return this.#hears(`pattern ${String(pattern)}`, message);
+    const reads = this.#hears(`stream ${String(stream)}`, message);
+    for (const lasting of this.#all.values()) {
+      if (lasting instanceof PatternReading && lasting.reads(String(stream))) {
+        return lasting.heard(message) || reads;
+      }
+    }
+    return reads;
+  }
+
+  #hears(key: string, message: ServerMessage): boolean {
+    return this.#all.get(key)?.heard(message) ?? false;
+  }
+}
+
+function consumerKey(stream: unknown, consumer: unknown): string {
+  return `consumer ${JSON.stringify([stream, consumer])}`;
+}
+
+function resuming(some: readonly StreamReading[]): Operation {
+  return {
+    op: "resume",
+    members: { streams: some.map(({ members }) => members) },
+    answered: ({ streams }) => {
+      (streams as ServerMessage[]).forEach((answer, index) => {
+        some[index]?.told(answer);
+      });
+    },
+    // One that is malformed refuses all of them: then each is asked for by itself.
+    refused: () => {
+      for (const reading of some) reading.isAlone = true;
+    },
+  };
+}
