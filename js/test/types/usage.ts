@@ -15,6 +15,11 @@ interface Line {
 
 const client: Client = connect("/ws", { token: async () => "token", WebSocket });
 connect();
+connect("/ws", { transports: ["sse", "long-poll"], credentials: "same-origin", fetch });
+// @ts-expect-error: there is no such transport
+connect("/ws", { transports: ["pigeon"] });
+client.on("transport", ({ transport, previous }) => console.log(transport === "sse", previous));
+console.log(client.transport === "websocket");
 const outbox = new DiskOutbox("chat of ann");
 connect("/ws", { outbox, outboxMessagesMax: 50 });
 outbox.kept().then(() => console.log(outbox.size));
