@@ -10,9 +10,11 @@ from contextvars import copy_context
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from longwire.simulation.clock import WallClock, from_seconds
 from longwire.simulation.errors import SimulationError
 from longwire.simulation.open_file import OpenFile
 from longwire.simulation.process import CURRENT, Life, Process
+from longwire.simulation.signals import deliver
 from longwire.tcpip.addresses import Address, is_unspecified
 from longwire.tcpip.device import Device, DeviceWrapper
 from longwire.tcpip.host import Host, Socket
@@ -81,12 +83,12 @@ class Program:
         self._set_ended()
 
     def signal(self, number: int) -> None:
-        """Deliver a signal: its handler runs, and without one it is killed."""
-        handler = self.process.signal_handlers.get(int(number))
-        if handler is None:
-            self.kill()
-        else:
-            handler()
+        """Deliver a signal: its handler runs, or what the signal does without one happens.
+
+        A program that has ended does not notice. Raises ValueError for what is no signal.
+        """
+        if self.is_running:
+            deliver(self, int(number))
 
     def pause(self) -> None:
         """Stop it as SIGSTOP does: the kernel goes on acknowledging what comes."""
@@ -121,8 +123,7 @@ class SimHost:
         self.descriptors_max = descriptors_max
         """How many descriptors each process may have open; one more is an OSError, EMFILE."""
         self.backlog_max = backlog_max
-        self.clock_skew_ns = 0
-        """How far its wall clock (``time.time``) is ahead of the world's."""
+        self.wall_clock = WallClock(world.clock)
         self.is_up = True
         self.programs: list[Program] = []
         self._lives = 0
@@ -163,6 +164,7 @@ class SimHost:
         process = Process(self, f"{name}-{len(self.programs) + 1}")
         context = copy_context()
         context.run(CURRENT.set, process)
+        process.send_signal = lambda number: started.signal(number)
         task = asyncio.get_running_loop().create_task(program, name=str(process), context=context)
         started = Program(process, task)
         self.programs.append(started)
@@ -307,6 +309,14 @@ class SimHost:
         for prefix, gateway in self._routes:
             self.stack.add_route(prefix, gateway=gateway)
         self.world.note(self.name, "restarted")
+
+    def set_clock(self, *, offset: float = 0.0, drift_ppm: float = 0.0) -> None:
+        """Have its wall clock (``time.time``) be ``offset`` seconds ahead of the world's now.
+
+        From now on it gains ``drift_ppm`` microseconds each second; a quartz has up to 100.
+        """
+        self.wall_clock.set(from_seconds(offset), round(drift_ppm * 1_000))
+        self.world.note(self.name, f"clock set: {offset:+} s, {drift_ppm:+} ppm")
 
     def at(self, delay_s: float, call: Callable[[], object]) -> None:
         """Do something to this host later, as in ``host.at(30, host.crash)``."""

@@ -41,9 +41,10 @@ class SimLoop(asyncio.SelectorEventLoop):
         self._order: weakref.WeakKeyDictionary[asyncio.Task[Any], tuple[int, Process | None]] = (
             weakref.WeakKeyDictionary()
         )
-        super().__init__(
-            SimSelector(world.clock, world.schedule, world.descriptors, world.raise_deadlock)
+        self._waiting = SimSelector(
+            world.clock, world.schedule, world.descriptors, world.raise_deadlock
         )
+        super().__init__(self._waiting)
         # asyncio fires a timer that is due within the resolution of the clock. Ours is exact, and
         # a program that finds itself a moment early would wait for ever for time to pass.
         self._clock_resolution = 0.5 / SECOND
@@ -66,6 +67,7 @@ class SimLoop(asyncio.SelectorEventLoop):
         process = process_of(context)
         if process is not None and process.life is not Life.RUNNING:
             return self._withhold(process, asyncio.Handle(callback, args, self, context))
+        self._waiting.interrupt()
         return super().call_soon(callback, *args, context=context)
 
     def call_at(  # type: ignore[override]
@@ -80,6 +82,7 @@ class SimLoop(asyncio.SelectorEventLoop):
             handle = asyncio.TimerHandle(when, callback, args, self, context)
             handle.cancel()
             return handle
+        self._waiting.interrupt()
         return super().call_at(on_grid(when), callback, *args, context=context)
 
     def call_soon_threadsafe(  # type: ignore[override]
@@ -125,6 +128,7 @@ class SimLoop(asyncio.SelectorEventLoop):
 
     def put_back(self, handles: list[asyncio.Handle]) -> None:
         """Undo :meth:`take_from`."""
+        self._waiting.interrupt()
         queues: Any = self
         for handle in handles:
             if handle.cancelled():

@@ -45,7 +45,10 @@ class Process:
         """By descriptor."""
         self.held: list[asyncio.Handle] = []
         """Callbacks and timers that wait while it is paused."""
-        self.signal_handlers: dict[int, Callable[[], object]] = {}
+        self.signal_handlers: dict[int, Callable[[], object] | None] = {}
+        """``None``: the signal is ignored."""
+        self.send_signal: Callable[[int], None] = lambda number: None
+        """What ``os.kill`` does to it; the shell takes no signals."""
 
     def __str__(self) -> str:
         return f"{self.host.name}/{self.name}"

@@ -8,6 +8,7 @@ in OpenSSL) stays real.
 
 from __future__ import annotations
 
+import errno
 import os
 import random
 import select
@@ -20,13 +21,14 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 from longwire.simulation.clock import EPOCH_NS, to_seconds
 from longwire.simulation.errors import NotSimulatedError, SimulationError
 from longwire.simulation.open_file import DESCRIPTOR_FIRST
 from longwire.simulation.openssl_seal import sealed_openssl
 from longwire.simulation.pools import sealed_generators
-from longwire.simulation.process import CURRENT
+from longwire.simulation.process import CURRENT, Process, current_process
 from longwire.simulation.sim_poll import SimPoll
 from longwire.simulation.sim_socket import SimSocket
 
@@ -39,6 +41,12 @@ _Patch = tuple[Any, str, Any]
 
 _running = threading.Lock()
 
+# The clocks of Linux that count the time that passes; those of processor time stay real.
+_PASSING = {
+    getattr(time, name, None)
+    for name in ("CLOCK_MONOTONIC", "CLOCK_MONOTONIC_RAW", "CLOCK_BOOTTIME")
+}
+
 
 @contextmanager
 def sealed(world: World) -> Iterator[None]:
@@ -49,7 +57,7 @@ def sealed(world: World) -> Iterator[None]:
         *_clocks(world),
         *_randomness(world),
         *_sockets(world),
-        *_signals(),
+        *_signals(world),
         *_refusals(),
     ]
     originals = [(owner, name, getattr(owner, name)) for owner, name, _ in patches]
@@ -83,18 +91,31 @@ def _clocks(world: World) -> list[_Patch]:
 
     def wall_ns() -> int:
         process = CURRENT.get()
-        return EPOCH_NS + clock.now_ns + (process.host.clock_skew_ns if process else 0)
+        return process.host.wall_clock.now_ns() if process else EPOCH_NS + clock.now_ns
 
     def passed_ns() -> int:
         return clock.now_ns
 
-    simulated = {
+    def clock_ns(number: int) -> int:
+        if number == time.CLOCK_REALTIME:
+            return wall_ns()
+        return passed_ns() if number in _PASSING else int(real["clock_gettime_ns"](number))
+
+    def broken_down(convert: Callable[..., Any], seconds: float | None) -> Any:
+        return convert(to_seconds(wall_ns()) if seconds is None else seconds)
+
+    real = {name: getattr(time, name) for name in ("clock_gettime_ns", "gmtime", "localtime")}
+    simulated: dict[str, Callable[..., Any]] = {
         "time_ns": wall_ns,
         "time": lambda: to_seconds(wall_ns()),
         "monotonic_ns": passed_ns,
         "monotonic": lambda: to_seconds(passed_ns()),
         "perf_counter_ns": passed_ns,
         "perf_counter": lambda: to_seconds(passed_ns()),
+        "clock_gettime_ns": clock_ns,
+        "clock_gettime": lambda number: to_seconds(clock_ns(number)),
+        "gmtime": lambda seconds=None: broken_down(real["gmtime"], seconds),
+        "localtime": lambda seconds=None: broken_down(real["localtime"], seconds),
     }
     return [(time, name, _in_world(call, getattr(time, name))) for name, call in simulated.items()]
 
@@ -138,17 +159,42 @@ def _sockets(world: World) -> list[_Patch]:
     ]
 
 
-def _signals() -> list[_Patch]:
-    def record(number: int, handler: Any) -> Any:
+def _signals(world: World) -> list[_Patch]:
+    raw: WeakKeyDictionary[Process, dict[int, Any]] = WeakKeyDictionary()
+
+    def own() -> tuple[Process, dict[int, Any]] | None:
         process = CURRENT.get()
-        if process is None:
+        return None if process is None else (process, raw.setdefault(process, {}))
+
+    def record(number: int, handler: Any) -> Any:
+        found = own()
+        if found is None:
             return signal.SIG_DFL
-        known = process.signal_handlers.pop(int(number), signal.SIG_DFL)
-        if callable(handler):
-            process.signal_handlers[int(number)] = lambda: handler(int(number), None)
+        process, handlers = found
+        known = handlers.pop(number, signal.SIG_DFL)
+        process.signal_handlers.pop(int(number), None)
+        if handler == signal.SIG_IGN:
+            process.signal_handlers[int(number)] = None
+        elif callable(handler):
+            process.signal_handlers[int(number)] = world.bound(handler, int(number), None)
+        handlers[number] = handler
         return known
 
-    return [(signal, "signal", _in_world(record, signal.signal))]
+    def recorded(number: int) -> Any:
+        found = own()
+        return signal.SIG_DFL if found is None else found[1].get(number, signal.SIG_DFL)
+
+    def send(pid: int, number: int) -> None:
+        if pid != os.getpid():
+            raise ProcessLookupError(errno.ESRCH, os.strerror(errno.ESRCH))
+        current_process("os.kill").send_signal(number)
+
+    return [
+        (signal, "signal", _in_world(record, signal.signal)),
+        (signal, "getsignal", _in_world(recorded, signal.getsignal)),
+        (signal, "raise_signal", _in_world(lambda n: send(os.getpid(), n), signal.raise_signal)),
+        (os, "kill", _in_world(send, os.kill)),
+    ]
 
 
 def _refusals() -> list[_Patch]:

@@ -39,6 +39,7 @@ class SimSelector(selectors.BaseSelector):
         self._keys: dict[int, selectors.SelectorKey] = {}
         # Descriptors that may be ready: those with news, and those that were ready last time.
         self._candidates: dict[int, None] = {}
+        self._is_interrupted = False
         self._turns = 0
         self._turns_at_ns = -1
         descriptors.on_change = self._look_at
@@ -83,6 +84,13 @@ class SimSelector(selectors.BaseSelector):
         self._keys.clear()
         self._candidates.clear()
 
+    def interrupt(self) -> None:
+        """The loop has something new to do: a :meth:`select` that is going on returns.
+
+        As an action on the timeline calls into the loop while the loop waits here.
+        """
+        self._is_interrupted = True
+
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         """Let the world go on; see the module. Raises DeadlockError and LivelockError."""
         clock, schedule = self._clock, self._schedule
@@ -91,10 +99,11 @@ class SimSelector(selectors.BaseSelector):
             # A timer that is due in less than half a nanosecond is still not due now.
             limit_ns = clock.now_ns + (max(1, from_seconds(timeout)) if timeout > 0 else 0)
         self._count_turn()
+        self._is_interrupted = False
         while True:
             schedule.run_due()
             ready = self._take_ready()
-            if ready or (limit_ns is not None and clock.now_ns >= limit_ns):
+            if ready or self._is_interrupted or (limit_ns is not None and clock.now_ns >= limit_ns):
                 return ready
             next_ns = schedule.next_at()
             if next_ns is None and limit_ns is None:

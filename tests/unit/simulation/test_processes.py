@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import os
 import signal
+import time
 
 import pytest
 
 from longwire.simulation import SimulationError
+from longwire.simulation.process import Life
 from tests.unit.simulation.worlds import pair, serve_echo
 
 
@@ -122,6 +125,77 @@ def test_signal_is_delivered_to_the_program_alone() -> None:
         assert not other.is_running
 
     world.run(main())
+
+
+def test_signals_without_a_handler_do_what_they_do_in_a_kernel() -> None:
+    world, server, _ = pair()
+
+    async def wait() -> None:
+        await asyncio.sleep(3600)
+
+    async def main() -> None:
+        program = server.start(wait())
+        for unnoticed in (signal.SIGCHLD, signal.SIGWINCH, signal.SIGCONT):
+            program.signal(unnoticed)
+        assert program.is_running
+        for stop in (signal.SIGSTOP, signal.SIGTSTP):
+            program.signal(stop)
+            assert program.process.life is Life.PAUSED
+            program.signal(signal.SIGCONT)
+            assert program.process.life is Life.RUNNING
+        program.signal(signal.SIGINT)  # as Ctrl+C under asyncio.run
+        with pytest.raises(asyncio.CancelledError):
+            await program.wait()
+        program.signal(signal.SIGTERM)  # it is not there any more
+        for deadly in (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1):
+            program = server.start(wait())
+            program.signal(deadly)
+            assert not program.is_running
+        with pytest.raises(ValueError, match="999"):
+            server.start(wait()).signal(999)
+
+    world.run(main())
+
+
+def test_handlers_of_the_signal_module_belong_to_one_program() -> None:
+    world, server, _ = pair()
+    caught: list[tuple[str, int, float]] = []
+
+    async def catch(name: str) -> None:
+        def handler(number: int, frame: object) -> None:
+            caught.append((name, number, time.monotonic()))
+
+        assert signal.signal(signal.SIGHUP, handler) is signal.SIG_DFL
+        assert signal.getsignal(signal.SIGHUP) is handler
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        await asyncio.sleep(10)
+        os.kill(os.getpid(), signal.SIGHUP)
+        signal.raise_signal(signal.SIGHUP)
+        with pytest.raises(ProcessLookupError):
+            os.kill(1, signal.SIGHUP)
+        await asyncio.sleep(3600)
+
+    async def main() -> None:
+        one, other = server.start(catch("one")), server.start(catch("other"))
+        await asyncio.sleep(1)
+        one.signal(signal.SIGHUP)
+        one.signal(signal.SIGTERM)
+        await asyncio.sleep(0)
+        assert caught == [("one", 1, 1.0)]
+        other.pause()
+        other.signal(signal.SIGHUP)
+        await asyncio.sleep(1)
+        assert caught == [("one", 1, 1.0)]
+        other.resume()  # what waited is delivered now
+        await asyncio.sleep(0)
+        assert caught == [("one", 1, 1.0), ("other", 1, 2.0)]
+        await asyncio.sleep(10)
+        assert [name for name, _, at_s in caught if at_s == 10] == ["one", "one", "other", "other"]
+        assert one.is_running and other.is_running
+
+    before = signal.getsignal(signal.SIGHUP)
+    world.run(main())
+    assert signal.getsignal(signal.SIGHUP) is before
 
 
 def test_descriptors_are_limited_at_the_edge() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import calendar
 import os
 import secrets
 import socket
@@ -171,17 +172,36 @@ def test_work_for_threads_is_done_later_and_in_order() -> None:
     assert done == list(range(20))
 
 
-def test_wall_clock_of_a_host_may_be_wrong() -> None:
+def test_wall_clock_of_a_host_may_be_wrong_and_go_wrong() -> None:
     world, server, client = pair()
-    server.clock_skew_ns = 3600 * 10**9
+    server.set_clock(offset=3600, drift_ppm=50)
 
-    async def now() -> float:
-        return time.time()
+    async def now() -> tuple[float, ...]:
+        return (
+            time.time(),
+            time.clock_gettime(time.CLOCK_REALTIME),
+            time.mktime(time.localtime()),
+            calendar.timegm(time.gmtime()),
+        )
 
-    async def main() -> float:
-        return await server.run(now()) - await client.run(now())
+    async def ahead() -> set[int]:
+        pairs = zip(await server.run(now()), await client.run(now()), strict=True)
+        return {round(one - other) for one, other in pairs}
 
-    assert world.run(main()) == 3600
+    async def main() -> None:
+        assert await ahead() == {3600}
+        assert time.clock_gettime(time.CLOCK_MONOTONIC) == 0
+        assert time.clock_gettime(time.CLOCK_PROCESS_CPUTIME_ID) > 0  # not simulated
+        await asyncio.sleep(100_000)
+        assert await ahead() == {3605}
+        server.set_clock(offset=-10, drift_ppm=-50)
+        assert await ahead() == {-10}
+        await asyncio.sleep(100_000)
+        assert await ahead() == {-15}
+        with server:
+            assert time.monotonic() == 200_000
+
+    world.run(main())
 
 
 def test_link_refuses_a_setting_that_it_does_not_have() -> None:
