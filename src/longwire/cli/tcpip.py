@@ -69,6 +69,12 @@ def tcpip_group() -> None:
     help="Where packets for other networks go; once for IPv4, once for IPv6.",
 )
 @click.option(
+    "--offload/--no-offload",
+    default=False,
+    show_default=True,
+    help="Leave checksums, and cutting large segments, to the kernel: many times faster.",
+)
+@click.option(
     "--capture",
     type=click.Path(dir_okay=False, path_type=Path),
     help="Write all packets to this file (pcapng).",
@@ -79,6 +85,7 @@ def serve_command(
     addresses: tuple[str, ...],
     gateways: tuple[str, ...],
     capture: Path | None,
+    offload: bool,
 ) -> int:
     """Serve on our own TCP/IP stack, over a network device whose other end is the kernel's.
 
@@ -94,7 +101,7 @@ def serve_command(
         raise CommandError(USAGE, "tcpip serve: give --tun NAME or --tap NAME")
     medium = Medium.IP if tap is None else Medium.ETHERNET
     try:
-        device = open_tun(tun or tap or "", medium)
+        device = open_tun(tun or tap or "", medium, offload=offload)
     except TunError as error:
         raise CommandError(UNAVAILABLE, str(error)) from None
     with contextlib.closing(device), capturing(device, capture) as outer:

@@ -36,6 +36,8 @@ class Device(Protocol):
     medium: Medium
     mtu: int
     """Largest IP packet, octets."""
+    large_octets: int
+    """Largest TCP packet that it splits by itself (segmentation offload); 0: it does not."""
     wake: Wake | None
 
     def send(self, unit: Unit, now_ns: int) -> None:
@@ -55,6 +57,7 @@ class DeviceWrapper:
         self.inner = inner
         self.medium = inner.medium
         self.mtu = inner.mtu
+        self.large_octets = inner.large_octets
 
     @property
     def wake(self) -> Wake | None:

@@ -99,9 +99,9 @@ class KernelSide:
         counted: dict[str, int] = json.loads(shown)["kernel"]
         return counted
 
-    def open(self) -> TunDevice:
+    def open(self, *, offload: bool = False) -> TunDevice:
         """Make the device with its other end in this process, and set it up."""
-        device = open_tun("", self.medium)
+        device = open_tun("", self.medium, offload=offload)
         try:
             _run("link", "set", device.name, "netns", self.name, "name", DEVICE)
             self._set_up()

@@ -62,7 +62,7 @@ BAD = PathSettings(
 FAULTS = (Reason.LINK_LOSS, Reason.LINK_REORDERED, Reason.LINK_DUPLICATED)
 
 
-@pytest.fixture(scope="module", params=["tun", "tap", "bad-link"])
+@pytest.fixture(scope="module", params=["tun", "tap", "bad-link", "tun-offload", "tap-offload"])
 def path(request: pytest.FixtureRequest) -> str:
     name: str = request.param
     return name
@@ -70,14 +70,14 @@ def path(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def side(path: str) -> Iterator[KernelSide]:
-    with kernel_side(Medium.ETHERNET if path == "tap" else Medium.IP) as made:
+    with kernel_side(Medium.ETHERNET if path.startswith("tap") else Medium.IP) as made:
         yield made
 
 
 @pytest_asyncio.fixture
 async def network(path: str, side: KernelSide) -> AsyncIterator[Network]:
     host = Host("ours", entropy=os.urandom, profile=LINUX)
-    tun = side.open()
+    tun = side.open(offload=path.endswith("offload"))
     device: Device = tun
     bridges = []
     link = Link(BAD, stream=RandomStream(int.from_bytes(os.urandom(4), "big"), "link"))

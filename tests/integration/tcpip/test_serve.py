@@ -46,11 +46,13 @@ def serving(side: KernelSide, *more: str) -> Iterator[subprocess.Popen[str]]:
             process.kill()
 
 
-@pytest.fixture(scope="module", params=[Medium.IP, Medium.ETHERNET], ids=["tun", "tap"])
+@pytest.fixture(scope="module", params=["tun", "tap", "tun-offload", "tap-offload"])
 def side(request: pytest.FixtureRequest) -> Iterator[KernelSide]:
-    with kernel_side(request.param) as made:
+    medium = Medium.IP if request.param.startswith("tun") else Medium.ETHERNET
+    flags = ["--offload"] if request.param.endswith("offload") else []
+    with kernel_side(medium) as made:
         made.make_device()
-        with serving(made):
+        with serving(made, *flags):
             yield made
         assert made.malformed() == {}
 

@@ -32,6 +32,7 @@ class LinkEnd:
         self._index = index
         self.medium = link.medium
         self.mtu = mtu
+        self.large_octets = 0
         self.wake: Wake | None = None
 
     def send(self, unit: Unit, now_ns: int) -> None:

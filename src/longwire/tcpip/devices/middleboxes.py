@@ -100,6 +100,7 @@ class OptionStripper(DeviceWrapper):
             sack=() if "sack" in self.names else segment.sack,
             timestamp=None if "timestamp" in self.names else segment.timestamp,
             timestamp_echo=0 if "timestamp" in self.names else segment.timestamp_echo,
+            piece_octets=segment.piece_octets,
         )
         return rewrap(frame, packet.replace(payload=stripped))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from longwire.tcpip.device import DeviceWrapper, Medium, Unit, unit_octets
+from longwire.tcpip.device import Device, DeviceWrapper, Medium, Unit, unit_octets
 from longwire.tcpip.wire.ethernet import EthernetFrame
 from longwire.tcpip.wire.ip import decode_packet
 
@@ -15,6 +15,10 @@ class WireCheck(DeviceWrapper):
     What is sent is encoded, decoded and encoded again; the octets must be the same, and are what
     goes on, so that the receiver has to read them. A difference is a bug here: AssertionError.
     """
+
+    def __init__(self, inner: Device) -> None:
+        super().__init__(inner)
+        self.large_octets = 0  # octets do not tell how they are to be split
 
     def send(self, unit: Unit, now_ns: int) -> None:
         octets = unit_octets(unit)

@@ -13,6 +13,7 @@ class WireEnd:
     def __init__(self, medium: Medium, mtu: int) -> None:
         self.medium = medium
         self.mtu = mtu
+        self.large_octets = 0
         self.wake: Wake | None = None
         self.peer: WireEnd = self
         self._arrived: list[tuple[int, Unit]] = []

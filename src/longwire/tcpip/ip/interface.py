@@ -14,6 +14,8 @@ from longwire.tcpip.addresses import (
 )
 from longwire.tcpip.device import Device, Medium
 from longwire.tcpip.ip.neighbors import NeighborCache
+from longwire.tcpip.wire.packet import Packet
+from longwire.tcpip.wire.tcp import Segment
 
 __all__ = ["Assigned", "Interface"]
 
@@ -65,6 +67,15 @@ class Interface:
     def is_ethernet(self) -> bool:
         """Whether units are frames."""
         return self.device.medium is Medium.ETHERNET
+
+    def splits(self, packet: Packet) -> bool:
+        """Whether the device makes packets that fit out of this one, which does not."""
+        payload = packet.payload
+        return (
+            isinstance(payload, Segment)
+            and payload.piece_octets > 0
+            and packet.length <= self.device.large_octets
+        )
 
     def source_for(self, destination: Address) -> Address | None:
         """Return the address of ours to send from (RFC 6724 5, rules 1 and 2, and the prefix)."""

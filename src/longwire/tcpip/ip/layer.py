@@ -115,6 +115,11 @@ class IpLayer:
         known = self.path_mtus.lookup(destination, now_ns)
         return mtu if known is None else min(mtu, known)
 
+    def large_octets_toward(self, destination: Address) -> int:
+        """Return the largest TCP packet that the device which leads there splits; 0: none."""
+        route = None if self.is_ours(destination) else self.routes.find(destination)
+        return 0 if route is None else route.interface.device.large_octets
+
     # Out
 
     def send(
@@ -171,7 +176,7 @@ class IpLayer:
             self.notebook.write(now_ns, Reason.INTERFACE_DOWN, interface.name, packet)
             return Reason.INTERFACE_DOWN
         mtu = min(interface.mtu, self.path_mtus.lookup(destination, now_ns) or interface.mtu)
-        if packet.length <= mtu:
+        if packet.length <= mtu or interface.splits(packet):
             self._transmit(interface, packet, next_hop, now_ns)
             return None
         if packet.dont_fragment:

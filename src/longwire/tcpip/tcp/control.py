@@ -75,6 +75,7 @@ class ControlBlock:
         "iss",
         "keepalive_at",
         "keepalive_probes",
+        "large_octets",
         "last_ack_received_ns",
         "last_ack_sent",
         "last_received_ns",
@@ -165,6 +166,7 @@ class ControlBlock:
         self.snd_wl2 = 0
         self.snd_up: int | None = None
         self.snd_scale = 0
+        self.large_octets = 0  # the largest packet that the device splits; 0: it does not
         self.max_snd_wnd = 0
         self.small_end = iss
         self.send_buffer = SendBuffer(iss + 1)

@@ -174,6 +174,7 @@ class TcpLayer:
             now_ns=now_ns,
             is_passive=is_passive,
         )
+        tcb.large_octets = self._ip.large_octets_toward(remote[0])
         connection = TcpConnection(tcb, self._touch)
         self._connections[(*local, *remote)] = connection
         return connection

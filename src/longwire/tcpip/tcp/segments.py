@@ -67,6 +67,7 @@ def build(
     text: bytes | memoryview = b"",
     *,
     urgent: int = 0,
+    piece_octets: int = 0,
 ) -> Segment:
     """Return a segment with ACK, window and options. It carries every ACK that was owed."""
     tcb.ack_now = False
@@ -88,6 +89,7 @@ def build(
         _announce(tcb),
         text,
         urgent=urgent,
+        piece_octets=piece_octets,
         sack=sack,
         timestamp=tcb.timestamp(now_ns) if tcb.has_timestamps else None,
         timestamp_echo=tcb.ts_recent if tcb.has_timestamps else 0,

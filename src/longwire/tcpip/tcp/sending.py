@@ -22,6 +22,8 @@ _SENDING = frozenset(
     (State.ESTABLISHED, State.CLOSE_WAIT, State.FIN_WAIT_1, State.CLOSING, State.LAST_ACK)
 )
 _URGENT_MAX = 0xFFFF
+# Of an IPv6 and a TCP header with all options that there may be beside text.
+_HEADERS_OCTETS_MAX = 40 + 60
 
 
 def transmit(tcb: ControlBlock, now_ns: int) -> None:
@@ -101,8 +103,15 @@ def _send_new(tcb: ControlBlock, now_ns: int) -> bool:
     if pipe and pipe + length > tcb.congestion.window:
         tcb.is_cwnd_limited = True
         return False
+    if length == full and full < available and tcb.large_octets:
+        length = _large(tcb, full, min(available, room))
+        has_fin = length == available and tcb.fin_sequence is not None and room > length
     end = start + length + has_fin
-    _emit(tcb, start, end, now_ns)
+    _emit(tcb, start, end, now_ns, piece_octets=full if length > full else 0)
+    # What the device makes several segments of is several here: each is lost for itself.
+    for piece in range(start, start + length - full, full):
+        tcb.board.add(piece, piece + full, now_ns)
+        start = piece + full
     tcb.board.add(start, end, now_ns)
     tcb.snd_nxt = end
     tcb.snd_max = max(tcb.snd_max, end)
@@ -112,6 +121,15 @@ def _send_new(tcb: ControlBlock, now_ns: int) -> bool:
     if tcb.retransmit_at is None:
         tcb.retransmit_at = now_ns + tcb.rtt.rto_ns
     return True
+
+
+def _large(tcb: ControlBlock, full: int, octets: int) -> int:
+    """Return how much text may leave as one segment that the device splits: whole ones only."""
+    if tcb.snd_up is not None:
+        return full  # the urgent pointer of one would stand in all of them
+    window = tcb.congestion.window - tcb.recovery.pipe
+    octets = min(octets, window, tcb.large_octets - _HEADERS_OCTETS_MAX)
+    return max(full, octets - octets % full)
 
 
 def _is_worth_sending(tcb: ControlBlock, length: int, is_last: bool, has_fin: bool) -> bool:
@@ -130,8 +148,11 @@ def _is_worth_sending(tcb: ControlBlock, length: int, is_last: bool, has_fin: bo
     return 2 * length >= tcb.max_snd_wnd or tcb.override_ready
 
 
-def _emit(tcb: ControlBlock, start: int, end: int, now_ns: int) -> None:
-    """Build the segment for these sequence numbers, the FIN among them."""
+def _emit(tcb: ControlBlock, start: int, end: int, now_ns: int, *, piece_octets: int = 0) -> None:
+    """Build the segment for these sequence numbers, the FIN among them.
+
+    ``piece_octets``: the device makes segments with so much text out of it.
+    """
     flags = 0
     text_end = end
     if tcb.fin_sequence is not None and end > tcb.fin_sequence:
@@ -145,10 +166,13 @@ def _emit(tcb: ControlBlock, start: int, end: int, now_ns: int) -> None:
     if tcb.snd_up is not None and tcb.snd_up > start:
         flags |= URG
         urgent = min(tcb.snd_up - start, _URGENT_MAX)
-    tcb.outbox.append(build(tcb, start, flags, now_ns, text, urgent=urgent))
+    segment = build(tcb, start, flags, now_ns, text, urgent=urgent, piece_octets=piece_octets)
+    tcb.outbox.append(segment)
     tcb.last_sent_ns = now_ns
     if len(text):
-        tcb.counts.data_segments_sent += 1
+        pieces = -(-len(text) // piece_octets) if piece_octets else 1
+        tcb.counts.segments_sent += pieces - 1
+        tcb.counts.data_segments_sent += pieces
         tcb.counts.octets_sent += len(text)
 
 

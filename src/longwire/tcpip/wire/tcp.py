@@ -40,11 +40,21 @@ def flags_text(flags: int) -> str:
 
 
 class TcpView:
-    """A segment as it came, checked against the addresses of its packet."""
+    """A segment as it came, checked against the addresses of its packet.
+
+    ``is_checked``: the device has checked it, or the segment never was on a wire.
+    """
 
     __slots__ = ("_data", "fields", "options")
 
-    def __init__(self, data: bytes | memoryview, source: Address, destination: Address) -> None:
+    def __init__(
+        self,
+        data: bytes | memoryview,
+        source: Address,
+        destination: Address,
+        *,
+        is_checked: bool = False,
+    ) -> None:
         length = len(data)
         if length < TCP_HEADER_OCTETS:
             raise WireError(Reason.TCP_TRUNCATED, f"{length} octets")
@@ -52,10 +62,11 @@ class TcpView:
         header = self.header_octets
         if not TCP_HEADER_OCTETS <= header <= length:
             raise WireError(Reason.TCP_DATA_OFFSET, f"{header} of {length} octets")
-        # MUST-3: the receiver must check the checksum.
-        total = pseudo_header(source, destination, PROTOCOL_TCP, length)
-        if checksum(total + word_sum(data)):
-            raise WireError(Reason.TCP_CHECKSUM)
+        if not is_checked:
+            # MUST-3: the receiver must check the checksum.
+            total = pseudo_header(source, destination, PROTOCOL_TCP, length)
+            if checksum(total + word_sum(data)):
+                raise WireError(Reason.TCP_CHECKSUM)
         self._data = memoryview(data)
         self.options: TcpOptions = check_options(bytes(self._data[TCP_HEADER_OCTETS:header]))
 
@@ -106,6 +117,7 @@ class Segment:
         "destination_port",
         "flags",
         "mss",
+        "piece_octets",
         "sack",
         "sack_permitted",
         "sequence",
@@ -135,7 +147,10 @@ class Segment:
         sack: SackBlocks = (),
         timestamp: int | None = None,
         timestamp_echo: int = 0,
+        piece_octets: int = 0,
     ) -> None:
+        self.piece_octets = piece_octets
+        """Above 0: the device splits the text into pieces of so many octets (TSO)."""
         self.source_port = source_port
         self.destination_port = destination_port
         self.sequence = sequence
@@ -152,9 +167,16 @@ class Segment:
         self.timestamp_echo = timestamp_echo
 
     @classmethod
-    def parse(cls, data: bytes | memoryview, source: Address, destination: Address) -> Segment:
+    def parse(
+        cls,
+        data: bytes | memoryview,
+        source: Address,
+        destination: Address,
+        *,
+        is_checked: bool = False,
+    ) -> Segment:
         """Read a segment; its text is copied. Raises WireError."""
-        view = TcpView(data, source, destination)
+        view = TcpView(data, source, destination, is_checked=is_checked)
         options = view.options
         # The fields themselves, and not the properties over them: this runs for every segment.
         source_port, destination_port, sequence, acknowledgment, _, flags, window, _, urgent = (
@@ -191,8 +213,14 @@ class Segment:
         )
         return TCP_HEADER_OCTETS + options + len(self.text)
 
-    def encode(self, source: Address, destination: Address) -> bytes:
-        """Return the octets, with the checksum that MUST-2 asks for."""
+    def encode(
+        self, source: Address, destination: Address, *, leaves_checksum: bool = False
+    ) -> bytes:
+        """Return the octets, with the checksum that MUST-2 asks for.
+
+        With ``leaves_checksum`` the field holds the sum of the pseudo-header alone, and whoever
+        sends the segment on adds the rest: checksum offload as network devices have it.
+        """
         options = encode_options(
             self.mss,
             self.window_scale,
@@ -215,7 +243,10 @@ class Segment:
         )
         text = self.text
         total = pseudo_header(source, destination, PROTOCOL_TCP, header_octets + len(text))
-        field = checksum(total + word_sum(header) + word_sum(options) + word_sum(text))
+        if leaves_checksum:
+            field = checksum(total) ^ 0xFFFF
+        else:
+            field = checksum(total + word_sum(header) + word_sum(options) + word_sum(text))
         return b"".join((header[:16], field.to_bytes(2, "big"), header[18:], options, text))
 
     def __eq__(self, other: object) -> bool:

@@ -22,7 +22,14 @@ class UdpView:
 
     __slots__ = ("_data", "_fields")
 
-    def __init__(self, data: bytes | memoryview, source: Address, destination: Address) -> None:
+    def __init__(
+        self,
+        data: bytes | memoryview,
+        source: Address,
+        destination: Address,
+        *,
+        is_checked: bool = False,
+    ) -> None:
         if len(data) < UDP_HEADER_OCTETS:
             raise WireError(Reason.UDP_TRUNCATED, f"{len(data)} octets")
         self._fields = _FORM.unpack_from(data)
@@ -30,6 +37,8 @@ class UdpView:
         if not UDP_HEADER_OCTETS <= length <= len(data):
             raise WireError(Reason.UDP_LENGTH, f"{length} of {len(data)} octets")
         self._data = memoryview(data)[:length]
+        if is_checked:
+            return
         if self._fields[3]:
             total = pseudo_header(source, destination, PROTOCOL_UDP, length)
             if checksum(total + word_sum(self._data)):
@@ -60,9 +69,19 @@ class Datagram:
     data: bytes
 
     @classmethod
-    def parse(cls, data: bytes | memoryview, source: Address, destination: Address) -> Datagram:
-        """Read a datagram; octets behind its length are dropped. Raises WireError."""
-        view = UdpView(data, source, destination)
+    def parse(
+        cls,
+        data: bytes | memoryview,
+        source: Address,
+        destination: Address,
+        *,
+        is_checked: bool = False,
+    ) -> Datagram:
+        """Read a datagram; octets behind its length are dropped. Raises WireError.
+
+        ``is_checked``: the device has checked it, or it never was on a wire.
+        """
+        view = UdpView(data, source, destination, is_checked=is_checked)
         return cls(view.source_port, view.destination_port, bytes(view.data))
 
     @property
