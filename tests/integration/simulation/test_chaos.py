@@ -10,7 +10,6 @@ import asyncio
 import os
 import shutil
 import signal
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -28,6 +27,7 @@ from longwire.server.settings import (
     StoreSettings,
 )
 from longwire.simulation import SimHost, World
+from longwire.simulation.disk import Disk
 
 # Seeds that found something: 110, a timer of the client that went off again and again in one
 # instant, because a difference was rounded otherwise than a sum.
@@ -148,21 +148,43 @@ def test_links_are_cut(seed: int) -> None:
 @pytest.mark.parametrize("seed", SEEDS)
 def test_server_is_drained_and_killed_over_sqlite(seed: int, tmp_path: Path) -> None:
     town = Town(seed)
-    folders = iter(range(1000))
+    disk = Disk(town.world.stream("disk"))
     stops = 0
 
-    def store_after(stop: Callable[[], None], folder: Path | None) -> Path:
-        """Stop the server; what comes next works on the files as they lay at that moment."""
-        following = tmp_path / f"life-{next(folders)}"
-        following.mkdir()
-        stop()
-        if folder is not None:
-            shutil.copytree(folder, following, dirs_exist_ok=True)
+    def new_folder() -> Path:
+        folder = tmp_path / f"life-{sum(1 for _ in tmp_path.iterdir())}"
+        folder.mkdir()
+        return folder
+
+    async def lose_power(folder: Path) -> Path:
+        """In the middle of what SQLite writes, or after a while in which it writes little.
+
+        What comes next works on the files as they lay at that moment: what was synced, and of the
+        rest what chance has left.
+        """
+        following, crashed = new_folder(), asyncio.Event()
+
+        def crash() -> None:
+            town.server.crash()
+            crashed.set()
+
+        def in_the_middle() -> None:
+            disk.crash_copy(folder, following)
+            town.world.at(0, crash)
+
+        disk.crash_after(1 + town.fate.below(30), in_the_middle)
+        try:
+            async with asyncio.timeout(3):
+                await crashed.wait()
+        except TimeoutError:
+            disk.cancel_crash()
+            disk.crash_copy(folder, following)
+            crash()
         return following
 
     async def reign() -> None:
         nonlocal stops
-        folder = store_after(lambda: None, None)
+        folder = new_folder()
         while True:
             program = serve(town.server, f"sqlite:{folder / 'streams.db'}")
             await asyncio.sleep(4 + town.fate.fraction() * 12)
@@ -172,8 +194,13 @@ def test_server_is_drained_and_killed_over_sqlite(seed: int, tmp_path: Path) -> 
                 await program.wait()
                 continue
             # The power goes, or only the process: either way nobody says goodbye in the store.
-            stop = town.server.crash if town.fate.chance(0.5) else program.kill
-            folder = store_after(stop, folder)
+            if town.fate.chance(0.6):
+                folder = await lose_power(folder)
+            else:
+                program.kill()
+                following = new_folder()
+                shutil.copytree(folder, following, dirs_exist_ok=True)
+                folder = following
             await asyncio.sleep(town.fate.fraction() * 3)
             if not town.server.is_up:
                 town.server.restart()
@@ -183,6 +210,7 @@ def test_server_is_drained_and_killed_over_sqlite(seed: int, tmp_path: Path) -> 
         await town.live()
         reigning.cancel()
 
-    town.world.run(main())
+    with disk.watched():
+        town.world.run(main())
     town.outcome.check()
     assert stops >= 1

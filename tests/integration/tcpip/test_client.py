@@ -62,7 +62,7 @@ BAD = PathSettings(
 FAULTS = (Reason.LINK_LOSS, Reason.LINK_REORDERED, Reason.LINK_DUPLICATED)
 
 
-@pytest.fixture(scope="module", params=["tun", "tap", "bad-link", "tun-offload", "tap-offload"])
+@pytest.fixture(scope="module", params=["tun", "tap", "bad-link", "tun-offload"])
 def path(request: pytest.FixtureRequest) -> str:
     name: str = request.param
     return name

@@ -46,7 +46,7 @@ def serving(side: KernelSide, *more: str) -> Iterator[subprocess.Popen[str]]:
             process.kill()
 
 
-@pytest.fixture(scope="module", params=["tun", "tap", "tun-offload", "tap-offload"])
+@pytest.fixture(scope="module", params=["tun", "tap", "tap-offload"])
 def side(request: pytest.FixtureRequest) -> Iterator[KernelSide]:
     medium = Medium.IP if request.param.startswith("tun") else Medium.ETHERNET
     flags = ["--offload"] if request.param.endswith("offload") else []
