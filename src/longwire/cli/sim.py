@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import inspect
 import runpy
+import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import click
 
 from longwire.cli.exit_codes import FAILED, UNAVAILABLE, USAGE, CommandError
-from longwire.simulation import PlotsUnavailableError, SimulationError, World
+from longwire.simulation import Panel, PlotsUnavailableError, SimulationError, World
 from longwire.simulation.plots import check_plot
 
 __all__ = ["sim_command"]
@@ -34,7 +36,10 @@ __all__ = ["sim_command"]
 def sim_command(
     script: Path, seed: int, capture: Path | None, plots: tuple[Path, ...], packets: bool
 ) -> None:
-    """Run the `async def main(world)` of SCRIPT in a world in virtual time; print the timeline."""
+    """Run the `async def main(world)` of SCRIPT in a world in virtual time; print the timeline.
+
+    SCRIPT may name the panels of its plots: PANELS = (Panel.WINDOW, Panel.RTT).
+    """
     for plot in plots:
         try:
             check_plot(plot)
@@ -42,7 +47,9 @@ def sim_command(
             raise CommandError(UNAVAILABLE, f"--plot {plot}: {error}") from None
         except SimulationError as error:
             raise CommandError(USAGE, f"--plot {error}") from None
-    main = runpy.run_path(str(script)).get("main")
+    sys.path.insert(0, str(script.resolve().parent))  # as `python SCRIPT` does
+    script_globals = runpy.run_path(str(script))
+    main = script_globals.get("main")
     if not inspect.iscoroutinefunction(main):
         raise CommandError(USAGE, f"{script}: it has no `async def main(world)`")
     world = World(seed, show_packets=packets)
@@ -54,13 +61,13 @@ def sim_command(
         print(world.timeline())
         if capture is not None:
             world.write_capture(capture)
-        _draw(world, plots)
+        _draw(world, plots, script_globals.get("PANELS", tuple(Panel)))
         print(f"{world.now_s:.9f} s, seed {seed}, capture SHA-256 {world.capture_digest()}")
 
 
-def _draw(world: World, plots: tuple[Path, ...]) -> None:
+def _draw(world: World, plots: tuple[Path, ...], panels: Iterable[Panel]) -> None:
     for plot in plots:
         try:
-            world.write_plots(plot)
+            world.write_plots(plot, panels)
         except SimulationError as error:  # nothing was sent; what the script did is not wrong
             click.echo(f"longwire: --plot {error}", err=True)

@@ -47,6 +47,8 @@ class _SentDevice(DeviceWrapper):
 
     def send(self, unit: Unit, now_ns: int) -> None:
         recording = self._recording
+        if recording.is_over:
+            return
         recording.capture.add(self._number, unit, now_ns, is_outbound=self._is_outbound)
         if recording.packet_text is not None:
             text = recording.packet_text.line(unit)
@@ -63,6 +65,8 @@ class Recording:
     def __init__(self, packet_text: PacketText | None = None) -> None:
         self.packet_text = packet_text
         self.traces = Traces()
+        self.is_over = False
+        """Whether the world has ended: what objects do that are freed only then befalls nobody."""
         self._digest = hashlib.sha256()
         self._parts: list[bytes] = []
         self._octets = 0
@@ -88,9 +92,16 @@ class Recording:
 
     def observe(self, where: str, note: Note) -> None:
         """Take a note of a host or a link."""
+        if self.is_over:
+            return
         self.capture.observe(note)
         self.traces.observe(note)
         self.events.append(Event(note.now_ns, where, str(note)))
+
+    def end(self) -> None:
+        """Take nothing more."""
+        self.capture.flush()
+        self.is_over = True
 
     def digest(self) -> str:
         """Return the SHA-256 over the whole capture so far."""

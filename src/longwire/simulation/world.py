@@ -223,7 +223,7 @@ class World:
             finally:
                 self._end(loop)
                 asyncio.set_event_loop(None)
-                self.recording.capture.flush()
+                self.recording.end()
 
     def _end(self, loop: SimLoop) -> None:
         for process in list(self._paused):

@@ -224,3 +224,22 @@ def test_capture_is_pcapng_and_the_timeline_tells_states(tmp_path: Path) -> None
     data = (tmp_path / "world.pcapng").read_bytes()
     assert data[:4] == b"\x0a\x0d\x0d\x0a" and b"server-client" in data
     assert "SYN_SENT to ESTABLISHED" in world.timeline()
+
+
+def test_what_is_closed_after_the_end_is_in_no_capture() -> None:
+    world, server, client = pair()
+    left: list[socket.socket] = []
+
+    async def main() -> None:
+        server.start(serve_echo())
+        await asyncio.sleep(1)
+        with client:
+            left.append(socket.socket())
+        left[0].setblocking(False)
+        await asyncio.get_running_loop().sock_connect(left[0], ("10.0.1.1", 7))
+
+    world.run(main())
+    digest, timeline = world.capture_digest(), world.timeline()
+    left.pop().close()
+    assert (world.capture_digest(), world.timeline()) == (digest, timeline)
+    assert "tcp-established" in timeline
