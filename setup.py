@@ -28,6 +28,8 @@ COMPILED_MODULES: tuple[str, ...] = (
     "longwire.net.sender",
     "longwire.net.socket_calls",
     "longwire.net.timers",
+    "longwire.net.tls_link",
+    "longwire.net.tls_session",
     "longwire.stores.appending",
     "longwire.stores.sqlite.entries",
     "longwire.stores.sqlite.producers",

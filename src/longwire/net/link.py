@@ -30,7 +30,7 @@ class LinkHandler(Protocol):
         """Everything one read brought. The buffer is valid during the call only."""
 
     def eof_received(self) -> None:
-        """The peer sends no more. The link stays open for writing, except with TLS."""
+        """The peer sends no more. The link stays open for writing, but for TLS on a transport."""
 
     def link_lost(self, error: OSError | None) -> None:
         """The link is gone; called once, last. ``None``: closed in order, or aborted by us.
@@ -95,7 +95,7 @@ class Link(Protocol):
         """Set the marks of ``held_bytes`` that ``link_drained`` refers to."""
 
     def write_eof(self) -> None:
-        """Send no more, after what was written has left. With TLS this closes the link."""
+        """Send no more, after what was written has left. TLS on a transport closes the link."""
 
     def close(self) -> None:
         """Close after what was written has left. A peer that takes nothing needs ``abort``."""

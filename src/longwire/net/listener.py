@@ -19,12 +19,14 @@ from longwire.net.loop_state import LoopState, loop_state
 from longwire.net.no_handler import NoHandler
 from longwire.net.reactor import Reactor
 from longwire.net.reactor_link import ReactorLink
+from longwire.net.tls_handshake import TlsHandshake
+from longwire.net.tls_link import TlsLink
 
 __all__ = ["Driver", "Listener"]
 
 Driver: TypeAlias = Literal["auto", "reactor", "asyncio"]
-"""What moves the bytes of plain TCP: ``auto`` is the reactor wherever there can be one, else
-asyncio's transports. TLS and Unix sockets are always asyncio's."""
+"""What moves the bytes of TCP, with and without TLS: ``auto`` is the reactor wherever there can be
+one, else asyncio's transports. Unix sockets are always asyncio's."""
 
 AUTO_DRIVER: Driver = "auto"
 """What ``auto`` stands for, so that all tests can run on each driver."""
@@ -120,8 +122,7 @@ class Listener:
 
     def _choose_reactor(self) -> Reactor | None:
         driver = AUTO_DRIVER if self._driver == "auto" else self._driver
-        is_plain_tcp = self._ssl is None and self._path is None
-        if driver == "asyncio" or not is_plain_tcp:
+        if driver == "asyncio" or self._path is not None:
             return None
         reactor = self._state.reactor
         if reactor is None and driver == "reactor":
@@ -149,7 +150,7 @@ class Listener:
             raise
         self._sockets = tuple(opened)
         for sock in opened:
-            reactor.listen(sock, self._accept, self._forget)
+            reactor.listen(sock, self._accept, self._forget, self._ssl)
 
     async def _start_transports(self, loop: asyncio.AbstractEventLoop) -> None:
         tls = self._ssl is not None
@@ -206,6 +207,8 @@ class Listener:
             # Connections whose TLS handshake was under way come in even after the stop.
             self.connections_refused += 1
             return NoHandler()
+        if isinstance(link, TlsLink):
+            return TlsHandshake(self._make_handler, self._handshake_timeout_s)
         return self._make_handler(link)
 
     def _forget(self, link: AsyncioLink | ReactorLink) -> None:

@@ -12,6 +12,8 @@ cdef class Reactor:
     cdef list _batch
     cdef bint _is_in_batch
     cdef bint _is_watched
+    cdef object _tls_buffers
+    cdef int _handshakes_left
 
     @cython.locals(link=ReactorLink, events=int, links=dict, batch=list)
     cpdef poll(self)

@@ -14,6 +14,7 @@ import errno
 import logging
 import select
 import socket
+import ssl
 import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -21,6 +22,8 @@ from typing import TYPE_CHECKING
 from longwire.net.link import Address, LinkHandler
 from longwire.net.reactor_link import ReactorLink
 from longwire.net.socket_calls import SocketCalls
+from longwire.net.tls_link import TlsLink
+from longwire.net.tls_session import TlsBuffers, TlsSession
 
 if TYPE_CHECKING:
     from longwire.net.loop_state import LoopState
@@ -34,6 +37,9 @@ EVENTS_MAX = 512
 
 ACCEPTS_MAX = 64
 """Connections that a listening socket brings in one batch."""
+
+HANDSHAKES_MAX = 16
+"""Steps of TLS handshakes in one batch: a signature with an RSA key takes about a millisecond."""
 
 ACCEPT_PAUSE_S = 1.0
 """How long accepting rests after the process or the machine ran out of something."""
@@ -56,10 +62,12 @@ class Reactor:
         "_batch",
         "_calls",
         "_epoll",
+        "_handshakes_left",
         "_is_in_batch",
         "_is_watched",
         "_links",
         "_listening",
+        "_tls_buffers",
         "state",
     )
 
@@ -67,6 +75,8 @@ class Reactor:
         self.state = state
         self._calls = SocketCalls() if calls is None else calls
         self._epoll = select.epoll()
+        self._tls_buffers = TlsBuffers()
+        self._handshakes_left = HANDSHAKES_MAX
         self._links: dict[int, ReactorLink] = {}
         self._listening: dict[int, Callable[[], None]] = {}
         # Links that others wrote to in this batch.
@@ -91,12 +101,16 @@ class Reactor:
         listening: socket.socket,
         make_handler: Callable[[ReactorLink], LinkHandler],
         on_lost: Callable[[ReactorLink], None],
+        tls: ssl.SSLContext | None = None,
     ) -> None:
-        """Accept connections from ``listening``, which listens already and does not block."""
+        """Accept connections from ``listening``, which listens already and does not block.
+
+        With ``tls`` they are encrypted, and ``make_handler`` gives the one that shakes hands first.
+        """
         descriptor = listening.fileno()
 
         def accept_some() -> None:
-            self._accept_some(listening, make_handler, on_lost)
+            self._accept_some(listening, make_handler, on_lost, tls)
 
         self._listening[descriptor] = accept_some
         self._epoll.register(descriptor, select.EPOLLIN)
@@ -113,6 +127,7 @@ class Reactor:
         listening: socket.socket,
         make_handler: Callable[[ReactorLink], LinkHandler],
         on_lost: Callable[[ReactorLink], None],
+        tls: ssl.SSLContext | None,
     ) -> None:
         for _ in range(ACCEPTS_MAX):
             try:
@@ -122,7 +137,7 @@ class Reactor:
                 return
             if accepted is None:
                 return
-            self.adopt(*accepted, make_handler, on_lost)
+            self.adopt(*accepted, make_handler, on_lost, tls)
 
     def adopt(
         self,
@@ -130,12 +145,19 @@ class Reactor:
         peer: Address | bytes,
         make_handler: Callable[[ReactorLink], LinkHandler],
         on_lost: Callable[[ReactorLink], None] | None = None,
+        tls: ssl.SSLContext | None = None,
     ) -> ReactorLink:
         """Serve a connected socket that does not block; the descriptor is the reactor's now.
 
-        ``peer`` is the address of its other end, as ``SocketCalls.accept`` gives it.
+        ``peer`` is the address of its other end, as ``SocketCalls.accept`` gives it. With ``tls``
+        we are the server of a TLS connection on it.
         """
-        link = ReactorLink(self, self._calls, descriptor, peer, on_lost)
+        link: ReactorLink
+        if tls is None:
+            link = ReactorLink(self, self._calls, descriptor, peer, on_lost)
+        else:
+            session = TlsSession(tls, self._tls_buffers)
+            link = TlsLink(self, self._calls, descriptor, peer, on_lost, session)
         self._links[descriptor] = link
         self.state.lag.acquire()
         self._begin_watching()
@@ -164,6 +186,7 @@ class Reactor:
     def poll(self) -> None:
         """Serve all that is ready. The event loop calls it when the epoll is readable."""
         self._is_in_batch = True
+        self._handshakes_left = HANDSHAKES_MAX
         links = self._links
         for descriptor, events in self._epoll.poll(0, EVENTS_MAX):
             link = links.get(descriptor)
@@ -178,6 +201,11 @@ class Reactor:
                 link.flush()
 
     # -- for the links ----------------------------------------------------------------------
+
+    def may_shake_hands(self) -> bool:
+        """Whether one more step of a TLS handshake has a place in this batch."""
+        self._handshakes_left -= 1
+        return self._handshakes_left >= 0
 
     def cork(self, link: ReactorLink) -> None:
         """Flush ``link`` at the end of this batch, or at the tick's flush when there is none."""

@@ -41,6 +41,10 @@ cdef class ReactorLink(WheelEntry):
     @cython.locals(data=bytes)
     cdef _receive(self)
 
+    cdef bytes _take_some(self)
+
+    cdef _deliver(self, bytes data)
+
     cdef _end_burst(self)
 
     @cython.locals(buffer=bytes)
@@ -51,8 +55,13 @@ cdef class ReactorLink(WheelEntry):
 
     cpdef flush(self)
 
-    @cython.locals(count=Py_ssize_t, is_blocked=bint)
+    @cython.locals(is_blocked=bint)
     cdef _send_pending(self)
+
+    cdef bint _has_unsent(self)
+
+    @cython.locals(count=Py_ssize_t)
+    cdef _send_some(self)
 
     @cython.locals(whole=Py_ssize_t, buffer=bytes)
     cdef _forget_sent(self, Py_ssize_t count)
@@ -60,3 +69,5 @@ cdef class ReactorLink(WheelEntry):
     cdef _drop_pending(self)
 
     cdef _watch(self)
+
+    cdef _end_soon(self, object error)

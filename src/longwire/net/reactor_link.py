@@ -136,12 +136,18 @@ class ReactorLink(WheelEntry):
 
     def _receive(self) -> None:
         try:
-            data = self._calls.receive(self.descriptor, _READ_BYTES)
+            data = self._take_some()
         except OSError as error:
             self._break(error)
             return
-        if data is None:
-            return
+        if data is not None:
+            self._deliver(data)
+
+    def _take_some(self) -> bytes | None:
+        """What has arrived for the handler: ``b""`` at the end, ``None`` when nothing has."""
+        return self._calls.receive(self.descriptor, _READ_BYTES)
+
+    def _deliver(self, data: bytes) -> None:
         self._is_in_burst = True
         try:
             if data:
@@ -157,7 +163,7 @@ class ReactorLink(WheelEntry):
 
     def _end_burst(self) -> None:
         self._is_in_burst = False
-        if self._pending and not self._is_corked:
+        if not self._is_corked and self._has_unsent():
             self.flush()
 
     def deadline_reached(self, now: float) -> None:
@@ -253,7 +259,7 @@ class ReactorLink(WheelEntry):
 
     def flush(self) -> None:
         self._is_corked = False
-        if self._pending and not self._is_blocked and not self._is_ending:
+        if not self._is_blocked and not self._is_ending and self._has_unsent():
             self._send_pending()
         elif self._is_over_high and not self._pending:
             self._tell_drained()
@@ -269,15 +275,15 @@ class ReactorLink(WheelEntry):
             return
         self._is_eof_wanted = True
         self.flush()
-        if not self._pending and not self._is_closing:
+        if not self._is_eof_written and not self._is_closing and not self._has_unsent():
             self._shut_down_writing()
 
     def close(self) -> None:
         if self._is_closing:
             return
-        self.flush()
         self._is_closing = True
-        if self._pending:
+        self.flush()
+        if self._has_unsent():
             self._watch()
         else:
             self._end_soon(None)
@@ -309,24 +315,34 @@ class ReactorLink(WheelEntry):
     def _send_pending(self) -> None:
         """Send as much as the kernel takes, and watch for room if that is not all."""
         try:
-            while self._pending:
-                count = self._calls.send(self.descriptor, self._pending, self._skipped)
-                if count == 0:
-                    break
-                self._forget_sent(count)
+            self._send_some()
         except OSError as error:
             self._break(error)
             return
-        is_blocked = bool(self._pending)
+        is_blocked = self._has_unsent()
         if is_blocked is not self._is_blocked:
             self._is_blocked = is_blocked
             self._watch()
         if self._is_over_high and self._held <= self._write_low:
             self._tell_drained()
-        if not self._pending and self._is_eof_wanted and not self._is_eof_written:
+        if is_blocked:
+            return
+        if self._is_eof_wanted and not self._is_eof_written:
             self._shut_down_writing()
-        if not self._pending and self._is_closing:
+        if self._is_closing:
             self._end_soon(None)
+
+    def _has_unsent(self) -> bool:
+        """Whether anything waits for the network to take it."""
+        return bool(self._pending)
+
+    def _send_some(self) -> None:
+        """Send until nothing is left, or the kernel takes no more."""
+        while self._pending:
+            count = self._calls.send(self.descriptor, self._pending, self._skipped)
+            if count == 0:
+                return
+            self._forget_sent(count)
 
     def _forget_sent(self, count: int) -> None:
         self._held -= count
@@ -397,7 +413,7 @@ class ReactorLink(WheelEntry):
         self._is_in_burst = True
         try:
             while left_bytes > 0 and not self._is_closing:
-                data = self._calls.receive(self.descriptor, _READ_BYTES)
+                data = self._take_some()
                 if not data:
                     break
                 left_bytes -= len(data)

@@ -264,7 +264,7 @@ def serve(
       ``close`` gives connections and handlers.
     * ``sock``, or ``path`` and ``mode`` (permissions) of a Unix socket, instead of host and port.
     * ``connections_max``: connections past it are closed at once.
-    * ``driver``: what moves the bytes of plain TCP, ``reactor`` (longwire's own, on Linux) or
+    * ``driver``: what moves the bytes of TCP, ``reactor`` (longwire's own, on Linux) or
       ``asyncio`` (the event loop's transports); ``auto`` is the reactor where there can be one.
 
     The rest is as for :class:`longwire.connect`. Returns a :class:`Server`, to be used with

@@ -1,6 +1,6 @@
 """TLS of a server: certificates by server name, ALPN, and reload without a restart.
 
-asyncio fixes the context when a server begins to listen, so a new certificate needs another way
+The context is fixed when a server begins to listen, so a new certificate needs another way
 in: the context that listens has no say itself, its server-name callback puts the current one in
 its place at each handshake (RFC 6066 section 3 is where the name comes from). Connections that are
 open keep what they have.
@@ -80,6 +80,8 @@ class ServerTls:
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         # RFC 9325 section 3.1.1: not below TLS 1.2.
         context.minimum_version = ssl.TLSVersion.TLSv1_2
+        # Keys made anew again and again are work for the server only; TLS 1.3 has no such thing.
+        context.options |= ssl.OP_NO_RENEGOTIATION
         if self._alpn:
             context.set_alpn_protocols(self._alpn)
         try:

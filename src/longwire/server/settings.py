@@ -61,9 +61,9 @@ class ServerSettings:
     """Path of a Unix socket to listen on instead of host and port."""
 
     driver: str = field(default="auto", metadata={"choices": ("auto", "reactor", "asyncio")})
-    """What moves the bytes of plain TCP: `reactor` is longwire's own (Linux), `asyncio` the event
-    loop's transports, which TLS and Unix sockets always have. `auto` is the reactor where there
-    can be one."""
+    """What moves the bytes of TCP, with and without TLS: `reactor` is longwire's own (Linux),
+    `asyncio` the event loop's transports, which Unix sockets always have. `auto` is the reactor
+    where there can be one."""
 
     reuse_port: bool = False
     """Let several processes listen on one port (SO_REUSEPORT)."""

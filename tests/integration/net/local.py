@@ -5,13 +5,30 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import ssl
 import struct
 from collections.abc import AsyncIterator, Callable
 from typing import Any
+from urllib.parse import urlsplit
 
 import longwire
 
-__all__ = ["RawServer", "accept_key", "echo", "eventually", "reset", "serving", "uri_of"]
+__all__ = [
+    "RawServer",
+    "accept_key",
+    "echo",
+    "end_writing",
+    "eventually",
+    "open_links",
+    "open_raw",
+    "reset",
+    "serving",
+    "uri_at",
+    "uri_of",
+]
+
+SERVER_TLS: ssl.SSLContext | None = None
+"""What ``serving`` encrypts with, unless its caller says: set by the driver ``reactor-tls``."""
 
 
 async def echo(connection: longwire.Connection) -> None:
@@ -29,8 +46,36 @@ async def serving(
     handler: Any = echo, **settings: Any
 ) -> AsyncIterator[tuple[longwire.Server, str]]:
     """A longwire server, and its URI."""
+    is_tls = settings.setdefault("ssl", SERVER_TLS) is not None
     async with longwire.serve(handler, "127.0.0.1", 0, **settings) as server:
-        yield server, uri_of(server)
+        yield server, uri_of(server, "wss" if is_tls else "ws")
+
+
+async def open_raw(
+    where: str | int, **settings: Any
+) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """Streams to the server at a URI or local port, encrypted if servers here are."""
+    port = where if isinstance(where, int) else urlsplit(where).port
+    context = None if SERVER_TLS is None else ssl.create_default_context()
+    return await asyncio.open_connection("127.0.0.1", port, ssl=context, **settings)
+
+
+def uri_at(port: int, scheme: str = "ws") -> str:
+    """The URI of a server on this machine, encrypted if servers here are."""
+    return f"{scheme}{'' if SERVER_TLS is None else 's'}://127.0.0.1:{port}/"
+
+
+def end_writing(writer: asyncio.StreamWriter) -> None:
+    """Say that nothing more comes, where streams can: they cannot over TLS."""
+    if writer.can_write_eof():
+        writer.write_eof()
+
+
+def open_links(server: longwire.Server) -> list[Any]:
+    """The links of a server that are past TLS's handshake, if they have one."""
+    return [
+        link for link in server.listener.links if link.tls is None or link.tls.version() is not None
+    ]
 
 
 async def eventually(condition: Callable[[], Any], timeout_s: float = 20.0) -> Any:

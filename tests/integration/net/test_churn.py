@@ -15,7 +15,8 @@ from longwire.net.http_exchange import HttpExchange
 from longwire.net.http_server import HttpServer
 from longwire.net.listener import Listener
 from longwire.net.loop_state import loop_state
-from tests.integration.net.local import echo, eventually, reset, serving
+from tests.integration.net import local
+from tests.integration.net.local import echo, end_writing, eventually, open_raw, reset, serving
 
 UPGRADE = (
     b"GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -44,7 +45,7 @@ SCRIPTS = [
 
 async def misbehave(port: int, chooser: random.Random) -> None:
     """One connection: send something, perhaps cut into pieces, perhaps read, end somehow."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    reader, writer = await open_raw(port)
     script = chooser.choice(SCRIPTS)
     cut = chooser.randrange(len(script) + 1)
     try:
@@ -62,7 +63,7 @@ async def misbehave(port: int, chooser: random.Random) -> None:
     elif ending == 1:
         if not writer.is_closing():
             with contextlib.suppress(OSError):
-                writer.write_eof()
+                end_writing(writer)
         await asyncio.sleep(chooser.random() * 0.02)
         writer.close()
     else:
@@ -121,7 +122,7 @@ async def test_http_server_survives_clients_of_every_kind(
     asyncio.get_running_loop().set_exception_handler(lambda loop, context: problems.append(context))
     chooser = random.Random(9112)
     server = HttpServer(handler)
-    listener = Listener(server.make_handler, host="127.0.0.1", port=0)
+    listener = Listener(server.make_handler, host="127.0.0.1", port=0, ssl=local.SERVER_TLS)
     await listener.start()
     port = listener.sockets[0].getsockname()[1]
     for _ in range(12):

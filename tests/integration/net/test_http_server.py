@@ -16,7 +16,8 @@ from longwire.base.limits import HttpLimits
 from longwire.net.http_exchange import ExchangeClosed, HttpExchange
 from longwire.net.http_server import HttpServer
 from longwire.net.listener import Listener
-from tests.integration.net.local import echo, eventually, reset
+from tests.integration.net import local
+from tests.integration.net.local import echo, end_writing, eventually, open_raw, reset, uri_at
 
 Serve = tuple[HttpServer, Listener, int]
 
@@ -26,7 +27,7 @@ async def http(
     handler: Callable[[HttpExchange], Awaitable[None]], **settings: Any
 ) -> AsyncIterator[Serve]:
     server = HttpServer(handler, **settings)
-    listener = Listener(server.make_handler, host="127.0.0.1", port=0)
+    listener = Listener(server.make_handler, host="127.0.0.1", port=0, ssl=local.SERVER_TLS)
     await listener.start()
     try:
         yield server, listener, listener.sockets[0].getsockname()[1]
@@ -41,10 +42,10 @@ async def hello(exchange: HttpExchange) -> None:
 
 async def talk(port: int, request: bytes, *, is_half_closed: bool = False) -> bytes:
     """Send bytes, return all that comes back until the server closes."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    reader, writer = await open_raw(port)
     writer.write(request)
     if is_half_closed:
-        writer.write_eof()
+        end_writing(writer)
     async with asyncio.timeout(20):
         answer = await reader.read()
     writer.close()
@@ -60,7 +61,7 @@ LAST = "Connection: close"
 
 async def test_requests_are_answered_on_a_connection_that_stays() -> None:
     async with http(hello) as (_, listener, port):
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        reader, writer = await open_raw(port)
         for _ in range(3):
             writer.write(get())
             head = await reader.readuntil(b"\r\n\r\n")
@@ -119,7 +120,7 @@ async def test_100_continue_is_sent_when_the_body_is_wanted() -> None:
 
     async with http(handler) as (_, _, port):
         for path, expected in (("/yes", b"HTTP/1.1 100 "), ("/no", b"HTTP/1.1 413 ")):
-            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            reader, writer = await open_raw(port)
             writer.write(
                 f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n"
                 f"Expect: 100-continue\r\n{LAST}\r\n\r\n".encode()
@@ -139,7 +140,7 @@ async def test_unread_body_pauses_the_client() -> None:
         await exchange.respond(200, {}, b"%d" % len(await exchange.read_body()))
 
     async with http(handler) as (server, listener, port):
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        reader, writer = await open_raw(port)
         size = 12_000_000
         writer.write(
             f"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: {size}\r\n{LAST}\r\n\r\n".encode()
@@ -168,7 +169,7 @@ async def test_stream_has_back_pressure_and_bounded_memory() -> None:
         exchange.finish()
 
     async with http(handler) as (_, _, port):
-        reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=4096)
+        reader, writer = await open_raw(port, limit=4096)
         writer.write(get("/", LAST))
         previous = -1
         while sent != previous:
@@ -191,7 +192,7 @@ async def test_pipelining_client_that_does_not_read_is_not_served_ahead() -> Non
         answered += 1
 
     async with http(handler) as (_, listener, port):
-        reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=4096)
+        reader, writer = await open_raw(port, limit=4096)
         writer.write(get() * 1000 + get("/", LAST))
         previous = -1
         while answered != previous:
@@ -205,9 +206,14 @@ async def test_pipelining_client_that_does_not_read_is_not_served_ahead() -> Non
 
 @pytest.mark.parametrize("is_body_unread", [False, True])
 async def test_slow_client_gets_the_whole_last_response(
-    is_body_unread: bool, monkeypatch: pytest.MonkeyPatch
+    is_body_unread: bool, driver: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Closing after the response must not cut off what is still on its way."""
+    if (
+        driver == "reactor-tls"
+        and type(asyncio.get_running_loop()).__module__ != "asyncio.unix_events"
+    ):
+        pytest.skip("uvloop as a client loses what its reader has not taken when TLS ends")
     monkeypatch.setattr("longwire.net.http_connection.LINGER_S", 0.1)
     size = 12_000_000
 
@@ -215,7 +221,7 @@ async def test_slow_client_gets_the_whole_last_response(
         await exchange.respond(200, {}, b"z" * size)
 
     async with http(handler, write_stall_timeout_s=20) as (_, _, port):
-        reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1024)
+        reader, writer = await open_raw(port, limit=1024)
         if is_body_unread:  # the connection cannot go on, and the client may still be sending
             head = "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9000000\r\n\r\n"
             writer.write(head.encode() + b"b" * 1000)
@@ -243,7 +249,7 @@ async def test_client_that_takes_nothing_is_dropped() -> None:
 
     gone = asyncio.Event()
     async with http(handler, write_stall_timeout_s=0.3) as (_, _, port):
-        _, writer = await asyncio.open_connection("127.0.0.1", port, limit=1024)
+        _, writer = await open_raw(port, limit=1024)
         writer.write(get())
         async with asyncio.timeout(20):
             await gone.wait()
@@ -334,7 +340,7 @@ async def test_client_that_goes_away_is_noticed_by_a_stream(how: str) -> None:
 
     noticed = asyncio.Event()
     async with http(handler) as (_, _, port):
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        reader, writer = await open_raw(port)
         writer.write(get())
         await reader.readuntil(b": hi\n\n")
         if how == "reset":
@@ -353,7 +359,7 @@ async def test_client_that_goes_away_inside_its_body_ends_the_reading() -> None:
 
     noticed = asyncio.Event()
     async with http(handler) as (_, _, port):
-        _, writer = await asyncio.open_connection("127.0.0.1", port)
+        _, writer = await open_raw(port)
         writer.write(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nabc")
         await writer.drain()
         await asyncio.sleep(0.05)
@@ -362,7 +368,10 @@ async def test_client_that_goes_away_inside_its_body_ends_the_reading() -> None:
             await noticed.wait()
 
 
-async def test_half_closed_client_still_gets_its_answer() -> None:
+async def test_half_closed_client_still_gets_its_answer(driver: str) -> None:
+    if driver == "reactor-tls":
+        pytest.skip("asyncio's streams cannot end one direction of TLS; test_link does")
+
     async def handler(exchange: HttpExchange) -> None:
         await asyncio.sleep(0.05)
         await exchange.respond(200, {}, b"answer")
@@ -409,7 +418,7 @@ async def test_websocket_upgrade_in_coroutine_style() -> None:
         await echo(connection)
 
     async with http(handler) as (_, _, port):
-        async with longwire.connect(f"ws://127.0.0.1:{port}/", subprotocols=["chat"]) as ws:
+        async with longwire.connect(uri_at(port), subprotocols=["chat"]) as ws:
             assert ws.subprotocol == "chat"
             assert ws.response.headers["X-Id"] == "7"
             assert await ws.recv() == "welcome"
@@ -429,7 +438,7 @@ async def test_websocket_upgrade_in_callback_style_outlives_the_handler() -> Non
 
     async with (
         http(handler) as (server, _, port),
-        longwire.connect(f"ws://127.0.0.1:{port}/") as ws,
+        longwire.connect(uri_at(port)) as ws,
     ):
         await eventually(lambda: not server.exchanges)
         await ws.send("x")
@@ -446,7 +455,7 @@ async def test_refused_upgrade_can_still_be_answered() -> None:
 
     async with http(handler) as (_, _, port):
         with pytest.raises(longwire.HandshakeError) as caught:
-            await longwire.connect(f"ws://127.0.0.1:{port}/", origin="https://evil.example")
+            await longwire.connect(uri_at(port), origin="https://evil.example")
         assert caught.value.status == 403
 
 
@@ -456,7 +465,7 @@ async def test_websocket_handler_that_fails_closes_with_1011() -> None:
         raise ZeroDivisionError
 
     async with http(handler) as (_, _, port):
-        ws = await longwire.connect(f"ws://127.0.0.1:{port}/")
+        ws = await longwire.connect(uri_at(port))
         await ws.wait_closed()
         assert ws.close_code == 1011
 
@@ -468,7 +477,7 @@ async def test_frames_right_behind_the_upgrade_are_not_lost() -> None:
         await connection.send(await connection.recv())
 
     async with http(handler) as (_, _, port):
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        reader, writer = await open_raw(port)
         writer.write(
             get(
                 "/",
@@ -505,8 +514,8 @@ async def test_drain_finishes_requests_ends_streams_and_closes_websockets() -> N
     async with http(handler) as (server, listener, port):
         slow = asyncio.create_task(talk(port, get("/slow")))
         stream = asyncio.create_task(talk(port, get("/stream")))
-        idle_reader, idle_writer = await asyncio.open_connection("127.0.0.1", port)
-        ws = await longwire.connect(f"ws://127.0.0.1:{port}/")
+        idle_reader, idle_writer = await open_raw(port)
+        ws = await longwire.connect(uri_at(port))
         await started.wait()
         await eventually(lambda: len(server.exchanges) == 3)
         assert await listener.close(20) is True
@@ -523,7 +532,7 @@ async def test_stuck_handlers_are_named_and_cancelled() -> None:
         await asyncio.Event().wait()
 
     server = HttpServer(handler)
-    listener = Listener(server.make_handler, host="127.0.0.1", port=0)
+    listener = Listener(server.make_handler, host="127.0.0.1", port=0, ssl=local.SERVER_TLS)
     await listener.start()
     request = asyncio.create_task(talk(listener.sockets[0].getsockname()[1], get("/stuck")))
     await eventually(lambda: server.exchanges)
@@ -545,5 +554,5 @@ async def test_httpx_and_compressed_bodies_pass() -> None:
 
     async with http(handler) as (_, _, port), httpx.AsyncClient() as client:
         for _ in range(3):
-            response = await client.post(f"http://127.0.0.1:{port}/", content=b"text" * 10_000)
+            response = await client.post(uri_at(port, "http"), content=b"text" * 10_000)
             assert response.content == b"text" * 10_000

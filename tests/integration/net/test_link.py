@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+import ssl
 import struct
 from collections.abc import Callable
 
@@ -16,7 +17,13 @@ from longwire.net.asyncio_link import JOIN_BYTES_MAX, AsyncioLink
 from longwire.net.link import Link
 from longwire.net.loop_state import loop_state
 from longwire.net.reactor_link import ReactorLink
+from longwire.net.tls_handshake import TlsHandshake
+from tests.integration.net import local
 from tests.integration.net.local import echo, eventually, serving
+from tests.integration.net.tls_peer import TlsPeer
+
+Peer = socket.socket | TlsPeer
+"""The other end of a link."""
 
 
 class Handler:
@@ -57,8 +64,8 @@ class Handler:
         self.shutdowns += 1
 
 
-async def linked(handler: Handler) -> tuple[AsyncioLink | ReactorLink, socket.socket]:
-    """A link on one end of a TCP connection, and the raw other end."""
+async def linked(handler: Handler) -> tuple[AsyncioLink | ReactorLink, Peer]:
+    """A link on one end of a TCP connection, and the other end, raw or of TLS."""
     loop = asyncio.get_running_loop()
     with socket.create_server(("127.0.0.1", 0)) as listening:
         theirs = socket.create_connection(listening.getsockname())
@@ -69,7 +76,15 @@ async def linked(handler: Handler) -> tuple[AsyncioLink | ReactorLink, socket.so
     ours.setblocking(False)
     reactor = loop_state(loop).reactor
     assert reactor is not None
-    return reactor.adopt(ours.detach(), theirs.getsockname(), lambda link: handler), theirs
+    address, tls = theirs.getsockname(), local.SERVER_TLS
+    if tls is None:
+        return reactor.adopt(ours.detach(), address, lambda link: handler), theirs
+    shaking = TlsHandshake(lambda link: handler, 20)
+    link = reactor.adopt(ours.detach(), address, lambda link: shaking, tls=tls)
+    peer = TlsPeer(theirs, ssl.create_default_context())
+    await peer.shake_hands()
+    await eventually(lambda: link.handler is handler)
+    return link, peer
 
 
 async def on_transport(ours: socket.socket, handler: Handler) -> AsyncioLink:
@@ -93,12 +108,18 @@ def data_segments_sent(link: Link) -> int:
     return segments
 
 
-async def receive(sock: socket.socket, count: int) -> bytes:
-    loop = asyncio.get_running_loop()
+async def receive_some(peer: Peer, count_max: int = 65536) -> bytes:
+    """What has arrived at the other end of a link; ``b""`` at the end."""
+    if isinstance(peer, TlsPeer):
+        return await peer.recv(count_max)
+    return await asyncio.get_running_loop().sock_recv(peer, count_max)
+
+
+async def receive(peer: Peer, count: int) -> bytes:
     received = b""
     async with asyncio.timeout(20):
         while len(received) < count:
-            data = await loop.sock_recv(sock, 65536)
+            data = await receive_some(peer)
             assert data, f"{len(received)} of {count} bytes"
             received += data
     return received
@@ -220,7 +241,7 @@ async def test_peer_may_end_its_direction_and_still_be_answered() -> None:
     link.write_eof()
     link.write(b"not any more")
     assert await receive(theirs, 6) == b"answer"
-    assert await asyncio.get_running_loop().sock_recv(theirs, 10) == b""
+    assert await receive_some(theirs) == b""
     link.close()
     await eventually(lambda: handler.lost)
     assert handler.lost == [None]
@@ -236,7 +257,7 @@ async def test_close_sends_what_is_held_and_nothing_after() -> None:
     link.close()
     assert link.is_closing
     assert await receive(theirs, 10) == b"last words"
-    assert await asyncio.get_running_loop().sock_recv(theirs, 10) == b""
+    assert await receive_some(theirs) == b""
     await eventually(lambda: handler.lost)
     assert link.held_bytes == 0
     theirs.close()

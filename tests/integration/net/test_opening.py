@@ -8,7 +8,7 @@ import pytest
 
 import longwire
 from longwire.websocket.handshake import RequestHead, ResponseHead
-from tests.integration.net.local import RawServer, serving
+from tests.integration.net.local import RawServer, open_raw, serving
 
 REQUEST = (
     b"GET /chat HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -18,8 +18,7 @@ FRAMES = b"\x81\x82\0\0\0\0hi\x82\x81\0\0\0\0\xff"
 
 
 async def exchange(uri: str, *parts: bytes) -> bytes:
-    host, port = uri.removeprefix("ws://").rstrip("/").split(":")
-    reader, writer = await asyncio.open_connection(host, int(port))
+    reader, writer = await open_raw(uri)
     for part in parts:
         writer.write(part)
         await writer.drain()

@@ -10,7 +10,7 @@ import pytest
 
 import longwire
 from longwire.websocket.handshake import RequestHead, ResponseHead
-from tests.integration.net.local import echo, eventually, serving
+from tests.integration.net.local import echo, eventually, open_links, open_raw, serving
 
 UPGRADE = (
     "GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -20,8 +20,7 @@ UPGRADE = (
 
 async def ask(uri: str, request: str) -> tuple[int, dict[str, str], str]:
     """Send raw bytes; return status, headers and body of the answer, read to its end."""
-    host, port = uri.removeprefix("ws://").rstrip("/").split(":")
-    reader, writer = await asyncio.open_connection(host, int(port))
+    reader, writer = await open_raw(uri)
     writer.write(request.encode())
     async with asyncio.timeout(20):
         answer = (await reader.read()).decode()
@@ -127,8 +126,7 @@ async def test_frames_behind_the_handshake_are_not_lost() -> None:
 
     for hook in (None, later):
         async with serving(process_request=hook) as (_, uri):
-            host, port = uri.removeprefix("ws://").rstrip("/").split(":")
-            reader, writer = await asyncio.open_connection(host, int(port))
+            reader, writer = await open_raw(uri)
             writer.write(UPGRADE.encode() + b"\r\n" + b"\x81\x82\0\0\0\0hi")
             async with asyncio.timeout(20):
                 await reader.readuntil(b"\r\n\r\n")
@@ -346,10 +344,9 @@ async def test_closing_the_server_may_leave_connections_alone() -> None:
 
 async def test_handshake_under_way_gets_503_when_the_server_closes() -> None:
     async with serving() as (server, uri):
-        host, port = uri.removeprefix("ws://").rstrip("/").split(":")
-        reader, writer = await asyncio.open_connection(host, int(port))
+        reader, writer = await open_raw(uri)
         writer.write(b"GET / HTTP/1.1\r\n")
-        await eventually(lambda: server.listener.links)
+        await eventually(lambda: open_links(server))
         server.close()
         async with asyncio.timeout(20):
             assert (await reader.read()).startswith(b"HTTP/1.1 503 ")
@@ -376,8 +373,7 @@ async def test_stuck_handler_is_named_and_cancelled(caplog: pytest.LogCaptureFix
 
 async def test_peer_that_ignores_the_close_is_dropped_after_the_timeouts() -> None:
     async with serving(close_timeout=0.2, drain_timeout=5) as (server, uri):
-        host, port = uri.removeprefix("ws://").rstrip("/").split(":")
-        reader, writer = await asyncio.open_connection(host, int(port))
+        reader, writer = await open_raw(uri)
         writer.write(UPGRADE.encode() + b"\r\n")
         await reader.readuntil(b"\r\n\r\n")
         (connection,) = await eventually(lambda: server.connections)

@@ -16,17 +16,6 @@ from tests.integration.net.certificates import Authority
 from tests.integration.net.local import echo, eventually, reset, serving, uri_of
 
 
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    return Authority(tmp_path_factory.mktemp("ca"))
-
-
-@pytest.fixture(scope="module")
-def tls(authority: Authority) -> ServerTls:
-    cert_path, key_path = authority.issue("local", "127.0.0.1", "localhost")
-    return ServerTls([Certificate(cert_path=cert_path, key_path=key_path)])
-
-
 def peer_name(ws: longwire.Connection) -> str:
     """The common name of the certificate that the server showed."""
     assert ws.link.tls is not None
@@ -77,9 +66,9 @@ async def test_wrong_name_is_refused_and_server_hostname_helps(
 
 
 async def test_plain_client_at_a_tls_port_and_the_other_way(tls: ServerTls) -> None:
-    async with serving(ssl=tls.context) as (server, uri):
+    async with serving(ssl=tls.context) as (server, _):
         with pytest.raises((longwire.HandshakeError, OSError)):
-            await longwire.connect(uri, open_timeout=5)
+            await longwire.connect(uri_of(server), open_timeout=5)
     async with serving() as (server, _):
         with pytest.raises(OSError):
             await longwire.connect(uri_of(server, "wss"), open_timeout=5)
