@@ -14,6 +14,7 @@ __all__ = [
     "ConsumerLimits",
     "DurableLimits",
     "EventsLimits",
+    "FormLimits",
     "HttpLimits",
     "HubLimits",
     "KeepaliveSettings",
@@ -104,6 +105,10 @@ class HttpLimits:
     """Chunk extensions of one body together, bytes; past it 400. They are read and dropped, so
     they cost time only; RFC 9112 section 7.1.1 asks for a limit."""
 
+    requests_max: int | None = None
+    """Requests that the application's routes handle at a time in one process; past it 503 with
+    ``Retry-After``. Without it connections and streams are the limit."""
+
     ranges_max: int = 32
     """Ranges in one Range field; past it the whole is sent. Who resumes a download asks for one, a
     reader of PDF files for a few."""
@@ -156,6 +161,27 @@ class Http2Limits:
 
     stall_timeout_s: float = 60.0
     """A response that waits for the peer's window, seconds; past it the stream is reset."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FormLimits:
+    """What one form may bring (``Request.form``); past a limit 413. All of it is within
+    ``http.body_bytes_max``."""
+
+    parts_max: int = 1_000
+    """Fields and files. Precedent: PHP 1,000."""
+
+    part_header_bytes_max: int = 8 * KIB
+    """Header fields of one part, bytes. The longest is the name of a file."""
+
+    field_bytes_max: int = 1 * MIB
+    """One field that is no file, and a whole urlencoded form, bytes: they are held in memory."""
+
+    file_bytes_max: int | None = None
+    """One file, bytes."""
+
+    file_memory_bytes_max: int = 256 * KIB
+    """Bytes of a file that are held in memory; a larger one lies in a temporary file."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

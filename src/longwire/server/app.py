@@ -14,6 +14,7 @@ from longwire.identity.principal import Principal
 from longwire.server.calls import CallHandler, Calls
 from longwire.server.patterns import StreamPattern
 from longwire.server.permissions import Access, Action, Permissions, PermitRule
+from longwire.server.preconditions import require_condition
 from longwire.server.publication import Publication, PublishHook, ShowTo, make_shower
 from longwire.server.request import Request
 from longwire.server.router import Router
@@ -134,17 +135,26 @@ class App:
 
     # -- what a user registers ----------------------------------------------------------------
 
-    def route(self, path: str, *, methods: Iterable[str] = ("GET",)) -> Callable[[_Route], _Route]:
+    def route(
+        self,
+        path: str,
+        *,
+        methods: Iterable[str] = ("GET",),
+        requires_condition: bool = False,
+    ) -> Callable[[_Route], _Route]:
         """Answer HTTP requests to ``path`` with the function below.
 
         ``path`` may hold parameters: ``/rooms/{room}``, ``/files/{name...}`` for the rest. HEAD
-        and OPTIONS are answered by themselves. Raises
-        :exc:`~longwire.base.errors.ConfigError` for a path that cannot be, or is taken.
+        and OPTIONS are answered by themselves. With ``requires_condition`` a PUT, PATCH, DELETE or
+        POST without If-Match or the like is refused with 428; ``Request.check_conditions`` holds
+        the condition against what is there. Raises :exc:`~longwire.base.errors.ConfigError` for a
+        path that cannot be, or is taken.
         """
         _refuse_reserved(path)
 
         def register(handler: _Route) -> _Route:
-            self.routes.add(path, methods, handler)
+            serving = require_condition(handler) if requires_condition else handler
+            self.routes.add(path, methods, serving)
             return handler
 
         return register

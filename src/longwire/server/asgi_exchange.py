@@ -47,9 +47,11 @@ class AsgiExchange:
 
     __slots__ = (
         "_body",
+        "_body_bytes",
         "_body_bytes_max",
         "_changed",
         "_disconnected",
+        "_is_body_complete",
         "_is_finished",
         "_pump",
         "_queue",
@@ -81,6 +83,8 @@ class AsgiExchange:
         self._send = send
         self._body_bytes_max = body_bytes_max
         self._body: bytes | None = None
+        self._body_bytes = 0
+        self._is_body_complete = False
         self._queue: deque[bytes] = deque()
         self._changed = asyncio.Event()
         self._pump: asyncio.Task[None] | None = None
@@ -93,23 +97,29 @@ class AsgiExchange:
         """Whether the client is gone, or the response complete."""
         return self._is_finished or self._disconnected
 
+    async def read(self) -> bytes:
+        """Return the next piece of the body, nothing at its end. Cancelled, a piece is lost."""
+        while not self._is_body_complete:
+            event = await self._receive()
+            if event["type"] == "http.disconnect":
+                self._disconnected = True
+                raise ExchangeClosed("the client went away before its request was complete")
+            self._is_body_complete = not event.get("more_body", False)
+            piece: bytes = event.get("body", b"")
+            self._body_bytes += len(piece)
+            if self._body_bytes_max is not None and self._body_bytes > self._body_bytes_max:
+                message = f"The body is longer than {self._body_bytes_max} bytes."
+                raise HttpError(413, message)
+            if piece:
+                return piece
+        return b""
+
     async def read_body(self) -> bytes:
-        """Return the whole body. Cancelled, what was read is lost."""
+        """Return the whole body, or what was not read yet. Cancelled, what was read is lost."""
         if self._body is None:
             pieces: list[bytes] = []
-            size = 0
-            while True:
-                event = await self._receive()
-                if event["type"] == "http.disconnect":
-                    self._disconnected = True
-                    raise ExchangeClosed("the client went away before its request was complete")
-                pieces.append(event.get("body", b""))
-                size += len(pieces[-1])
-                if self._body_bytes_max is not None and size > self._body_bytes_max:
-                    message = f"The body is longer than {self._body_bytes_max} bytes."
-                    raise HttpError(413, message)
-                if not event.get("more_body", False):
-                    break
+            while piece := await self.read():
+                pieces.append(piece)
             self._body = b"".join(pieces)
         return self._body
 

@@ -41,6 +41,10 @@ class AsgiHandshake:
         """Whether the handshake has been answered."""
         return self.status is not None
 
+    async def read(self) -> bytes:
+        """A handshake has no body."""
+        return b""
+
     async def read_body(self) -> bytes:
         """A handshake has no body."""
         return b""

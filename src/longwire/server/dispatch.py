@@ -8,13 +8,14 @@ import time
 from collections.abc import AsyncIterable, Awaitable, Callable
 from typing import Any, Protocol, TypeAlias, cast
 
+from longwire.base.limits import FormLimits
 from longwire.http.pages import error_page
 from longwire.hub.errors import RateError
 from longwire.hub.rates import Rates
 from longwire.server.asgi_socket import AsgiHandshake
 from longwire.server.content import ContentSelection
 from longwire.server.cross_origin import CrossOrigin
-from longwire.server.errors import HttpError
+from longwire.server.errors import HttpError, LimitHitError
 from longwire.server.exchange import Exchange
 from longwire.server.request import Request
 from longwire.server.response import Response
@@ -41,6 +42,9 @@ class HttpObserver(Protocol):
     def request_done(self, method: str, status: int, duration_s: float, *, is_stream: bool) -> None:
         """A request was answered; ``is_stream``: its end says nothing about speed."""
 
+    def limit_hit(self, name: str) -> None:
+        """A request ran into a limit."""
+
 
 class Dispatcher:
     """Answers every request; none of its errors reaches the server it runs in."""
@@ -52,12 +56,14 @@ class Dispatcher:
         cross_origin: CrossOrigin,
         address_rates: Rates,
         content: ContentSelection,
+        form_limits: FormLimits,
     ) -> None:
         self._router = router
         self._observer = observer
         self._cross_origin = cross_origin
         self._address_rates = address_rates
         self._content = content
+        self._form_limits = form_limits
 
     async def handle(self, exchange: Exchange | AsgiHandshake) -> None:
         """Answer one request, whatever it takes.
@@ -76,7 +82,8 @@ class Dispatcher:
             authority=head.authority,
             request_id=secrets.token_hex(8),
             remote_address=exchange.remote_address,
-            read_body=exchange.read_body,
+            source=exchange,
+            form_limits=self._form_limits,
             root_path=exchange.root_path,
         )
         if head.protocol is None and not isinstance(exchange, AsgiHandshake):
@@ -85,6 +92,7 @@ class Dispatcher:
         try:
             status = await self._answer(request, exchange)
         finally:
+            request.release()
             duration_s = time.monotonic() - started_s
             is_stream = status == 101 or exchange.is_open_ended
             self._observer.request_done(head.method, status, duration_s, is_stream=is_stream)
@@ -103,6 +111,8 @@ class Dispatcher:
         try:
             response = await self._run(request, exchange)
         except HttpError as error:
+            if isinstance(error, LimitHitError):
+                self._observer.limit_hit(error.limit_name)
             response = refusal(request, error)
         except Exception:
             if exchange.closed:
@@ -177,6 +187,8 @@ def _refuse_method(request: Request, resource: Resource[HttpHandler, SocketHandl
 
 def refusal(request: Request, error: HttpError) -> Response:
     """Make the response that an :exc:`HttpError` asks for, as the client likes to read it."""
+    if error.status == 304:
+        return Response(304, error.headers)
     accept = request.headers.joined("Accept")
     headers, body = error_page(error.status, None, error.message, accept)
     for name, value in error.headers:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from longwire.base.errors import LongwireError
 from longwire.base.headers import Headers, HeadersLike
 
-__all__ = ["HttpError"]
+__all__ = ["HttpError", "LimitHitError"]
 
 
 class HttpError(LongwireError):
@@ -19,3 +19,13 @@ class HttpError(LongwireError):
         self.status = status
         self.message = message
         self.headers = Headers(headers)
+
+
+class LimitHitError(HttpError):
+    """A request was refused past a limit; ``limit_name`` is the setting, for the metrics."""
+
+    def __init__(
+        self, limit_name: str, status: int, message: str, headers: HeadersLike = ()
+    ) -> None:
+        super().__init__(status, message, headers)
+        self.limit_name = limit_name

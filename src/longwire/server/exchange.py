@@ -48,8 +48,11 @@ class Exchange(Protocol):
     def abort(self) -> None:
         """Break the response off, so that the client cannot take it for complete."""
 
+    async def read(self) -> bytes:
+        """Return the next piece of the body of the request, nothing at its end."""
+
     async def read_body(self) -> bytes:
-        """Return the whole body of the request."""
+        """Return the whole body of the request, or what was not read yet."""
 
     async def respond(self, status: int, headers: HeadersLike = (), body: bytes = b"") -> None:
         """Send a complete response."""
@@ -110,6 +113,9 @@ class ExchangeWrapper:
 
     def abort(self) -> None:
         self._exchange.abort()
+
+    async def read(self) -> bytes:
+        return await self._exchange.read()
 
     async def read_body(self) -> bytes:
         return await self._exchange.read_body()

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Protocol
 from urllib.parse import parse_qsl
 
 from longwire.base.headers import Headers
+from longwire.base.limits import FormLimits
+from longwire.http.conditions import Validators
 from longwire.server.errors import HttpError
+from longwire.server.forms import Form, read_form
+from longwire.server.preconditions import check_conditions
 
-__all__ = ["Query", "Request"]
+__all__ = ["BodySource", "Query", "Request"]
 
 _QUERY_FIELDS_MAX = 1000
 
@@ -49,6 +53,14 @@ class Query:
         return f"Query({self._pairs!r})"
 
 
+class BodySource(Protocol):
+    """Where the body of a request comes from."""
+
+    async def read(self) -> bytes: ...
+
+    async def read_body(self) -> bytes: ...
+
+
 class Request:
     """One request.
 
@@ -60,8 +72,10 @@ class Request:
 
     __slots__ = (
         "_body",
+        "_form",
+        "_form_limits",
         "_query",
-        "_read_body",
+        "_source",
         "authority",
         "headers",
         "id",
@@ -85,7 +99,8 @@ class Request:
         authority: str,
         request_id: str,
         remote_address: Any,
-        read_body: Callable[[], Awaitable[bytes]],
+        source: BodySource,
+        form_limits: FormLimits,
         root_path: str = "",
     ) -> None:
         self.method = method
@@ -98,7 +113,9 @@ class Request:
         self.remote_address = remote_address
         self.path_parameters: Mapping[str, str] = {}
         self.root_path = root_path
-        self._read_body = read_body
+        self._source = source
+        self._form_limits = form_limits
+        self._form: Form | None = None
         self._body: bytes | None = None
         self._query: Query | None = None
 
@@ -116,11 +133,13 @@ class Request:
         reading was cancelled is lost.
         """
         if self._body is None:
-            self._body = await self._read_body()
+            self._body = await self._source.read_body()
         return self._body
 
     async def text(self) -> str:
-        """Return the body as UTF-8 text; answers 400 when it is none. Cancellation as ``body``."""
+        """Return the body as UTF-8 text; answers 400 when it is none, 415 when it is compressed.
+        Cancellation as ``body``."""
+        self._demand_plain_body()
         try:
             return (await self.body()).decode("utf-8")
         except UnicodeDecodeError as error:
@@ -138,6 +157,48 @@ class Request:
             raise HttpError(400, message) from None
         except RecursionError:
             raise HttpError(400, "The body is JSON that is nested too deep.") from None
+
+    async def form(self) -> Form:
+        """Return the body as a form, urlencoded or ``multipart/form-data``.
+
+        Answers 400 for a malformed one, 411 when there is no body, 413 past a limit of the section
+        [forms], 415 for anything else. Its files go when the request has been answered. Call it
+        instead of ``body``. Not cancel-safe.
+        """
+        if self._form is None:
+            self._demand_plain_body()
+            self._form = await read_form(self._source.read, self.headers, self._form_limits)
+        return self._form
+
+    def check_conditions(
+        self,
+        *,
+        etag: str | None = None,
+        last_modified_s: float | None = None,
+        exists: bool = True,
+    ) -> None:
+        """Hold the conditions of the request against what is there, before it is changed.
+
+        ``etag`` (with its quotes) and ``last_modified_s`` (seconds since 1970) are of the current
+        state; ``exists=False``: there is none yet. Answers 412 when the client believes something
+        else (If-Match, If-Unmodified-Since, If-None-Match; RFC 9110 section 13), 304 for a GET of
+        what it has. What a handler answers to GET with an ``ETag`` needs no call.
+        """
+        modified = None if last_modified_s is None else int(last_modified_s)
+        validators = Validators(etag, modified)
+        check_conditions(self.method, self.headers, validators, exists=exists)
+
+    def release(self) -> None:
+        """Let go what was held for the handler."""
+        if self._form is not None:
+            self._form.close()
+
+    def _demand_plain_body(self) -> None:
+        coding = self.headers.joined("Content-Encoding")
+        if coding is not None and coding.strip().lower() not in ("", "identity"):
+            # RFC 9110 section 15.5.16: Accept-Encoding says what would be taken.
+            message = f"A body in the content coding {coding[:40]!r} is not taken here."
+            raise HttpError(415, message, {"Accept-Encoding": "identity"})
 
     def __repr__(self) -> str:
         return f"<Request {self.id} {self.method} {self.path}>"

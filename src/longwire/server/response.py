@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import AsyncIterable
 from typing import Any, TypeAlias
 from urllib.parse import quote
 
+from longwire.base.dates import http_date
 from longwire.base.headers import Headers, HeadersLike
 
 __all__ = ["Response", "ResponseBody", "make_response"]
+
+_REDIRECTS = (301, 302, 303, 307, 308)
 
 ResponseBody: TypeAlias = bytes | AsyncIterable[bytes]
 """All of it, or pieces that are sent at the pace of the client."""
@@ -75,12 +79,52 @@ class Response:
 
     @classmethod
     def redirect(cls, location: str, *, status: int = 303) -> Response:
-        """Send the client elsewhere: 303 makes it a GET, 307 and 308 keep method and body."""
-        return cls(status, {"Location": quote(location, safe="%/:?#[]@!$&'()*+,;=~")})
+        """Send the client elsewhere (RFC 9110 section 15.4).
+
+        303 makes it a GET, as after a form; 307 for now and 308 for good keep method and body; 301
+        and 302 are those of old, with which clients may make a POST a GET. Raises ValueError for
+        any other status.
+        """
+        if status not in _REDIRECTS:
+            raise ValueError(f"a redirect has one of the statuses {_REDIRECTS}, not {status}")
+        return cls(status, {"Location": _quote_location(location)})
+
+    @classmethod
+    def created(cls, location: str, value: Any = None) -> Response:
+        """201: what the request made is at ``location`` (RFC 9110 section 15.3.2).
+
+        ``value`` is sent as JSON, if there is one.
+        """
+        headers = {"Location": _quote_location(location)}
+        if value is None:
+            return cls(201, headers)
+        return cls.json(value, status=201, headers=headers)
+
+    def cached(
+        self, seconds: int, *, is_public: bool = False, is_immutable: bool = False
+    ) -> Response:
+        """Let caches give this response for ``seconds`` without asking, and return it.
+
+        By default only the client's own; ``is_public``: those on the way too, to anybody. What is
+        ``is_immutable`` is not even asked about on reload. ``Expires`` says it to caches of
+        HTTP/1.0.
+        """
+        if seconds < 0:
+            raise ValueError(f"a response is fresh for 0 seconds or more, not {seconds}")
+        words = ["public" if is_public else "private", f"max-age={seconds}"]
+        if is_immutable:
+            words.append("immutable")
+        self.headers.set("Cache-Control", ", ".join(words))
+        self.headers.set("Expires", http_date(time.time() + seconds))
+        return self
 
     def __repr__(self) -> str:
         size = len(self.body) if isinstance(self.body, bytes) else "streamed"
         return f"<Response {self.status} {size}>"
+
+
+def _quote_location(location: str) -> str:
+    return quote(location, safe="%/:?#[]@!$&'()*+,;=~")
 
 
 def _is_utf8(text: str) -> bool:

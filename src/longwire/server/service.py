@@ -25,6 +25,7 @@ from longwire.server.exchange import Exchange
 from longwire.server.gateways import StreamGateways
 from longwire.server.metrics import ServerMetrics
 from longwire.server.operations import Operations
+from longwire.server.overload import Overload
 from longwire.server.policy import AppPolicy
 from longwire.server.request import Request
 from longwire.server.response import Response, make_response
@@ -86,6 +87,8 @@ class Service:
             settings.identity.revoked_users_max,
             self._end_revoked,
         )
+        self._overload = Overload(settings.http.requests_max)
+        self.metrics.add_figures(self._overload.figures)
         self._address_rates = Rates(settings.rates.requests_per_address_max, "from this address")
         self.metrics.add_figures(self._rate_figures)
         self.dispatcher = Dispatcher(
@@ -94,6 +97,7 @@ class Service:
             self.cross_origin,
             self._address_rates,
             ContentSelection(self._selector, settings.caching.routes),
+            settings.forms,
         )
         self._loop_watch: asyncio.Task[None] | None = None
 
@@ -208,7 +212,7 @@ class Service:
         for resource in self.app.routes.resources():
             taken.add(resource.pattern)
             for method, handler in resource.methods.items():
-                router.add(resource.pattern, [method], _wrap_route(handler))
+                router.add(resource.pattern, [method], self._overload.guard(_wrap_route(handler)))
             if resource.websocket is not None:
                 router.add_websocket(resource.pattern, self._wrap_socket(resource.websocket))
         echo = self.app.routes.find("/echo")

@@ -16,6 +16,7 @@ from longwire.base.limits import (
     ConsumerLimits,
     DurableLimits,
     EventsLimits,
+    FormLimits,
     Http2Limits,
     HttpLimits,
     HubLimits,
@@ -234,6 +235,7 @@ class Settings:
     compression: CompressionSettings = field(default_factory=CompressionSettings)
     http: HttpLimits = field(default_factory=HttpLimits)
     http2: Http2Limits = field(default_factory=Http2Limits)
+    forms: FormLimits = field(default_factory=FormLimits)
     content_coding: ContentCodingSettings = field(default_factory=ContentCodingSettings)
     caching: CachingSettings = field(default_factory=CachingSettings)
     native: NativeLimits = field(default_factory=NativeLimits)

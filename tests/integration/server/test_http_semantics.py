@@ -5,15 +5,16 @@ The same on longwire's own server and under uvicorn.
 
 from __future__ import annotations
 
+import asyncio
 import gzip
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import httpx
 import pytest
 
 from longwire import App, Request, Response
-from longwire.base.dates import http_date
+from longwire.base.dates import http_date, parse_http_date
 from longwire.base.limits import HttpLimits
 from longwire.server.settings import AnonymousSettings, Settings
 from tests.integration.server.app_servers import serve_app
@@ -25,9 +26,11 @@ BODY = bytes(range(256)) * 40
 TEXT = b"text that is long enough to be worth a coding. " * 50
 ALL = AnonymousSettings(read=("**",), publish=("**",), manage=("**",))
 
+waiting: list[asyncio.Future[None]] = []
+
 
 def make_app() -> App:
-    app = App(settings=Settings(anonymous=ALL, http=HttpLimits(ranges_max=3)))
+    app = App(settings=Settings(anonymous=ALL, http=HttpLimits(ranges_max=3, requests_max=2)))
 
     @app.route("/picture", methods=["GET", "PUT"])
     def picture(request: Request) -> Response:
@@ -70,7 +73,34 @@ def make_app() -> App:
     def moved(request: Request) -> Response:
         return Response.redirect("/plain", status=308)
 
+    notes: list[bytes] = []
+
+    @app.route("/note", methods=["GET", "PUT"], requires_condition=True)
+    async def note(request: Request) -> Response:
+        etag = f'"{len(notes)}"' if notes else None
+        request.check_conditions(etag=etag, exists=bool(notes))
+        if request.method == "GET":
+            return Response(200, {"ETag": etag or ""}, notes[-1])
+        notes.append(await request.body())
+        return Response(204) if etag is not None else Response.created("/note")
+
+    @app.route("/slow")
+    async def slow(request: Request) -> str:
+        waiting.append(asyncio.get_running_loop().create_future())
+        await waiting[-1]
+        return "done"
+
+    @app.route("/fresh")
+    def fresh(request: Request) -> Response:
+        return Response.text("fresh").cached(60, is_public=True, is_immutable=True)
+
     return app
+
+
+async def wait_until(holds: Callable[[], bool]) -> None:
+    async with asyncio.timeout(TIMEOUT_S):
+        while not holds():
+            await asyncio.sleep(0.01)
 
 
 @asynccontextmanager
@@ -269,3 +299,49 @@ async def test_9111_4_2_2_nothing_is_left_to_the_guess_of_a_cache(
         assert (await http.get(path)).headers["Cache-Control"] == expected
     assert "cache-control" not in (await http.put("/plain")).headers
     assert "cache-control" not in (await http.get("/moved")).headers
+
+
+async def test_9110_13_1_1_two_writers_do_not_lose_a_change(http: httpx.AsyncClient) -> None:
+    created = await http.put("/note", content=b"one", headers={"If-None-Match": "*"})
+    assert (created.status_code, created.headers["Location"]) == (201, "/note")
+    again = await http.put("/note", content=b"other", headers={"If-None-Match": "*"})
+    assert again.status_code == 412
+    etag = (await http.get("/note")).headers["ETag"]
+    first, second = [
+        await http.put("/note", content=text, headers={"If-Match": etag})
+        for text in (b"two", b"three")
+    ]
+    assert (first.status_code, second.status_code) == (204, 412)
+    assert (await http.get("/note")).text == "two"
+    assert (await http.get("/note", headers={"If-None-Match": "*"})).status_code == 304
+
+
+async def test_6585_3_change_without_a_condition_is_refused(http: httpx.AsyncClient) -> None:
+    answer = await http.put("/note", content=b"one")
+    assert (answer.status_code, answer.headers["Cache-Control"]) == (428, "no-store")
+    assert "If-Match" in answer.text
+
+
+async def test_9110_15_6_4_more_requests_than_are_allowed(http: httpx.AsyncClient) -> None:
+    at_limit = [asyncio.create_task(http.get("/slow")) for _ in range(2)]
+    await wait_until(lambda: len(waiting) == 2)
+    refused = await http.get("/slow")
+    assert (refused.status_code, refused.headers["Retry-After"]) == (503, "1")
+    assert refused.headers["Cache-Control"] == "no-store"
+    # What longwire itself answers is not of them.
+    figures = (await http.get("/metrics")).text
+    assert 'longwire_limit_hits_total{limit="requests_max"} 1.0' in figures
+    assert "longwire_requests_under_way 2.0" in figures
+    for future in waiting:
+        future.set_result(None)
+    assert [answer.status_code for answer in await asyncio.gather(*at_limit)] == [200, 200]
+    waiting.clear()
+    assert (await http.get("/plain")).status_code == 200
+
+
+async def test_response_may_be_kept_for_some_time(http: httpx.AsyncClient) -> None:
+    answer = await http.get("/fresh")
+    assert answer.headers["Cache-Control"] == "public, max-age=60, immutable"
+    date, expires = (parse_http_date(answer.headers[name]) for name in ("Date", "Expires"))
+    assert date is not None and expires is not None
+    assert 59 <= expires - date <= 61

@@ -5,13 +5,17 @@ from __future__ import annotations
 import pytest
 
 from longwire.base.headers import Headers
+from longwire.base.limits import FormLimits
 from longwire.server.credentials import Credential, find_credential, leave_out_tokens
 from longwire.server.errors import HttpError
 from longwire.server.request import Request
 
 
-async def no_body() -> bytes:
-    return b""
+class NoBody:
+    async def read(self) -> bytes:
+        return b""
+
+    read_body = read
 
 
 def find(
@@ -26,7 +30,8 @@ def find(
         authority="a",
         request_id="1",
         remote_address=None,
-        read_body=no_body,
+        source=NoBody(),
+        form_limits=FormLimits(),
     )
     return find_credential(request, cookie)
 

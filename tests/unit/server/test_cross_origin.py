@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from longwire.base.headers import Headers, HeadersLike
+from longwire.base.limits import FormLimits
 from longwire.identity.origins import OriginPolicy
 from longwire.server.cross_origin import CrossOrigin
 from longwire.server.errors import HttpError
@@ -17,8 +18,11 @@ CHAT = "https://chat.example"
 EVIL = "https://evil.example"
 
 
-async def no_body() -> bytes:
-    return b""
+class NoBody:
+    async def read(self) -> bytes:
+        return b""
+
+    read_body = read
 
 
 def request(method: str = "GET", **fields: str) -> Request:
@@ -31,7 +35,8 @@ def request(method: str = "GET", **fields: str) -> Request:
         authority="ws.test",
         request_id="1",
         remote_address=None,
-        read_body=no_body,
+        source=NoBody(),
+        form_limits=FormLimits(),
     )
 
 

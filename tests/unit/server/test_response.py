@@ -66,3 +66,28 @@ def test_status_of_no_response_is_refused(status: int) -> None:
 def test_redirect_cannot_split_the_head() -> None:
     location = Response.redirect("/a b\r\nX: y").headers["Location"]
     assert location == "/a%20b%0D%0AX:%20y"
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_9110_15_4_redirect(status: int) -> None:
+    response = Response.redirect("/räume?a=b", status=status)
+    assert (response.status, response.headers["Location"]) == (status, "/r%C3%A4ume?a=b")
+
+
+@pytest.mark.parametrize("status", [200, 300, 304, 305, 306, 309])
+def test_other_statuses_are_no_redirects(status: int) -> None:
+    with pytest.raises(ValueError, match=str(status)):
+        Response.redirect("/", status=status)
+
+
+def test_9110_15_3_2_created() -> None:
+    response = Response.created("/rooms/1", {"id": 1})
+    assert (response.status, response.headers["Location"]) == (201, "/rooms/1")
+    assert response.body == b'{"id":1}'
+    assert Response.created("/rooms/1").body == b""
+
+
+def test_freshness_is_no_negative_time() -> None:
+    assert Response.text("").cached(0).headers["Cache-Control"] == "private, max-age=0"
+    with pytest.raises(ValueError, match="-1"):
+        Response.text("").cached(-1)

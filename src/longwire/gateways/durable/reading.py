@@ -145,12 +145,18 @@ def answer_tail(info: StreamInfo, verdict: Verdict) -> Answer:
 def _cache_control(request: StreamRequest, excerpt: Excerpt, max_age_s: int) -> str:
     """Durable Streams 10.1. Who says who he is gets what a shared cache must not show to others."""
     whose = "public" if request.principal.is_anonymous else "private"
-    if not excerpt.is_up_to_date:
+    if not excerpt.is_up_to_date and _begins_at_a_position(request):
         # What lies between two positions stays, for as long as an erased payload may live on.
         return f"{whose}, max-age={max_age_s}, immutable"
     if excerpt.is_empty:
         return f"{whose}, no-cache"  # only that there was nothing: ask again
     return f"{whose}, max-age=60, stale-while-revalidate=300"
+
+
+def _begins_at_a_position(request: StreamRequest) -> bool:
+    """Whether the URL names a place in this life of the stream. The start of the stream is no such
+    place: it moves when entries expire, and another stream of the name may begin."""
+    return request.parameter("offset") not in (None, "-1")
 
 
 def describe(info: StreamInfo) -> Answer:
