@@ -17,6 +17,8 @@ export interface LastingHost {
     failed(error: LongwireError): void;
     /** The server refused it: it does not last. */
     drop(lasting: Lasting): void;
+    /** It has to be asked for anew. */
+    changed(): void;
 }
 /**
  * What a client asked for once, to last as long as its connection, and what has to be asked again
@@ -111,6 +113,7 @@ export declare class Working extends Standing {
 export declare class Watching extends Standing {
     #private;
     protected begin({ members }: ServerMessage): void;
-    protected again({ stream, members }: ServerMessage): void;
+    /** What happened between two requests is told as it would have been on one connection. */
+    protected again({ members }: ServerMessage): void;
     heard({ op: _op, stream: _stream, event, members, ...member }: ServerMessage): boolean;
 }

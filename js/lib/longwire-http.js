@@ -424,12 +424,18 @@ var Watching = class extends Standing {
   begin({ members }) {
     this.#members = byName(members);
   }
-  again({ stream, members }) {
+  /** What happened between two requests is told as it would have been on one connection. */
+  again({ members }) {
     const told = this.#members;
     this.#members = byName(members);
-    const isSame = ([name, member]) => told.get(name) === member;
-    if (told.size === this.#members.size && [...this.#members].every(isSame)) return;
-    this.host.deliver({ op: "presence", stream, event: "reset", members });
+    for (const [name, text] of told) if (!this.#members.has(name)) this.#tell("leave", text);
+    for (const [name, text] of this.#members) {
+      if (told.get(name) !== text) this.#tell(told.has(name) ? "update" : "join", text);
+    }
+  }
+  #tell(event, member) {
+    const who = JSON.parse(member);
+    this.host.deliver({ ...who, ...this.about, op: "presence", event });
   }
   heard({ op: _op, stream: _stream, event, members, ...member }) {
     if (event === "reset") this.#members = byName(members);
@@ -562,16 +568,34 @@ var LastingSet = class {
     const inbox = this.#inbox;
     for (const lasting of this.#all.values()) {
       if (lasting === inbox) continue;
-      if (lasting instanceof StreamReading && !lasting.isAlone) together.push(lasting);
-      else others.push(lasting.operation());
+      if (!(lasting instanceof StreamReading)) others.push(lasting.operation());
+      else if (!lasting.isAlone) together.push(lasting);
+      else {
+        lasting.isAlone = false;
+        others.push(lasting.operation());
+      }
     }
     const first = together[0];
     if (together.length === 1 && first) return [first.operation(), ...others];
     const resumes = [];
     for (let at = 0; at < together.length; at += STREAMS_MAX) {
-      resumes.push(resuming(together.slice(at, at + STREAMS_MAX)));
+      resumes.push(this.#resuming(together.slice(at, at + STREAMS_MAX)));
     }
     return [...resumes, ...others];
+  }
+  #resuming(some) {
+    return {
+      op: "resume",
+      members: { streams: some.map(({ members }) => members) },
+      answered: ({ streams }) => {
+        streams.forEach((answer, index) => some[index]?.told(answer));
+      },
+      // One that is malformed refuses all of them: then each is asked for by itself.
+      refused: () => {
+        for (const reading of some) reading.isAlone = true;
+        this.#host.changed();
+      }
+    };
   }
   /** Something came that the server sent by itself; tells whether the client is to hear of it. */
   heard(message) {
@@ -593,21 +617,6 @@ var LastingSet = class {
 };
 function consumerKey(stream, consumer) {
   return `consumer ${JSON.stringify([stream, consumer])}`;
-}
-function resuming(some) {
-  return {
-    op: "resume",
-    members: { streams: some.map(({ members }) => members) },
-    answered: ({ streams }) => {
-      streams.forEach((answer, index) => {
-        some[index]?.told(answer);
-      });
-    },
-    // One that is malformed refuses all of them: then each is asked for by itself.
-    refused: () => {
-      for (const reading of some) reading.isAlone = true;
-    }
-  };
 }
 
 // src/posting.ts
@@ -853,7 +862,8 @@ var HttpLink = class {
     this.#lasting = new LastingSet({
       errorOf,
       deliver: (message) => owner.delivered(message),
-      failed: (error) => owner.failed(error)
+      failed: (error) => owner.failed(error),
+      changed: () => this.#reading.change()
     });
     this.#posting = new Posting(this.#postingHost());
     this.#reading = new Reading(

@@ -67,6 +67,7 @@ export class HttpLink implements Link {
       errorOf,
       deliver: (message) => owner.delivered(message),
       failed: (error) => owner.failed(error),
+      changed: () => this.#reading.change(),
     });
     this.#posting = new Posting(this.#postingHost());
     this.#reading = new Reading(

@@ -19,6 +19,8 @@ export interface LastingHost {
   failed(error: LongwireError): void;
   /** The server refused it: it does not last. */
   drop(lasting: Lasting): void;
+  /** It has to be asked for anew. */
+  changed(): void;
 }
 
 /**
@@ -272,12 +274,19 @@ export class Watching extends Standing {
     this.#members = byName(members);
   }
 
-  protected override again({ stream, members }: ServerMessage): void {
+  /** What happened between two requests is told as it would have been on one connection. */
+  protected override again({ members }: ServerMessage): void {
     const told = this.#members;
     this.#members = byName(members);
-    const isSame = ([name, member]: [string, string]): boolean => told.get(name) === member;
-    if (told.size === this.#members.size && [...this.#members].every(isSame)) return;
-    this.host.deliver({ op: "presence", stream, event: "reset", members });
+    for (const [name, text] of told) if (!this.#members.has(name)) this.#tell("leave", text);
+    for (const [name, text] of this.#members) {
+      if (told.get(name) !== text) this.#tell(told.has(name) ? "update" : "join", text);
+    }
+  }
+
+  #tell(event: string, member: string): void {
+    const who = JSON.parse(member) as object;
+    this.host.deliver({ ...who, ...this.about, op: "presence", event });
   }
 
   override heard({ op: _op, stream: _stream, event, members, ...member }: ServerMessage): boolean {

@@ -146,16 +146,35 @@ export class LastingSet {
     const inbox = this.#inbox;
     for (const lasting of this.#all.values()) {
       if (lasting === inbox) continue;
-      if (lasting instanceof StreamReading && !lasting.isAlone) together.push(lasting);
-      else others.push(lasting.operation());
+      if (!(lasting instanceof StreamReading)) others.push(lasting.operation());
+      else if (!lasting.isAlone) together.push(lasting);
+      else {
+        lasting.isAlone = false; // those that are well-formed go with others again
+        others.push(lasting.operation());
+      }
     }
     const first = together[0];
     if (together.length === 1 && first) return [first.operation(), ...others];
     const resumes: Operation[] = [];
     for (let at = 0; at < together.length; at += STREAMS_MAX) {
-      resumes.push(resuming(together.slice(at, at + STREAMS_MAX)));
+      resumes.push(this.#resuming(together.slice(at, at + STREAMS_MAX)));
     }
     return [...resumes, ...others];
+  }
+
+  #resuming(some: readonly StreamReading[]): Operation {
+    return {
+      op: "resume",
+      members: { streams: some.map(({ members }) => members) },
+      answered: ({ streams }) => {
+        (streams as ServerMessage[]).forEach((answer, index) => some[index]?.told(answer));
+      },
+      // One that is malformed refuses all of them: then each is asked for by itself.
+      refused: () => {
+        for (const reading of some) reading.isAlone = true;
+        this.#host.changed();
+      },
+    };
   }
 
   /** Something came that the server sent by itself; tells whether the client is to hear of it. */
@@ -180,20 +199,4 @@ export class LastingSet {
 
 function consumerKey(stream: unknown, consumer: unknown): string {
   return `consumer ${JSON.stringify([stream, consumer])}`;
-}
-
-function resuming(some: readonly StreamReading[]): Operation {
-  return {
-    op: "resume",
-    members: { streams: some.map(({ members }) => members) },
-    answered: ({ streams }) => {
-      (streams as ServerMessage[]).forEach((answer, index) => {
-        some[index]?.told(answer);
-      });
-    },
-    // One that is malformed refuses all of them: then each is asked for by itself.
-    refused: () => {
-      for (const reading of some) reading.isAlone = true;
-    },
-  };
 }

@@ -142,6 +142,22 @@ test("a subscription that a later response refuses is ended with its reason", as
   assert.deepEqual(errors.map(({ code }) => code), ["permission_denied"]);
 });
 
+test("a malformed name is refused, and what was asked for together with it is asked for alone", async () => {
+  const { got, errors } = await subscribed(["sse"]);
+  client.subscribe("*");
+  await settle();
+  net.last.welcome().answers("resume", { op: "error", code: "bad_stream_name", message: "no", retry: false });
+  await settle();
+  const [good, bad] = net.last.operations.slice(1);
+  assert.deepEqual([good.stream, bad.stream], ["s", "*"]);
+  net.last.welcome().says({ op: "error", id: bad.id, code: "bad_stream_name", message: "no", retry: false });
+  net.last.says({ op: "subscribed", id: good.id, position: START, tail: START });
+  net.last.says(entry("s", 1, "a"));
+  await settle();
+  assert.deepEqual(got, ["a"]);
+  assert.deepEqual(errors.map(({ code }) => code), ["bad_stream_name"]);
+});
+
 test("publishes go in requests of their own, one after the other, in order", async () => {
   await subscribed(["sse"]);
   const outcomes = [1, 2, 3].map((number) => client.publish("s", number));
@@ -375,8 +391,8 @@ test("who is there is told once, however often it is asked for", async () => {
   await poll([ann]);
   await poll([ann], { event: "join", user: "bob" });
   await poll([ann, { user: "bob" }]);
-  await poll([{ user: "bob" }]);
-  assert.deepEqual(changes, [["reset", ["ann"]], ["join", ["bob"]], ["reset", ["bob"]]]);
+  await poll([{ user: "bob" }, { user: "cyd" }]);
+  assert.deepEqual(changes, [["reset", ["ann"]], ["join", ["bob"]], ["leave", ["ann"]], ["join", ["cyd"]]]);
 });
 
 test("a consumer goes on with what it has not acknowledged", async () => {

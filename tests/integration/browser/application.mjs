@@ -1,47 +1,38 @@
 // longwire.js against the application of test_js_application.py.
 import assert from "node:assert/strict";
 import { finish, need, report, settings, step, until } from "./driven.mjs";
+import { lasting, lose, losing } from "./losing.mjs";
 
 const { connect } = await import(settings.library);
 const url = new URL("/ws", settings.url);
 
-/** The client's WebSockets, so that they can be lost. */
-const sockets = new Set();
-class Socket extends need("ws") {
-  constructor(...options) {
-    super(...options);
-    sockets.add(this);
-    this.addEventListener("close", () => sockets.delete(this));
+/** A token from a function is renewed without another connection, and without a message lost. */
+async function renew(transport) {
+  const carried = transport === "websocket" ? {} : { transports: [transport] };
+  const token = () => `ann until ${Date.now() / 1000 + 4}`;
+  const client = connect(url, { WebSocket: need("ws"), ...carried, token });
+  const states = [];
+  const got = [];
+  client.on("state", ({ state }) => states.push(state));
+  client.subscribe(`renewed/${transport}`, { start: "earliest" }, ({ data }) => void got.push(data));
+  await until(() => client.state === "open", "open");
+  for (let number = 0; number < 16; number += 1) {
+    await client.publish(`renewed/${transport}`, number);
+    await new Promise((resolve) => setTimeout(resolve, 1000)); // life and the server's 10 seconds
   }
-}
-const losing = { WebSocket: Socket, retryFirstMs: 20, retryMaxMs: 100 };
-const lasting = { ...losing, WebSocket: need("ws") };
-
-async function lose(client) {
-  const back = new Promise((resolve) => {
-    const stop = client.on("state", ({ state }) => {
-      if (state !== "open") return;
-      stop();
-      resolve();
-    });
-  });
-  for (const socket of sockets) socket.terminate();
-  await back;
+  assert.deepEqual(states, ["connecting", "open"].slice(-states.length));
+  assert.deepEqual(got, Array.from({ length: 16 }, (_, number) => number));
+  assert.equal(await client.call("tea.make", { kind: "mint" }), "mint for ann");
+  await assert.rejects(client.authenticate("bob"), { code: "foreign_token" });
+  await assert.rejects(client.authenticate("nobody"), { code: "unauthorized" });
+  assert.equal(client.state, "open");
+  client.close();
 }
 
-step("a token from a function is renewed without another connection");
-const token = () => `ann until ${Date.now() / 1000 + 4}`;
-const renewed = connect(url, { ...lasting, token });
-const states = [];
-renewed.on("state", ({ state }) => states.push(state));
-await until(() => renewed.state === "open", "open");
-await new Promise((resolve) => setTimeout(resolve, 16_000)); // life and the server's 10 seconds
-assert.deepEqual(states, ["connecting", "open"].slice(-states.length));
-assert.equal(await renewed.call("tea.make", { kind: "mint" }), "mint for ann");
-await assert.rejects(renewed.authenticate("bob"), { code: "foreign_token" });
-await assert.rejects(renewed.authenticate("nobody"), { code: "unauthorized" });
-assert.equal(renewed.state, "open");
-renewed.close();
+if (settings.transport === "websocket") {
+  step("tokens are renewed over each transport");
+  await Promise.all(["websocket", "sse", "long-poll"].map(renew));
+}
 
 step("many subscriptions are taken up again at once, complete");
 const reader = connect(url, losing);

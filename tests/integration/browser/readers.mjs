@@ -1,32 +1,11 @@
 // Patterns and consumers of longwire.js against the application of test_js_application.py.
 import assert from "node:assert/strict";
-import { finish, need, report, settings, step, until } from "./driven.mjs";
+import { finish, report, settings, step, until } from "./driven.mjs";
+import { lasting, lose, losing } from "./losing.mjs";
 
 const { connect } = await import(settings.library);
 const url = new URL("/ws", settings.url);
-const sockets = new Set();
-class Socket extends need("ws") {
-  constructor(...options) {
-    super(...options);
-    sockets.add(this);
-    this.addEventListener("close", () => sockets.delete(this));
-  }
-}
-const losing = { WebSocket: Socket, retryFirstMs: 20, retryMaxMs: 100 };
-const lasting = { ...losing, WebSocket: need("ws") };
 const writer = connect(url, lasting);
-
-function lose(client) {
-  const back = new Promise((resolve) => {
-    const stop = client.on("state", ({ state }) => {
-      if (state !== "open") return;
-      stop();
-      resolve();
-    });
-  });
-  for (const socket of sockets) socket.terminate();
-  return back;
-}
 
 step("a pattern brings what is there and what comes, over a lost connection, once");
 await writer.publish("rooms/a", "before");

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from pathlib import Path
 
 import msgspec
 import pytest
 
 from longwire import Access, App, Call, CallRefused, Publication, PublishRefused
 from longwire.identity.principal import Principal
-from longwire.server.settings import AnonymousSettings, Settings
+from longwire.server.settings import AnonymousSettings, OriginSettings, Settings
 from tests.integration.browser.driving import drive
 from tests.integration.server.app_servers import serve_app
 from tests.needs import ROOT, require_node_modules
@@ -22,9 +21,11 @@ class Tea(msgspec.Struct):
     kind: str
 
 
-def make_app() -> App:
+def make_app(*allowed: str) -> App:
+    """``allowed``: origins of pages that may use it, besides its own."""
     anonymous = AnonymousSettings(read=("**",), publish=("**",), presence=("**",))
-    app = App(settings=Settings(anonymous=anonymous))
+    origins = OriginSettings(allowed=("same", *allowed))
+    app = App(settings=Settings(anonymous=anonymous, origins=origins))
 
     @app.authenticate
     def who(token: str) -> Principal | None:
@@ -56,13 +57,23 @@ def make_app() -> App:
     return app
 
 
-@pytest.mark.parametrize("script", ["application.mjs", "readers.mjs", "wrong_input.mjs"])
-async def test_application_from_javascript(tmp_path: Path, script: str) -> None:
+async def drive_application(script: str, transport: str = "websocket") -> None:
     node = require_node_modules("ws", "undici")
     async with serve_app(make_app(), "longwire") as url:
         settings = {
             "node": str(node),
             "url": url,
             "library": (ROOT / "js" / "lib" / "longwire.js").as_uri(),
+            "transport": transport,
         }
         await asyncio.to_thread(drive, script, settings, cwd=node, timeout_s=200)
+
+
+@pytest.mark.parametrize("transport", ["websocket", "sse", "long-poll"])
+@pytest.mark.parametrize("script", ["application.mjs", "readers.mjs"])
+async def test_application_from_javascript(script: str, transport: str) -> None:
+    await drive_application(script, transport)
+
+
+async def test_wrong_input_of_javascript() -> None:
+    await drive_application("wrong_input.mjs")

@@ -1,4 +1,4 @@
-"""longwire.js in Node.js, on two WebSocket implementations, against a real server."""
+"""longwire.js in Node.js, on two WebSocket implementations and over plain HTTP."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from tests.needs import ROOT, require_node_modules
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
 
-@pytest.mark.parametrize("implementation", ["ws", "undici"])
+@pytest.mark.parametrize("way", ["ws", "undici", "sse", "long-poll"])
 def test_node_client_loses_and_doubles_nothing(
-    server: DevelopmentServer, tmp_path: Path, implementation: str
+    server: DevelopmentServer, tmp_path: Path, way: str
 ) -> None:
     node = require_node_modules("ws", "undici")
     settings = {
         "node": str(node),
         "port": server.port,
-        "implementation": implementation,
+        "way": way,
         "library": (ROOT / "js" / "lib" / "longwire.js").as_uri(),
     }
     actions = {
