@@ -22,6 +22,7 @@ __all__ = [
     "has_come_back_hint",
     "is_retryable",
     "jittered_delays",
+    "parse_retry_after",
     "retry_after_s",
 ]
 
@@ -60,6 +61,13 @@ def is_retryable(error: Exception) -> bool:
 def retry_after_s(error: Exception, unix_time: Callable[[], float] = time.time) -> float | None:
     """Return the wait in seconds that a refusal asks for (RFC 9110 section 10.2.3), or ``None``."""
     value = error.headers.get("Retry-After") if isinstance(error, HandshakeError) else None
+    return parse_retry_after(value, unix_time)
+
+
+def parse_retry_after(
+    value: str | None, unix_time: Callable[[], float] = time.time
+) -> float | None:
+    """Return the wait in seconds that the value of Retry-After means, ``None`` if it is none."""
     if value is None:
         return None
     value = value.strip()
