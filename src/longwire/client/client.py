@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeAlias, TypeVar, overload
@@ -32,6 +32,7 @@ from longwire.client.events import (
     Start,
     State,
     StateChange,
+    TransportChange,
 )
 from longwire.client.link import ServerLink, Token
 from longwire.client.outbox import Journal, Outbox
@@ -40,6 +41,7 @@ from longwire.client.payloads import convert_data, encode_payload, make_message
 from longwire.client.presence import Member, Presence, PresenceHandler, Watch, parse_members
 from longwire.client.reading import Reading
 from longwire.client.subscription import Subscription
+from longwire.client.transports import TRANSPORTS, Transports
 from longwire.streams.name import check_stream_name
 from longwire.streams.position import Position, parse_position
 
@@ -49,7 +51,7 @@ logger = logging.getLogger("longwire.client")
 
 T = TypeVar("T")
 
-Event: TypeAlias = StateChange | Recovered | Gap | End | ClientError
+Event: TypeAlias = StateChange | TransportChange | Recovered | Gap | End | ClientError
 """What happens by itself. Gaps and errors that no listener takes are logged."""
 
 RETRY_FIRST_S, RETRY_MAX_S = 0.5, 30.0
@@ -76,7 +78,11 @@ class Client:
     * ``queue_messages_max``: messages that may wait for one subscription's handler.
     * ``timing``: see :class:`~longwire.client.connection.Timing`.
     * ``retry_first_s``, ``retry_max_s``: the bounds of the random wait between attempts.
-    * ``websocket_options``: further arguments of :func:`longwire.connect`.
+    * ``transports``: what may carry the connection, the best first. The first that works is used;
+      from another one than the first, better ones are tried again from time to time.
+    * ``transport``: what worked before, to begin with: the attribute ``transport`` of a client.
+    * ``websocket_options``: further arguments of :func:`longwire.connect`. Those about TCP, TLS and
+      header fields hold for all transports.
 
     Belongs to one event loop. ``on_event`` registers listeners for what happens by itself.
     """
@@ -91,6 +97,8 @@ class Client:
         outbox_path: Path | str | None = None,
         queue_messages_max: int = 1_000,
         timing: Timing | None = None,
+        transports: Sequence[str] = TRANSPORTS,
+        transport: str | None = None,
         retry_first_s: float = RETRY_FIRST_S,
         retry_max_s: float = RETRY_MAX_S,
         websocket_options: Mapping[str, Any] | None = None,
@@ -100,7 +108,9 @@ class Client:
         self.queue_messages_max = queue_messages_max
         self._token = token
         self._timing = timing or Timing()
-        self._options = dict(websocket_options or {})
+        self._transports = Transports(
+            self.url, transports, dict(websocket_options or {}), self._timing, transport
+        )
         self._backoff = Backoff(retry_first_s, retry_max_s, random)
         self._random = random
         self._outbox_settings = (outbox_messages_max, outbox_bytes_max, outbox_path)
@@ -128,10 +138,9 @@ class Client:
         await self._outbox.open()
         self._link = ServerLink(
             self,
-            self.url,
+            self._transports,
             token=self._token,
             timing=self._timing,
-            options=self._options,
             backoff=self._backoff,
             random=self._random,
         )
@@ -198,6 +207,11 @@ class Client:
     def user(self) -> str | None:
         """Whom the server takes this client for; ``None``: anonymous, or not known yet."""
         return None if self._link is None else self._link.user
+
+    @property
+    def transport(self) -> str | None:
+        """What carries the connection now, or did last; ``None`` before the first one."""
+        return None if self._link is None else self._link.transport
 
     @property
     def pending(self) -> int:

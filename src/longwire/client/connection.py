@@ -16,28 +16,19 @@ from typing import Any, Protocol
 import msgspec
 
 from longwire.base.version import __version__
+from longwire.client.carrier import Doubt, MakeCarrier, doubt_of
 from longwire.client.errors import ClientError, error_from_answer
-from longwire.net.callbacks import Callbacks
-from longwire.net.client import connect
-from longwire.net.closed import ConnectionClosed
 from longwire.net.connect_verdict import explain_connect_error
-from longwire.net.endpoint import Endpoint
 from longwire.net.retry import is_retryable, retry_after_s
-from longwire.websocket.connection import State
 
 __all__ = ["ClientConnection", "ConnectionOwner", "Ending", "Timing"]
 
 logger = logging.getLogger("longwire.client")
 
-SUBPROTOCOL = "longwire.v1.json"
-
 UNAUTHORIZED, TOKEN_EXPIRED = 4503, 4002
 """Close codes (docs/protocol.md, 10.2)."""
 
-_NO_RECONNECT = frozenset({1000, 1002, 1003, 1007, 1008, 1009, 1010})
-
 _encode = msgspec.json.Encoder().encode
-_decode = msgspec.json.Decoder().decode
 
 Answered = Callable[[dict[str, Any]], None]
 Refused = Callable[[ClientError], None]
@@ -54,6 +45,12 @@ class Timing:
     more even if it lives: what was asked is lost, and asked again on another one."""
     probe_s: float = 2.0
     """For a sign of life when there is doubt."""
+    events_s: float = 3.0
+    """For the first of the server-sent events; when it does not come, something on the way holds
+    them back."""
+    climb_s: float = 30.0
+    """On a transport that is not the best one: until a better one is tried again. Twice as long
+    after each time that it failed, up to ten minutes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +66,8 @@ class Ending:
     """When to come back, if the server said so."""
     error: ClientError | None = None
     """What was refused, when nothing was connected."""
+    doubt: Doubt = Doubt.NONE
+    """What it says against the transport."""
 
 
 class ConnectionOwner(Protocol):
@@ -84,22 +83,14 @@ class ConnectionOwner(Protocol):
         """It is over. The last call."""
 
 
-def allows_reconnect(code: int) -> bool:
-    """Whether to come back after this close code (docs/protocol.md, 10.2)."""
-    return not (code in _NO_RECONNECT or 3500 <= code <= 3999 or 4500 <= code <= 4999)
-
-
-class ClientConnection(Callbacks):
+class ClientConnection:
     """``open`` makes one attempt; everything else is told to the owner."""
 
-    def __init__(
-        self, owner: ConnectionOwner, timing: Timing, websocket_options: Mapping[str, Any]
-    ) -> None:
+    def __init__(self, owner: ConnectionOwner, timing: Timing, make_carrier: MakeCarrier) -> None:
         self._owner = owner
         self._timing = timing
-        self._options = websocket_options
         self._loop = asyncio.get_running_loop()
-        self._endpoint: Endpoint | None = None
+        self._carrier = make_carrier(self)
         self._requests: dict[int, tuple[Answered, Refused, float]] = {}
         self._lost: dict[int, Refused] = {}
         self._next_id = 1
@@ -112,6 +103,7 @@ class ClientConnection(Callbacks):
         self._closing: Mapping[str, Any] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._is_over = False
+        self._is_retired = False
 
     @property
     def is_usable(self) -> bool:
@@ -120,27 +112,20 @@ class ClientConnection(Callbacks):
 
     # -- the beginning --------------------------------------------------------------------------
 
-    async def open(self, url: str, hello: Mapping[str, Any]) -> None:
+    async def open(self, hello: Mapping[str, Any]) -> None:
         """Connect and say ``connect``; the owner is told what comes of it. Cancelled, it is over
         without a word."""
         try:
             async with asyncio.timeout(self._timing.connect_s):
-                attempt = connect(
-                    url,
-                    subprotocols=[SUBPROTOCOL],
-                    open_timeout=None,
-                    ping_interval=None,  # heartbeats are data (docs/protocol.md, 8)
-                    max_size=None,
-                    **self._options,
-                )
-                await attempt.with_callbacks(self)
+                await self._carrier.open()
         except Exception as error:
             self._end_attempt(error)
             return
         except asyncio.CancelledError:
             self._is_over = True
             raise
-        if self._is_over or self._endpoint is None:
+        if self._is_over:
+            self._carrier.abort()
             return
         self._set_timer(self._timing.connect_s)
         members = {"version": 1, "client": f"longwire-python/{__version__}", **hello}
@@ -154,12 +139,8 @@ class ClientConnection(Callbacks):
             reason = f"no connection within {self._timing.connect_s:g} s"
         refusal = None if can_retry else ClientError("connection_refused", reason)
         after_s = None if wait_s is None else (wait_s, wait_s * 1.5)
-        self._end(Ending(0, reason, can_retry, after_s=after_s, error=refusal))
-
-    def on_open(self, connection: Endpoint) -> None:
-        self._endpoint = connection
-        if self._is_over:
-            connection.abort()
+        doubt = doubt_of(error)
+        self._end(Ending(0, reason, can_retry, after_s=after_s, error=refusal, doubt=doubt))
 
     def _welcomed(self, hello: dict[str, Any]) -> None:
         self._connected_s = self._loop.time()
@@ -214,42 +195,34 @@ class ClientConnection(Callbacks):
         due_s = self._loop.time() + self._timing.answer_s + patience_s
         self._requests[number] = (answered, refused, due_s)
         text = _encode({"op": op, "id": number, **members})
-        self._send(text[:-1] + b"," + raw + b"}" if raw else text)
+        self._carrier.send(op, text[:-1] + b"," + raw + b"}" if raw else text)
 
     def tell(self, op: str, members: Mapping[str, Any]) -> None:
         """Send what has no answer."""
         if self.is_usable:
-            self._send(_encode({"op": op, **members}))
-
-    def _send(self, text: bytes) -> None:
-        endpoint = self._endpoint
-        if endpoint is not None and endpoint.state is State.OPEN:
-            endpoint.send(text, text=True)
+            self._carrier.send(op, _encode({"op": op, **members}))
 
     # -- what comes -----------------------------------------------------------------------------
 
-    def on_message(self, connection: Endpoint, message: str | bytes) -> None:
-        if self._is_over:
-            return
+    def heard(self) -> None:
+        """The server lives."""
         self._heard_s = self._loop.time()
         if self._probe_until_s is not None:
             self._probe_until_s = None
             self._watch()
-        try:
-            decoded = _decode(message)
-            op = decoded["op"]
-        except (msgspec.DecodeError, TypeError, KeyError):
-            reason = f"the server sent no message of the protocol: {message[:80]!r}"
-            self._drop(Ending(1002, reason, True))
+
+    def received(self, message: dict[str, Any]) -> None:
+        """The server said something."""
+        if self._is_over:
             return
-        if op == "ping":
-            self._send(b'{"op":"pong"}')
-        elif op == "closing":
-            self._closing = decoded
-        elif "id" in decoded:
-            self._answer(op, decoded)
-        elif op != "pong":
-            self._owner.received(decoded)
+        self.heard()
+        op = message["op"]
+        if op == "closing":
+            self._closing = message
+        elif "id" in message:
+            self._answer(op, message)
+        elif op != "pong" and not self._is_retired:
+            self._owner.received(message)
 
     def _answer(self, op: str, answer: dict[str, Any]) -> None:
         request = self._requests.pop(answer["id"], None)
@@ -261,6 +234,8 @@ class ClientConnection(Callbacks):
             refused(error_from_answer(answer))
         else:
             answered(answer)
+        if self._is_retired and not self._requests:
+            self.close()
 
     # -- doubts ---------------------------------------------------------------------------------
 
@@ -269,7 +244,7 @@ class ClientConnection(Callbacks):
         if not self.is_usable or self._probe_until_s is not None:
             return
         self._probe_until_s = self._loop.time() + self._timing.probe_s
-        self._send(b'{"op":"ping"}')
+        self._carrier.send("ping", b'{"op":"ping"}')
         self._watch()
 
     def _watch(self) -> None:
@@ -296,7 +271,7 @@ class ClientConnection(Callbacks):
             return
         if self._connected_s is None:
             reason = f"no welcome within {self._timing.connect_s:g} s"
-            self._drop(Ending(1006, reason, True))
+            self._drop(Ending(1006, reason, True, doubt=Doubt.SOME))
             return
         now = self._loop.time()
         if self._probe_until_s is not None and now >= self._probe_until_s:
@@ -328,23 +303,42 @@ class ClientConnection(Callbacks):
         self._is_over = True
         self._cancel_timer()
         self._tell_lost("the client was closed")
-        if self._endpoint is not None:
-            self._endpoint.close(code, reason)
+        self._carrier.close(code, reason)
 
-    def on_close(self, connection: Endpoint, error: ConnectionClosed) -> None:
-        code = 1006 if error.code is None else error.code
+    async def finish(self) -> None:
+        """After ``close``: wait until what was said has left."""
+        await self._carrier.finish()
+
+    def retire(self) -> None:
+        """Another connection has taken its place: it ends when what was asked on it, and is not
+        asked for again on the other one, has been answered."""
+        self._is_retired = True
+        self._requests = {n: one for n, one in self._requests.items() if n in self._lost}
+        if not self._requests:
+            self.close()
+
+    def lost(
+        self,
+        code: int,
+        reason: str,
+        *,
+        can_reconnect: bool = True,
+        after_s: tuple[float, float] | None = None,
+        doubt: Doubt = Doubt.NONE,
+    ) -> None:
+        """The carrier is gone."""
         closing = self._closing
         if closing is None:
-            self._end(Ending(code, str(error), allows_reconnect(code), self._lived_s()))
+            self._drop(Ending(code, reason, can_reconnect, self._lived_s(), after_s, doubt=doubt))
             return
-        after_s = closing.get("after_s")
-        self._end(
+        range_s = closing.get("after_s")
+        self._drop(
             Ending(
                 int(closing.get("code", code)),
-                str(closing.get("reason", "")) or str(error),
+                str(closing.get("reason", "")) or reason,
                 closing.get("reconnect") is not False,
                 self._lived_s(),
-                (float(after_s[0]), float(after_s[1])) if isinstance(after_s, list) else None,
+                (float(range_s[0]), float(range_s[1])) if isinstance(range_s, list) else None,
             )
         )
 
@@ -354,10 +348,8 @@ class ClientConnection(Callbacks):
 
     def _drop(self, ending: Ending) -> None:
         """End it without waiting for the server, who may be gone."""
-        endpoint = self._endpoint
         self._end(ending)
-        if endpoint is not None:
-            endpoint.abort()
+        self._carrier.abort()
 
     def _lived_s(self) -> float:
         return 0.0 if self._connected_s is None else self._loop.time() - self._connected_s
@@ -369,7 +361,8 @@ class ClientConnection(Callbacks):
         self._cancel_timer()
         self._requests.clear()
         self._tell_lost(ending.reason)
-        self._owner.ended(ending)
+        if not self._is_retired:
+            self._owner.ended(ending)
 
     def _tell_lost(self, reason: str) -> None:
         lost, self._lost = self._lost, {}

@@ -19,6 +19,7 @@ __all__ = [
     "Start",
     "State",
     "StateChange",
+    "TransportChange",
 ]
 
 Data = TypeVar("Data")
@@ -110,6 +111,15 @@ class StateChange:
     """In ``WAITING``: until the next attempt."""
     failures: int = 0
     """Attempts that failed since the last connection that lived."""
+
+
+@dataclass(frozen=True, slots=True)
+class TransportChange:
+    """Another transport carries the connection: ``websocket``, ``sse`` or ``long-poll``."""
+
+    transport: str
+    previous: str | None
+    """``None``: it is the first one."""
 
 
 class History(NamedTuple):

@@ -20,7 +20,8 @@ from longwire.client.connection import (
     Timing,
 )
 from longwire.client.errors import ClientError
-from longwire.client.events import State, StateChange
+from longwire.client.events import State, StateChange, TransportChange
+from longwire.client.transports import Transports
 
 __all__ = ["LinkOwner", "ServerLink", "Token"]
 
@@ -67,27 +68,31 @@ class ServerLink:
     def __init__(
         self,
         owner: LinkOwner,
-        url: str,
+        transports: Transports,
         *,
         token: Token | None,
         timing: Timing,
-        options: Mapping[str, Any],
         backoff: Backoff,
         random: Callable[[], float],
     ) -> None:
         self.user: str | None = None
         """Whom the server takes us for."""
+        self.transport: str | None = None
+        """What carries it now, or did last."""
         self.state = State.CONNECTING
         self._owner = owner
-        self._url = url
+        self._transports = transports
         self._token = token
         self._timing = timing
-        self._options = options
         self._backoff = backoff
         self._random = random
-        self._connection: ClientConnection | None = None
+        self._seat: _Seat | None = None
+        self._climbing: _Seat | None = None
+        self._climb: asyncio.Task[None] | None = None
+        self._climb_timer: asyncio.TimerHandle | None = None
         self._limits: Mapping[str, Any] = {}
         self._closed: ClientError | None = None
+        self._should_try_another = False
         self._loop = asyncio.get_running_loop()
         self._opened = self._new_opened()
         self._attempt: asyncio.Task[None] | None = None
@@ -119,36 +124,39 @@ class ServerLink:
 
     def wake(self) -> None:
         """Have doubts now: ask for a sign of life, or end the wait for a retry."""
-        if self.state is State.OPEN and self._connection is not None:
-            self._connection.probe()
+        if self.state is State.OPEN and self._seat is not None:
+            self._seat.connection.probe()
         elif self.state is State.WAITING:
             self._begin_attempt()
 
     def restart(self, reason: str) -> None:
         """Give the connection up and make another one."""
-        if self._connection is not None:
-            self._connection.give_up(reason, RESTART_AFTER_S)
+        if self._seat is not None:
+            self._seat.connection.give_up(reason, RESTART_AFTER_S)
 
     async def close(self, error: ClientError, ending: Ending | None = None) -> None:
         """End for good; the error is what waiters are told."""
         if self._closed is not None:
             return
         self._closed = error
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            connection.close(1000, "")
+        seat, self._seat = self._seat, None
+        if seat is not None:
+            seat.connection.close(1000, "")
+        self._stop_climbing()
         for timer in (self._retry, self._wake_timer, self._renew_timer):
             if timer is not None:
                 timer.cancel()
         tasks = [
             task
-            for task in (self._attempt, self._renewal)
+            for task in (self._attempt, self._renewal, self._climb)
             if task is not None and not task.done() and task is not asyncio.current_task()
         ]
         for task in tasks:
             task.cancel()
         if tasks:
             await asyncio.wait(tasks)
+        if seat is not None:
+            await seat.connection.finish()
         self._change(State.CLOSED, ending)
         if not self._opened.done():
             self._opened.set_exception(error)
@@ -158,7 +166,7 @@ class ServerLink:
     @property
     def is_usable(self) -> bool:
         """Whether requests may be sent."""
-        return self._connection is not None and self._connection.is_usable
+        return self._seat is not None and self._seat.connection.is_usable
 
     def limit(self, name: str) -> float:
         """A limit that the server named, or infinity."""
@@ -175,13 +183,13 @@ class ServerLink:
     ) -> None:
         """Send a request on the connection that there is; when that ends before the answer,
         neither is called."""
-        if self._connection is not None:
-            self._connection.request(op, members, answered, refused, raw)
+        if self._seat is not None:
+            self._seat.connection.request(op, members, answered, refused, raw)
 
     def tell(self, op: str, members: Mapping[str, Any]) -> None:
         """Send what has no answer on the connection that there is."""
-        if self._connection is not None:
-            self._connection.tell(op, members)
+        if self._seat is not None:
+            self._seat.connection.tell(op, members)
 
     async def ask(
         self, op: str, members: Mapping[str, Any], patience_s: float = 0.0
@@ -192,8 +200,8 @@ class ServerLink:
         connection ended before the answer, so that it may or may not have taken effect.
         """
         await self.opened()
-        connection = self._connection
-        assert connection is not None
+        assert self._seat is not None
+        connection = self._seat.connection
         answer: asyncio.Future[dict[str, Any]] = self._loop.create_future()
 
         def answered(message: dict[str, Any]) -> None:
@@ -281,32 +289,62 @@ class ServerLink:
             self._attempt = self._loop.create_task(self._try_once())
 
     async def _try_once(self) -> None:
-        connection = ClientConnection(self, self._timing, self._options)
-        try:
-            async with asyncio.timeout(self._timing.connect_s):
-                token = await self._current_token()
-        except Exception as error:
-            self.ended(Ending(0, _token_failed(error).message, True))
-            return
+        """Try one transport after the other, until one works or none may."""
+        while True:
+            seat = _Seat(self, self._transports.current, self._transports, self._timing)
+            self._seat = seat
+            try:
+                hello = await self._hello()
+            except Exception as error:
+                self.ended(seat, Ending(0, _token_failed(error).message, True))
+                return
+            await seat.connection.open(hello)
+            await seat.decided
+            if seat.is_welcome or not self._should_try_another:
+                return
+
+    async def _hello(self) -> dict[str, Any]:
+        """What ``connect`` says. Raises whatever the token function does."""
+        async with asyncio.timeout(self._timing.connect_s):
+            token = await self._current_token()
         hello = self._owner.hello()
         if token is not None:
             hello["token"] = token
-        self._connection = connection
-        await connection.open(self._url, hello)
+        return hello
 
-    def welcomed(self, hello: Mapping[str, Any]) -> None:
+    def welcomed(self, seat: _Seat, hello: Mapping[str, Any]) -> None:
+        """The server has welcomed one of our connections."""
+        if seat is self._climbing:
+            self._change_seats(seat)
+        elif seat is not self._seat:
+            return
+        self._transports.worked(seat.transport)
         self._limits = hello.get("limits", {})
         self._identified(hello)
+        self._tell_transport(seat.transport)
         self._change(State.OPEN)
         if not self._opened.done():
             self._opened.set_result(None)
         self._owner.welcomed(hello)
+        self._climb_later()
 
-    def received(self, message: Mapping[str, Any]) -> None:
-        self._owner.received(message)
+    def received(self, seat: _Seat, message: Mapping[str, Any]) -> None:
+        """The server sent something on one of our connections."""
+        if seat is self._seat:
+            self._owner.received(message)
 
-    def ended(self, ending: Ending) -> None:
-        self._connection = None
+    def ended(self, seat: _Seat, ending: Ending) -> None:
+        """One of our connections has ended."""
+        if seat is not self._seat:
+            return
+        self._seat = None
+        self._stop_climbing()
+        whole = self._transports.failed(ending)
+        self._should_try_another = whole is None and not seat.is_welcome
+        if self._should_try_another:
+            return
+        self._attempt = None
+        ending = whole or ending
         if self._renew_timer is not None:
             self._renew_timer.cancel()
         self._owner.disconnected()
@@ -346,6 +384,60 @@ class ServerLink:
         failures = self._backoff.failures
         self._owner.announce(StateChange(state, previous, reason, code, delay_s, failures))
 
+    # -- transports -----------------------------------------------------------------------------
+
+    def _tell_transport(self, transport: str) -> None:
+        if transport != self.transport:
+            previous, self.transport = self.transport, transport
+            self._owner.announce(TransportChange(transport, previous))
+
+    def _climb_later(self) -> None:
+        """Try better transports after a while."""
+        self._stop_climbing()
+        if self._transports.better():
+            delay_s = self._transports.climb_delay_s(self._random)
+            self._climb_timer = self._loop.call_later(delay_s, self._begin_climb)
+
+    def _begin_climb(self) -> None:
+        self._climb = self._loop.create_task(self._try_better())
+
+    async def _try_better(self) -> None:
+        """Connect beside the connection that there is; it is left when another one works."""
+        for transport in self._transports.better():
+            seat = _Seat(self, transport, self._transports, self._timing)
+            try:
+                hello = await self._hello()
+                self._climbing = seat
+                await seat.connection.open(hello)
+                await seat.decided
+            except asyncio.CancelledError:
+                if not seat.is_welcome:
+                    seat.connection.close()
+                raise
+            except Exception as error:
+                self._owner.announce(_token_failed(error))
+                break
+            if seat.is_welcome:
+                return
+        self._climbing = None
+        self._climb_later()
+
+    def _change_seats(self, seat: _Seat) -> None:
+        """Leave the connection that there is for another one."""
+        previous, self._seat, self._climbing = self._seat, seat, None
+        self._owner.disconnected()
+        if previous is not None:
+            previous.connection.retire()
+
+    def _stop_climbing(self) -> None:
+        self._climbing = None
+        if self._climb_timer is not None:
+            self._climb_timer.cancel()
+            self._climb_timer = None
+        if self._climb is not None and self._climb is not asyncio.current_task():
+            self._climb.cancel()
+        self._climb = None
+
     # -- sleep ----------------------------------------------------------------------------------
 
     def _watch_sleep(self, wall_s: float, loop_s: float) -> None:
@@ -364,3 +456,33 @@ class ServerLink:
 
 def _token_failed(error: Exception) -> ClientError:
     return ClientError("token_failed", f"the token function failed: {error!r}", retry=True)
+
+
+class _Seat:
+    """One connection of a link, and what it is made with: tells the link which one is speaking."""
+
+    def __init__(
+        self, link: ServerLink, transport: str, transports: Transports, timing: Timing
+    ) -> None:
+        self.transport = transport
+        self.connection = ClientConnection(self, timing, transports.make_carrier(transport))
+        self.is_welcome = False
+        self.decided: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        """Done when the server has welcomed it, or it has ended."""
+        self._link = link
+
+    def welcomed(self, hello: Mapping[str, Any]) -> None:
+        self.is_welcome = True
+        self._link.welcomed(self, hello)
+        self._decide()
+
+    def received(self, message: Mapping[str, Any]) -> None:
+        self._link.received(self, message)
+
+    def ended(self, ending: Ending) -> None:
+        self._link.ended(self, ending)
+        self._decide()
+
+    def _decide(self) -> None:
+        if not self.decided.done():
+            self.decided.set_result(None)

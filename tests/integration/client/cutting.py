@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import socket
 import struct
+from collections.abc import Callable
 from enum import Enum
 
 __all__ = ["CuttingProxy", "Direction"]
@@ -24,6 +25,8 @@ class CuttingProxy:
     def __init__(self, server_port: int) -> None:
         self._server_port = server_port
         self._plan: tuple[Direction, int] | None = None
+        self.plans: Callable[[], tuple[Direction, int]] | None = None
+        """Draws for each connection where it ends; ``None``: only ``cut_after`` ends one."""
         self.forwarded = {Direction.UP: 0, Direction.DOWN: 0}
         """Bytes of the last connection."""
         self.is_cut = False
@@ -57,6 +60,8 @@ class CuttingProxy:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         plan, self._plan = self._plan, None
+        if plan is None and self.plans is not None:
+            plan = self.plans()
         server, to_server = await asyncio.open_connection("127.0.0.1", self._server_port)
         self.forwarded = dict.fromkeys(Direction, 0)
         ways = [

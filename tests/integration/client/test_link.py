@@ -13,8 +13,9 @@ import msgspec
 import pytest
 
 from longwire.client import backoff, link
+from longwire.client.carrier import allows_reconnect
 from longwire.client.client import Client, Event
-from longwire.client.connection import Timing, allows_reconnect
+from longwire.client.connection import Timing
 from longwire.client.errors import ClientError
 from longwire.client.events import State, StateChange
 from tests.integration.client.scripted import WAIT_S, ScriptedServer

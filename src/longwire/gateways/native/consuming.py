@@ -26,7 +26,7 @@ from longwire.gateways.native.requests import (
     read_start,
 )
 from longwire.hub.consumers import Consumer, Standing
-from longwire.hub.errors import PermissionDeniedError
+from longwire.hub.errors import ConsumerRemovedError, PermissionDeniedError
 from longwire.hub.policy import demand
 from longwire.hub.sinks import Gap
 from longwire.streams.entry import Entry
@@ -193,9 +193,7 @@ async def release(gateway: NativeGateway, session: NativeSession, request: Relea
     if worker is not None:
         worker.leave()
     elif session.is_kept and not request.forget:
-        found = _find(gateway, session, key)
-        await found.give_back(session.name, lambda position: True, 0.0)
-        gateway.hub.consumers.tidy(found)
+        await _give_back_everything(gateway, session, key)
     elif not request.forget:
         raise NotConsumingError(*key)
     if request.forget:
@@ -204,6 +202,17 @@ async def release(gateway: NativeGateway, session: NativeSession, request: Relea
         await found.forget()
         gateway.hub.consumers.tidy(found)
     session.reply("released", request.id, stream=key[0], consumer=key[1])
+
+
+async def _give_back_everything(gateway: NativeGateway, session: NativeSession, key: Key) -> None:
+    """What was delivered in other requests of the same client goes to others at once."""
+    found = _find(gateway, session, key)
+    try:
+        await found.give_back(session.name, lambda position: True, 0.0)
+    except ConsumerRemovedError:
+        raise NotConsumingError(*key) from None
+    finally:
+        gateway.hub.consumers.tidy(found)
 
 
 async def end_forbidden(gateway: NativeGateway, session: NativeSession) -> None:

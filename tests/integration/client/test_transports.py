@@ -1,0 +1,299 @@
+"""The ways to the server: what works is found, kept and left for better, and nothing is lost."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from longwire import App
+from longwire.client.client import Client, Event
+from longwire.client.connection import Timing
+from longwire.client.errors import ClientError
+from longwire.client.events import Gap, StateChange, TransportChange
+from longwire.identity.principal import Principal
+from longwire.server.settings import AnonymousSettings, ServerSettings, Settings
+from tests.integration.client.cutting import CuttingProxy, Direction
+from tests.integration.client.hindering import HinderingProxy
+from tests.integration.server.app_servers import serve_app
+from tests.integration.server.running import RunningServer
+
+WAIT_S = 30.0
+EVERYTHING = ("**",)
+TIMING = Timing(events_s=0.3, climb_s=0.3)
+OVER_HTTP = pytest.mark.parametrize("transport", ["sse", "long-poll"])
+
+
+def make_app() -> App:
+    app = App(
+        settings=Settings(
+            anonymous=AnonymousSettings(read=EVERYTHING, publish=EVERYTHING, presence=EVERYTHING),
+            server=ServerSettings(long_poll_timeout_s=2.0),
+        )
+    )
+
+    @app.authenticate
+    def who(token: str) -> Principal | None:
+        return Principal(token) if token != "nobody" else None
+
+    @app.call("slow")
+    async def slow(data: str) -> str:
+        await asyncio.sleep(0.3)
+        return data
+
+    return app
+
+
+@pytest.fixture
+async def url() -> AsyncIterator[str]:
+    async with serve_app(make_app(), "longwire") as url:
+        yield url
+
+
+def port_of(url: str) -> int:
+    return int(url.rpartition(":")[2])
+
+
+async def until(condition) -> None:
+    async with asyncio.timeout(WAIT_S):
+        while not condition():
+            await asyncio.sleep(0.01)
+
+
+def transports_of(events: list[Event]) -> list[str]:
+    return [event.transport for event in events if isinstance(event, TransportChange)]
+
+
+@contextlib.asynccontextmanager
+async def publishing(client: Client, stream: str) -> AsyncIterator[list[int]]:
+    """Publish numbers until the end of the block; what was stored."""
+    stored: list[int] = []
+
+    async def publish() -> None:
+        while True:
+            await client.publish(stream, len(stored))
+            stored.append(len(stored))
+            await asyncio.sleep(0.005)
+
+    task = asyncio.create_task(publish())
+    try:
+        yield stored
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
+
+
+# -- which one ----------------------------------------------------------------------------------
+
+
+async def test_websocket_is_taken_where_it_works(url: str) -> None:
+    events: list[Event] = []
+    client = Client(url)
+    client.on_event(events.append)
+    async with client:
+        await client.connected(WAIT_S)
+        assert client.transport == "websocket"
+    assert events[0] == TransportChange("websocket", None)
+
+
+async def test_the_best_that_gets_through_is_used_and_left_for_a_better_one(url: str) -> None:
+    async with HinderingProxy(port_of(url)) as proxy, Client(url) as reader:
+        seen: list[int] = []
+        events: list[Event] = []
+        await reader.subscribe("s", lambda message: seen.append(message.data)).ready()
+        proxy.refuses_upgrade = True
+        client = Client(proxy.url, timing=TIMING)
+        client.on_event(events.append)
+        mine: list[int] = []
+        async with client:
+            client.subscribe("s", lambda message: mine.append(message.data), start="earliest")
+            async with publishing(client, "s") as stored:
+                await until(lambda: client.transport == "sse" and len(mine) > 5)
+                proxy.buffers_events = True
+                proxy.cut_all()
+                await until(lambda: client.transport == "long-poll")
+                count = len(mine)
+                await until(lambda: len(mine) > count + 5)
+                proxy.refuses_upgrade = proxy.buffers_events = False
+                await until(lambda: client.transport == "websocket")
+                count = len(mine)
+                await until(lambda: len(mine) > count + 5)
+            await client.flush()
+            await until(lambda: len(mine) >= len(stored) and len(seen) >= len(stored))
+            assert mine == seen == list(range(len(mine)))
+        assert transports_of(events) == ["sse", "long-poll", "websocket"]
+        assert not [event for event in events if isinstance(event, (Gap, ClientError))]
+        # What worked is left without a moment in which there is no connection.
+        changes = [event for event in events if isinstance(event, (StateChange, TransportChange))]
+        climbed = changes.index(TransportChange("websocket", "long-poll"))
+        assert changes[climbed - 1] == TransportChange("long-poll", "sse") or (
+            isinstance(changes[climbed - 1], StateChange)
+            and changes[climbed - 1].state.value == "open"
+        )
+
+
+async def test_what_worked_is_tried_first_when_the_client_comes_back(url: str) -> None:
+    async with HinderingProxy(port_of(url)) as proxy:
+        proxy.refuses_upgrade = True
+        async with Client(proxy.url) as client:
+            await client.connected(WAIT_S)
+            refused = proxy.upgrades_refused
+            proxy.cut_all()
+            await client.publish("s", 1)
+            assert (client.transport, proxy.upgrades_refused) == ("sse", refused)
+        async with Client(proxy.url, transport=client.transport) as another:
+            await another.connected(WAIT_S)
+            assert (another.transport, proxy.upgrades_refused) == ("sse", refused)
+
+
+async def test_a_call_on_the_way_is_answered_although_a_better_way_is_taken(url: str) -> None:
+    async with HinderingProxy(port_of(url)) as proxy:
+        proxy.refuses_upgrade = True
+        async with Client(proxy.url, timing=Timing(climb_s=0.01)) as client:
+            await client.connected(WAIT_S)
+            calls = [asyncio.create_task(client.call("slow", str(n))) for n in range(3)]
+            await asyncio.sleep(0.1)
+            proxy.refuses_upgrade = False
+            await until(lambda: client.transport == "websocket")
+            assert await asyncio.gather(*calls) == ["0", "1", "2"]
+
+
+async def test_a_server_that_nothing_reaches_is_named_by_the_first_refusal(url: str) -> None:
+    async with Client(f"{url}/nothing/here") as client:
+        with pytest.raises(ClientError) as caught:
+            await client.connected(WAIT_S)
+    assert caught.value.code == "connection_refused"
+
+
+@OVER_HTTP
+async def test_a_refused_token_is_told_as_on_a_websocket(url: str, transport: str) -> None:
+    async with Client(url, token="nobody", transports=[transport]) as client:
+        with pytest.raises(ClientError) as caught:
+            await client.connected(WAIT_S)
+    assert (caught.value.code, caught.value.retry) == ("unauthorized", False)
+
+
+@pytest.mark.parametrize("transports", [(), ("websocket", "pigeon"), ("sse", "sse")])
+def test_transports_that_are_none_are_refused(transports: tuple[str, ...]) -> None:
+    with pytest.raises(ClientError, match="transports"):
+        Client("http://localhost", transports=transports)
+
+
+# -- what goes over them ------------------------------------------------------------------------
+
+
+@OVER_HTTP
+async def test_everything_goes_over_every_transport(url: str, transport: str) -> None:
+    async with (
+        Client(url, token="ann", transports=[transport]) as ann,
+        Client(url, token="bob", transports=[transport]) as bob,
+    ):
+        watch = ann.watch("room")
+        await watch.ready()
+        await bob.enter("room", {"mood": "fine"})
+        await until(lambda: [one.user for one in watch.members] == ["bob"])
+        by_name: list[Any] = []
+        by_pattern: list[Any] = []
+        await ann.subscribe("a/1", lambda message: by_name.append(message.data)).ready()
+        await bob.subscribe_pattern("a/*", lambda one: by_pattern.append(one.data)).ready()
+        for n in range(5):
+            await ann.publish("a/1", n)
+            await bob.publish("a/2", n)
+        await until(lambda: len(by_name) == 5 and len(by_pattern) == 10)
+        assert by_name == list(range(5))
+        assert sorted(by_pattern) == sorted([*range(5)] * 2)
+        page = await ann.history("a/1", limit=2)
+        assert [message.data for message in page.messages] == [3, 4]
+        assert await ann.call("slow", "x") == "x"
+        await bob.leave("room")
+        await until(lambda: not watch.members)
+
+
+@OVER_HTTP
+async def test_work_is_acknowledged_over_every_transport(url: str, transport: str) -> None:
+    done: list[int] = []
+    async with Client(url, token="ann", transports=[transport]) as client:
+        for n in range(20):
+            await client.publish("jobs", n)
+
+        async def work(delivery: Any) -> None:
+            await asyncio.sleep(0.01)
+            done.append(delivery.data)
+
+        consumer = client.consume("jobs", "c", work, window=5)
+        await consumer.ready()
+        # What stands changes again and again, and with it the request that brings the deliveries.
+        for n in range(5):
+            await asyncio.sleep(0.03)
+            client.subscribe(f"other/{n}", lambda message: None)
+        await until(lambda: len(done) >= 20)
+        async with asyncio.timeout(WAIT_S):
+            while (await client.consumer_state("jobs", "c")).unread:
+                await asyncio.sleep(0.02)
+    # What the end of a request swallowed was delivered again, and was not seen before.
+    assert sorted(done) == list(range(20))
+
+
+@OVER_HTTP
+@pytest.mark.slow
+async def test_random_cuts_lose_and_double_nothing(url: str, transport: str) -> None:
+    source = random.Random(7)
+    seen: dict[str, list[int]] = {f"cuts/{n}": [] for n in range(3)}
+    events: list[Event] = []
+    options: dict[str, Any] = {
+        "retry_first_s": 0.02,
+        "retry_max_s": 0.05,
+        "transports": [transport],
+        "timing": Timing(events_s=10.0),
+    }
+    async with CuttingProxy(port_of(url)) as proxy:
+        proxy.plans = lambda: (
+            source.choice(list(Direction)),
+            int(source.expovariate(1 / 8_000)),
+        )
+        writer, reader = Client(proxy.url, **options), Client(proxy.url, **options)
+        for client in (writer, reader):
+            client.on_event(events.append)
+            await client.start()
+        for stream in seen:
+            reader.subscribe(
+                stream, lambda one: seen[one.stream].append(one.data), start="earliest"
+            )
+        outcomes, published = [], 0
+        async with asyncio.timeout(120):
+            while published < 100 or proxy.cuts <= 10:
+                outcomes += [await writer.submit(stream, [published]) for stream in seen]
+                published += 1
+                await asyncio.sleep(0.002)
+            await asyncio.gather(*outcomes)
+            await until(lambda: all(len(got) >= published for got in seen.values()))
+        for client in (writer, reader):
+            await client.close()
+    assert seen == {stream: list(range(published)) for stream in seen}
+    assert not [event for event in events if isinstance(event, (Gap, ClientError))]
+
+
+@OVER_HTTP
+async def test_a_restarted_server_is_taken_up_again(tmp_path: Path, transport: str) -> None:
+    store = f"sqlite:{tmp_path}/streams.db"
+    seen: list[int] = []
+    with RunningServer(tmp_path, "--dev", "--store", store) as first:
+        port = first.port
+        client = Client(first.url, transports=[transport], retry_max_s=0.5)
+        await client.start()
+        client.subscribe("s", lambda message: seen.append(message.data), start="earliest")
+        for n in range(5):
+            await client.publish("s", n)
+        await until(lambda: len(seen) == 5)
+        first.process.kill()
+    publishes = [asyncio.create_task(client.publish("s", n)) for n in range(5, 10)]
+    with RunningServer(tmp_path, "--dev", "--store", store, "--port", str(port)):
+        await asyncio.wait_for(asyncio.gather(*publishes), WAIT_S)
+        await until(lambda: len(seen) == 10)
+        await client.close()
+    assert seen == list(range(10))
