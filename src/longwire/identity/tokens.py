@@ -19,12 +19,15 @@ from longwire.identity.principal import Principal
 from longwire.identity.refusal import KeysUnavailableError, Reason, TokenRefused
 from longwire.identity.setting_rules import find_setting_problems, read_bounded
 from longwire.identity.settings import IdentitySettings
-from longwire.net.http_client import fetch
+from longwire.net.http_cache import HttpCache
 
 __all__ = ["TokenVerifier"]
 
 TRIES_MAX = 8
 """Keys that one token is checked with, where it names none or several bear the name."""
+
+KEYS_OVERHEAD_BYTES = 16 * 1024
+"""Header fields and the like of an answer with keys that is kept."""
 
 
 class TokenVerifier:
@@ -160,13 +163,20 @@ def _file_loader(path: str, bytes_max: int) -> Load:
 
 
 def _url_loader(url: str, settings: IdentitySettings) -> Load:
+    # When to ask is decided by who asks; the cache spares what has not changed.
+    cache = HttpCache(bytes_max=4 * (settings.keys_bytes_max + KEYS_OVERHEAD_BYTES))
+
     async def load() -> bytes:
-        answer = await fetch(
+        cached = await cache.fetch(
             url,
-            headers=(("Accept", "application/jwk-set+json, application/json"),),
+            headers=(
+                ("Accept", "application/jwk-set+json, application/json"),
+                ("Cache-Control", "no-cache"),
+            ),
             timeout_s=settings.keys_timeout_s,
             body_bytes_max=settings.keys_bytes_max,
         )
+        answer = cached.answer
         if answer.status != 200:
             raise LongwireError(f"the answer has the status {answer.status} and not 200")
         return answer.body
