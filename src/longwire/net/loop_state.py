@@ -8,7 +8,8 @@ from collections.abc import Callable
 from typing import Protocol
 
 from longwire.net.loop_lag import LoopLag
-from longwire.net.reactor import Reactor, can_react
+from longwire.net.plain_calls import PlainCalls
+from longwire.net.reactor import Reactor, can_react, has_kernel_sockets
 from longwire.net.timers import TimerWheel
 
 __all__ = ["Cork", "LoopState", "loop_state"]
@@ -77,7 +78,8 @@ class LoopState:
     def reactor(self) -> Reactor | None:
         """The reactor of this loop; ``None`` where the loop cannot have one."""
         if self._reactor is None and can_react(self.loop):
-            self._reactor = Reactor(self)
+            calls = None if has_kernel_sockets(self.loop) else PlainCalls()
+            self._reactor = Reactor(self, calls)
         return self._reactor
 
 
@@ -86,9 +88,12 @@ _ATTRIBUTE = "_longwire_state"
 
 def loop_state(loop: asyncio.AbstractEventLoop) -> LoopState:
     """Return what the connections of ``loop`` share."""
-    state: LoopState | None = getattr(loop, _ATTRIBUTE, None)
+    # Kept on the loop itself, and not in a table of loops, so that both go together. A loop that
+    # runs several processes, as a simulated one does, says whose state it is.
+    find_owner = getattr(loop, "state_owner", None)
+    owner = loop if find_owner is None else find_owner()
+    state: LoopState | None = getattr(owner, _ATTRIBUTE, None)
     if state is None:
-        # Kept on the loop itself, and not in a table of loops, so that both go together.
         state = LoopState(loop)
-        setattr(loop, _ATTRIBUTE, state)
+        setattr(owner, _ATTRIBUTE, state)
     return state

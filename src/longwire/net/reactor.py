@@ -28,7 +28,7 @@ from longwire.net.tls_session import TlsBuffers, TlsSession
 if TYPE_CHECKING:
     from longwire.net.loop_state import LoopState
 
-__all__ = ["Reactor", "can_react"]
+__all__ = ["Reactor", "can_react", "has_kernel_sockets"]
 
 logger = logging.getLogger("longwire.net")
 
@@ -48,11 +48,20 @@ _EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 
 def can_react(loop: asyncio.AbstractEventLoop) -> bool:
-    """Whether ``loop`` can watch an epoll of ours: on Linux, asyncio's own loop and uvloop."""
+    """Whether ``loop`` can watch an epoll of ours: on Linux, asyncio's own loop and uvloop.
+
+    A loop whose sockets are not the kernel's says so (``has_kernel_sockets`` false), and can.
+    """
     if sys.platform != "linux":
         return False
     module = type(loop).__module__.partition(".")[0]
-    return module == "uvloop" or type(loop) is asyncio.SelectorEventLoop
+    is_known = module == "uvloop" or type(loop) is asyncio.SelectorEventLoop
+    return is_known or not has_kernel_sockets(loop)
+
+
+def has_kernel_sockets(loop: asyncio.AbstractEventLoop) -> bool:
+    """Whether the descriptors of ``loop`` are real ones, as system calls want them."""
+    return bool(getattr(loop, "has_kernel_sockets", True))
 
 
 class Reactor:

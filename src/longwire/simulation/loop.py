@@ -49,6 +49,17 @@ class SimLoop(asyncio.SelectorEventLoop):
         # a program that finds itself a moment early would wait for ever for time to pass.
         self._clock_resolution = 0.5 / SECOND
 
+    has_kernel_sockets = False
+    """That ``longwire.net`` goes through ``os`` and ``socket``, whose functions are replaced."""
+
+    def state_owner(self) -> object:
+        """Return to whom it belongs what programs keep for a loop: each process has its own.
+
+        One loop runs them all here, but what one has shared among its connections, timers among
+        it, ends and pauses with it.
+        """
+        return process_of(None) or self
+
     # The self-pipe wakes a loop that waits from another thread; this loop never waits.
 
     def _make_self_pipe(self) -> None: ...

@@ -11,10 +11,11 @@ import os
 import selectors
 import socket
 from collections.abc import Callable
+from typing import Any, Protocol
 
 from longwire.simulation.process import Life, Process
 
-__all__ = ["DESCRIPTOR_FIRST", "DescriptorTable", "OpenFile", "os_error"]
+__all__ = ["DESCRIPTOR_FIRST", "DescriptorTable", "OpenFile", "number_of", "os_error"]
 
 READ = selectors.EVENT_READ
 WRITE = selectors.EVENT_WRITE
@@ -26,6 +27,24 @@ DESCRIPTOR_FIRST = 1_000_000
 def os_error(number: int) -> OSError:
     """Return the exception that Python makes of an ``errno``."""
     return OSError(number, os.strerror(number))
+
+
+def number_of(fileobj: Any) -> int:
+    """Return the descriptor of an object that has one. Raises ValueError when it is closed."""
+    number = fileobj if isinstance(fileobj, int) else int(fileobj.fileno())
+    if number < 0:
+        raise ValueError(f"{fileobj!r} is closed")
+    return number
+
+
+class DescriptorWatcher(Protocol):
+    """What watches descriptors besides the loop: an epoll."""
+
+    def look_at(self, number: int) -> None:
+        """The file of a descriptor has news."""
+
+    def forget(self, number: int) -> None:
+        """A descriptor was closed."""
 
 
 class OpenFile:
@@ -40,10 +59,15 @@ class OpenFile:
         self.type = socket.SocketKind(type_)
         self.protocol = protocol
         self.descriptors: dict[int, None] = {}
+        self.watchers: dict[DescriptorWatcher, None] = {}
 
     def events(self) -> int:
         """Return what would not wait now, as the ``selectors`` module has it."""
         raise NotImplementedError
+
+    def is_broken(self) -> bool:
+        """Return whether it failed, which ``epoll`` reports to who did not ask, too."""
+        return False
 
     def release(self) -> None:
         """The last descriptor was closed."""
@@ -116,9 +140,13 @@ class DescriptorTable:
         del self._files[number]
         file.process.files.pop(number, None)
         del file.descriptors[number]
+        for watcher in list(file.watchers):
+            watcher.forget(number)
         self.on_close(number)
 
     def changed(self, file: OpenFile) -> None:
         """Something happened to ``file``."""
         for number in file.descriptors:
             self.on_change(number)
+            for watcher in file.watchers:
+                watcher.look_at(number)

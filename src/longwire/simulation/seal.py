@@ -18,19 +18,21 @@ import subprocess
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 from longwire.simulation.clock import EPOCH_NS, to_seconds
 from longwire.simulation.errors import NotSimulatedError, SimulationError
-from longwire.simulation.open_file import DESCRIPTOR_FIRST
+from longwire.simulation.open_file import DESCRIPTOR_FIRST, DescriptorTable
 from longwire.simulation.openssl_seal import sealed_openssl
 from longwire.simulation.pools import sealed_generators
 from longwire.simulation.process import CURRENT, Process, current_process
+from longwire.simulation.sim_epoll import SimEpoll
 from longwire.simulation.sim_poll import SimPoll
 from longwire.simulation.sim_socket import SimSocket
+from longwire.simulation.stream_file import StreamFile
 
 if TYPE_CHECKING:
     from longwire.simulation.world import World
@@ -135,7 +137,7 @@ def _randomness(world: World) -> list[_Patch]:
 
 def _sockets(world: World) -> list[_Patch]:
     descriptors = world.descriptors
-    real_dup, real_close = os.dup, os.close
+    real_dup, real_close, real_read, real_writev = os.dup, os.close, os.read, os.writev
 
     def dup(number: int) -> int:
         return descriptors.dup(number) if number >= DESCRIPTOR_FIRST else real_dup(number)
@@ -146,6 +148,16 @@ def _sockets(world: World) -> list[_Patch]:
         else:
             real_close(number)
 
+    def read(number: int, count: int) -> bytes:
+        if number < DESCRIPTOR_FIRST:
+            return real_read(number, count)
+        return _stream(descriptors, number).receive(count)
+
+    def writev(number: int, buffers: Sequence[bytes]) -> int:
+        if number < DESCRIPTOR_FIRST:
+            return real_writev(number, buffers)
+        return _stream(descriptors, number).send(b"".join(buffers))
+
     def refuse_pair(*_: Any, **__: Any) -> Any:
         raise NotSimulatedError("socket.socketpair", "use TCP over 127.0.0.1")
 
@@ -155,8 +167,24 @@ def _sockets(world: World) -> list[_Patch]:
         (socket, "socketpair", _in_world(refuse_pair, socket.socketpair)),
         (os, "dup", dup),
         (os, "close", close),
+        (os, "read", read),
+        (os, "writev", writev),
+        *_epoll(descriptors),
         (select, "poll", _in_world(lambda: SimPoll(descriptors), select.poll)),
     ]
+
+
+def _stream(descriptors: DescriptorTable, number: int) -> StreamFile:
+    file = descriptors.get(number)
+    if not isinstance(file, StreamFile):
+        raise NotSimulatedError("os.read and os.writev", "they are there for TCP sockets")
+    return file
+
+
+def _epoll(descriptors: DescriptorTable) -> list[_Patch]:
+    if not hasattr(select, "epoll"):
+        return []
+    return [(select, "epoll", _in_world(lambda *_: SimEpoll(descriptors), select.epoll))]
 
 
 def _signals(world: World) -> list[_Patch]:

@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 
 from longwire.simulation.clock import Clock, from_seconds
 from longwire.simulation.errors import LivelockError
-from longwire.simulation.open_file import DescriptorTable
+from longwire.simulation.open_file import DescriptorTable, number_of
 from longwire.simulation.process import Life
 from longwire.simulation.schedule import Schedule
 
@@ -46,7 +46,7 @@ class SimSelector(selectors.BaseSelector):
         descriptors.on_close = self.forget
 
     def register(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
-        number = _number_of(fileobj)
+        number = number_of(fileobj)
         self._descriptors.get(number)
         if number in self._keys:
             raise KeyError(f"{fileobj!r} is registered already")
@@ -56,7 +56,7 @@ class SimSelector(selectors.BaseSelector):
         return key
 
     def unregister(self, fileobj: Any) -> selectors.SelectorKey:
-        number = _number_of(fileobj)
+        number = number_of(fileobj)
         self._candidates.pop(number, None)
         try:
             return self._keys.pop(number)
@@ -64,7 +64,7 @@ class SimSelector(selectors.BaseSelector):
             raise KeyError(f"{fileobj!r} is not registered") from None
 
     def modify(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
-        number = _number_of(fileobj)
+        number = number_of(fileobj)
         if number not in self._keys:
             raise KeyError(f"{fileobj!r} is not registered")
         key = selectors.SelectorKey(fileobj, number, events, data)
@@ -140,10 +140,3 @@ class SimSelector(selectors.BaseSelector):
             else:
                 del self._candidates[number]
         return ready
-
-
-def _number_of(fileobj: Any) -> int:
-    number = fileobj if isinstance(fileobj, int) else int(fileobj.fileno())
-    if number < 0:
-        raise ValueError(f"{fileobj!r} is closed")
-    return number

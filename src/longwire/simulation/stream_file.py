@@ -69,6 +69,14 @@ class StreamFile(OpenFile):
             events |= WRITE
         return events
 
+    def is_broken(self) -> bool:
+        connection = self.connection
+        return (
+            connection is not None
+            and connection.state is State.CLOSED
+            and connection.error is not None
+        )
+
     @staticmethod
     def _has_room(connection: TcpConnection) -> bool:
         """Linux ``sk_stream_is_writeable``: a third of the buffer, or waking is not worth it."""

@@ -244,6 +244,11 @@ class World:
             # Unwound here, where nothing that it does has any effect.
             with process.entered(), contextlib.suppress(BaseException):
                 task.get_coro().close()
+        for task, owner in loop.tasks():
+            # What was started while unwinding never begins.
+            if owner is not None and owner.life is Life.DEAD:
+                with contextlib.suppress(BaseException):
+                    task.get_coro().close()
         for task in (*(task for task, _ in self._dead_tasks), *(task for task, _ in loop.tasks())):
             # The kernel of a killed process asks nobody; the interpreter would complain.
             task._log_destroy_pending = False
