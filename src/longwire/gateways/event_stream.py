@@ -100,6 +100,10 @@ class EventResponse:
             self.write(HEARTBEAT)
         self._has_sent = False
 
+    def read_too_slowly(self, stream: str) -> None:
+        """As the hub's ``Owner``: the client comes back with its position."""
+        self.end()
+
     def end(self) -> None:
         """Let the response come to its end."""
         if not self.ended.done():

@@ -170,7 +170,9 @@ class Channel:
 
     def join_tail(self, reader: Subscription) -> None:
         """From the next flush on, ``reader``, who holds everything up to ``flushed``, gets all."""
+        assert self.flushed is not None
         assert reader.position == self.flushed
+        reader.position = self.flushed  # the one object that all here share
         reader.state = ReaderState.TAIL
         encoder = reader.attachment.encoder
         tail = self.tails.get(encoder)

@@ -91,7 +91,7 @@ class Readers:
         elif reader.state is ReaderState.BLOCKED:
             self._counters.readers_blocked -= 1
         reader.state = ReaderState.ENDED
-        reader.attachment.subscriptions.pop(reader.stream, None)
+        reader.attachment.remove(reader)
         self._counters.subscriptions -= 1
         self._release(reader.channel)
 
@@ -246,8 +246,8 @@ class Readers:
     async def _apply_slow_rule(self, reader: Subscription, page: Page) -> Page | None:
         """Retention has passed a reader: do what the rule says; return the page to take."""
         rule = self._slow_rule_for(reader.stream)
-        if rule is SlowRule.DISCONNECT and reader.attachment.on_too_slow is not None:
-            reader.attachment.on_too_slow(reader.stream)
+        if rule is SlowRule.DISCONNECT and reader.attachment.owner is not None:
+            reader.attachment.owner.read_too_slowly(reader.stream)
             return None
         if rule is not SlowRule.LATEST:
             return page

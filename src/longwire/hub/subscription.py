@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from enum import Enum, auto
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from longwire.hub.errors import AlreadySubscribedError, SubscriptionLimitError
 from longwire.hub.records import Recorded, join_frames
@@ -17,7 +17,14 @@ if TYPE_CHECKING:
     from longwire.hub.channel import Channel
     from longwire.hub.hub import Hub
 
-__all__ = ["Attachment", "ReaderState", "Subscription"]
+__all__ = ["Attachment", "Owner", "ReaderState", "Subscription"]
+
+
+class Owner(Protocol):
+    """Who answers for a connection."""
+
+    def read_too_slowly(self, stream: str) -> None:
+        """Close it: it reads ``stream`` more slowly than the stream's rule allows."""
 
 
 class ReaderState(Enum):
@@ -46,7 +53,7 @@ class Subscription:
         self.attachment = attachment
         self.channel = channel
         self.verdict = verdict
-        """Where it began, and why there."""
+        """Where it begins, and why there. Forgotten at ``begin``: connections are many."""
         self.on_closed: Callable[[], None] | None = None
         """Called when the stream has ended and its subscriber has been told so."""
         self.state = ReaderState.OPENED
@@ -80,6 +87,7 @@ class Subscription:
     def begin(self) -> None:
         """Let deliveries begin. The answer to the subscriber goes out before."""
         if self.state is ReaderState.OPENED:
+            del self.verdict
             self.attachment.hub.start_reader(self)
 
     def end(self) -> None:
@@ -92,7 +100,9 @@ class Attachment:
     """One connection's place in the hub: its sink and its subscriptions, by stream."""
 
     __slots__ = (
+        "_first",
         "_opening",
+        "_others",
         "blocked",
         "bytes_sink",
         "encoder",
@@ -100,8 +110,7 @@ class Attachment:
         "is_blocked",
         "is_detached",
         "message_sink",
-        "on_too_slow",
-        "subscriptions",
+        "owner",
     )
 
     def __init__(self, hub: Hub, sink: Sink) -> None:
@@ -110,14 +119,50 @@ class Attachment:
         self.message_sink: MessageSink | None = None if isinstance(sink, BytesSink) else sink
         self.encoder: Encoder | None = sink.encoder if isinstance(sink, BytesSink) else None
         self.is_detached = False
-        self.subscriptions: dict[str, Subscription] = {}
+        # Most connections read one stream, and a mapping costs more than all else here.
+        self._first: Subscription | None = None
+        self._others: dict[str, Subscription] | None = None
         self.is_blocked = False
         """The sink holds too much and has not drained yet."""
         self.blocked: list[Subscription] | None = None
         """Who waits for the sink to drain, if anybody does."""
-        self.on_too_slow: Callable[[str], None] | None = None
-        """Closes the connection: it reads a stream too slowly whose rule is to disconnect."""
+        self.owner: Owner | None = None
+        """``None``: the connection is never closed for reading too slowly."""
         self._opening: set[str] | None = None
+
+    @property
+    def subscriptions(self) -> list[Subscription]:
+        """All that are open now, in a list of its own."""
+        first, others = self._first, self._others or {}
+        return [*others.values()] if first is None else [first, *others.values()]
+
+    @property
+    def subscription_count(self) -> int:
+        return (self._first is not None) + len(self._others or ())
+
+    def find(self, stream: str) -> Subscription | None:
+        """The subscription of this connection to ``stream``, if it is open."""
+        first = self._first
+        if first is not None and first.stream == stream:
+            return first
+        return None if self._others is None else self._others.get(stream)
+
+    def _add(self, subscription: Subscription) -> None:
+        if self._first is None:
+            self._first = subscription
+            return
+        if self._others is None:
+            self._others = {}
+        # By the channel's text for the name, so that the connection's own copy can go.
+        self._others[subscription.stream] = subscription
+
+    def remove(self, subscription: Subscription) -> None:
+        """Forget a subscription that has ended."""
+        if self._first is subscription:
+            self._first = None
+        elif self._others is not None and self._others.get(subscription.stream) is subscription:
+            del self._others[subscription.stream]
+            self._others = self._others or None
 
     async def open(
         self, stream: str, start: Start, *, is_reserved_allowed: bool = False
@@ -132,10 +177,10 @@ class Attachment:
         opening = self._opening
         if opening is None:
             opening = self._opening = set()
-        if stream in self.subscriptions or stream in opening:
+        if self.find(stream) is not None or stream in opening:
             raise AlreadySubscribedError(stream)
         limit = self.hub.limits.subscriptions_per_connection_max
-        if len(self.subscriptions) + len(opening) >= limit:
+        if self.subscription_count + len(opening) >= limit:
             raise SubscriptionLimitError("this connection", limit)
         opening.add(stream)
         try:
@@ -147,8 +192,7 @@ class Attachment:
         if self.is_detached:
             subscription.end()
         else:
-            # By the channel's text for the name, so that the connection's own copy can go.
-            self.subscriptions[subscription.stream] = subscription
+            self._add(subscription)
         return subscription
 
     def send_run(self, stream: str, run: Sequence[Recorded]) -> int:
@@ -178,7 +222,7 @@ class Attachment:
     def block(self) -> None:
         """The sink holds too much: nothing more goes to it before it has drained."""
         self.is_blocked = True
-        for subscription in self.subscriptions.values():
+        for subscription in self.subscriptions:
             if subscription.state is ReaderState.TAIL:
                 subscription.channel.note_blocked(subscription)
 
@@ -194,5 +238,5 @@ class Attachment:
     def detach(self) -> None:
         """The connection is gone: end all its subscriptions, also those being opened."""
         self.is_detached = True
-        for subscription in list(self.subscriptions.values()):
+        for subscription in self.subscriptions:
             subscription.end()

@@ -327,13 +327,19 @@ class Endpoint:
 
         Who reads slowly sees the ping late, and is not dead for that.
         """
+        taken, is_outstanding = self.count_taken()
+        before, self._taken_bytes = self._taken_bytes, taken
+        return taken > before and is_outstanding
+
+    def count_taken(self) -> tuple[int, bool]:
+        """Bytes that the peer's kernel has taken, and whether there are more on the way to it.
+
+        Where our kernel does not say, it is what our kernel has taken.
+        """
         tcp = self._link.tcp_info()
         if tcp is not None and tcp.bytes_acked is not None:
-            taken, is_outstanding = tcp.bytes_acked, tcp.is_outstanding
-        else:
-            taken, is_outstanding = self.engine.bytes_sent - self.held_bytes, False
-        before, self._taken_bytes = self._taken_bytes, taken
-        return taken > before and (is_outstanding or self._link.held_bytes > 0)
+            return tcp.bytes_acked, tcp.is_outstanding or self._link.held_bytes > 0
+        return self.engine.bytes_sent - self.held_bytes, self._link.held_bytes > 0
 
     def shutdown(self) -> None:
         self.close(CloseCode.GOING_AWAY)

@@ -63,7 +63,7 @@ cdef class ReactorLink(WheelEntry):
     @cython.locals(count=Py_ssize_t)
     cdef _send_some(self)
 
-    @cython.locals(whole=Py_ssize_t, buffer=bytes)
+    @cython.locals(whole=Py_ssize_t, buffer=bytes, pending=list)
     cdef _forget_sent(self, Py_ssize_t count)
 
     cdef _drop_pending(self)

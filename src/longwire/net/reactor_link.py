@@ -89,7 +89,7 @@ class ReactorLink(WheelEntry):
         self._on_lost = on_lost
         self._handler: LinkHandler = _GONE
         # Written and not taken by the kernel: of the first buffer, ``skipped`` bytes are gone.
-        self._pending: list[bytes] = []
+        self._pending: list[bytes] | None = None
         self._skipped = 0
         self._held = 0
         self._write_high = WRITE_HIGH_BYTES
@@ -219,16 +219,18 @@ class ReactorLink(WheelEntry):
     # -- Link: out --------------------------------------------------------------------------
 
     def write(self, *buffers: bytes) -> None:
-        self.write_all(list(buffers))
+        self.write_all([buffer for buffer in buffers if buffer])
 
     def write_all(self, buffers: list[bytes]) -> None:
-        """The same as ``write``, as the hot path calls it."""
+        """As ``write``, for the hot path: none is empty, and the list is ours from now on."""
         if self._is_closing or self._is_eof_wanted:
             return
         for buffer in buffers:
             self._held += len(buffer)
-            if buffer:
-                self._pending.append(buffer)
+        if self._pending is None:
+            self._pending = buffers
+        else:
+            self._pending += buffers
         if self._held > self._write_high:
             self._is_over_high = True
         if not self._is_in_burst and not self._is_corked and not self._is_blocked:
@@ -249,7 +251,7 @@ class ReactorLink(WheelEntry):
             self._break(error)
             return 0
         if count < len(buffer):
-            self._pending.append(buffer)
+            self._pending = [buffer]
             self._skipped = count
             self._held = len(buffer) - count
             self._is_blocked = True
@@ -346,22 +348,23 @@ class ReactorLink(WheelEntry):
 
     def _forget_sent(self, count: int) -> None:
         self._held -= count
-        if self._held == 0:
-            self._pending.clear()
+        pending = self._pending
+        if self._held == 0 or pending is None:
+            self._pending = None
             self._skipped = 0
             return
         count += self._skipped
         whole = 0
-        for buffer in self._pending:
+        for buffer in pending:
             if count < len(buffer):
                 break
             count -= len(buffer)
             whole += 1
-        del self._pending[:whole]
+        del pending[:whole]
         self._skipped = count
 
     def _drop_pending(self) -> None:
-        self._pending.clear()
+        self._pending = None
         self._skipped = self._held = 0
         self._is_blocked = False
 

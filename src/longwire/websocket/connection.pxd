@@ -68,3 +68,5 @@ cdef class WebSocketEngine:
 
     @cython.locals(frame=bytes)
     cdef _queue(self, int first, bytes payload)
+
+    cdef _emit(self, bytes frame)

@@ -167,7 +167,8 @@ class WebSocketEngine:
         self._deflate_threshold = 0 if deflate is None else deflate.threshold_bytes
         # Made for the peer's first control frame.
         self._control_rate: RateLimit | None = None
-        self._output: list[bytes] = []
+        # Made with the first frame, since most connections are idle.
+        self._output: list[bytes] | None = None
         self._taken_bytes = 0
         # The fragmented message that is being sent.
         self._sends_fragments = False
@@ -346,8 +347,7 @@ class WebSocketEngine:
             self._refuse("a message")
         if not self._is_server:
             raise misuse("a client masks each frame and cannot send one that others share")
-        self._output.append(frames)
-        self.bytes_sent += len(frames)
+        self._emit(frames)
         self.messages_sent += messages
 
     def note_shared(self, frames: bytes, messages: int, now: float) -> bool:
@@ -439,13 +439,17 @@ class WebSocketEngine:
         self._fail(error, now)
 
     def take_output(self, now: float | None = None) -> list[bytes]:
-        """Return what is to be written, in order, and forget it. ``now`` notes when."""
+        """Return what is to be written, in order, and forget it; ``now`` notes when.
+
+        The list is the caller's.
+        """
         output = self._output
-        if output:
-            self._output = []
-            self._taken_bytes = self.bytes_sent
-            if now is not None:
-                self.last_sent_s = now
+        if output is None:
+            return []
+        self._output = None
+        self._taken_bytes = self.bytes_sent
+        if now is not None:
+            self.last_sent_s = now
         return output
 
     # ── time ──────────────────────────────────────────────────────────────────────────────────
@@ -539,11 +543,15 @@ class WebSocketEngine:
         elif len(payload) < _SEPARATE_BYTES_MIN:
             frame = seal(first, payload, None)
         else:
-            frame = encode_header(first, len(payload), None)
-            self._output.append(frame)
-            self.bytes_sent += len(frame)
+            self._emit(encode_header(first, len(payload), None))
             frame = payload
-        self._output.append(frame)
+        self._emit(frame)
+
+    def _emit(self, frame: bytes) -> None:
+        if self._output is None:
+            self._output = [frame]
+        else:
+            self._output.append(frame)
         self.bytes_sent += len(frame)
 
     def _step(self, happened: ClosingInput, now: float, close: Close | None = None) -> None:

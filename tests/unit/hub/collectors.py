@@ -13,6 +13,7 @@ from longwire.stores.memory import MemoryStore
 from longwire.streams.entry import Entry, NewEntry
 from longwire.streams.position import Position, parse_position
 from longwire.streams.producer import ProducerStamp
+from longwire.streams.verdict import Verdict
 
 
 @dataclass
@@ -20,6 +21,8 @@ class StreamRecord:
     """What a subscriber has got of one stream. ``held`` is None until it subscribes."""
 
     held: Position | None = None
+    verdict: Verdict | None = None
+    """Where it began, and why there."""
     payloads: list[bytes] = field(default_factory=list)
     events: list[object] = field(default_factory=list)
     """Payloads and gaps, in order."""
@@ -199,7 +202,9 @@ async def subscribe(hub, sink, start, stream: str = "s"):
     """Attach, open and begin; the record knows the position from then on."""
     attachment = hub.attach(sink)
     subscription = await attachment.open(stream, start)
-    sink.of(stream).held = subscription.verdict.resume
+    record = sink.of(stream)
+    record.verdict = subscription.verdict
+    record.held = subscription.verdict.resume
     subscription.begin()
     return subscription
 

@@ -11,6 +11,16 @@ from longwire.streams.verdict import StartAt
 from tests.unit.hub.collectors import EntrySink, publish, settle, subscribe
 
 
+class Owner:
+    """Notes what it would be closed for."""
+
+    def __init__(self) -> None:
+        self.too_slow: list[str] = []
+
+    def read_too_slowly(self, stream: str) -> None:
+        self.too_slow.append(stream)
+
+
 async def fall_behind(rule):
     """A subscriber that has 1 and 2, while 3 to 9 came and 7 to 9 are kept."""
     retention = RetentionLimits(entries_max=3, bytes_max=None, age_max_s=None)
@@ -61,11 +71,11 @@ async def test_latest_goes_on_with_the_newest_entry():
 
 async def test_disconnect_leaves_it_to_the_connection():
     hub, sink, subscription = await fall_behind(SlowRule.DISCONNECT)
-    closed = []
-    subscription.attachment.on_too_slow = closed.append
+    owner = Owner()
+    subscription.attachment.owner = owner
     sink.is_slow, sink.held_bytes = False, 0
     subscription.attachment.drained()
     await settle()
-    assert closed == ["s"]
+    assert owner.too_slow == ["s"]
     assert sink.of().payloads == [b"1", b"2"]
     await hub.close()

@@ -78,6 +78,7 @@ class Waiting:
         try:
             subscription = await _open(attachment, request.stream, start)
             self._polls[news] = None
+            after = subscription.verdict.resume
             subscription.begin()
             await self._wait(exchange, news)
             head = subscription.head
@@ -88,7 +89,6 @@ class Waiting:
             return None
         if news.lost is not None and news.upto is None:
             raise await self._explain(request.stream, news.lost)
-        after = subscription.verdict.resume
         upto = after if news.upto is None else news.upto
         excerpt = make_excerpt(
             info,
@@ -154,7 +154,7 @@ class Waiting:
             request.parameter("cursor"),
         )
         attachment = self._hub.attach(response)
-        attachment.on_too_slow = lambda _: response.end()
+        attachment.owner = response
         response.on_drained = attachment.drained
         try:
             subscription = await _open(attachment, request.stream, start)

@@ -121,7 +121,7 @@ class Patterns:
     def _end_unless_wanted(self, stream: str) -> None:
         if stream in self._direct or self.release(stream):
             return
-        subscription = self._session.attachment.subscriptions.get(stream)
+        subscription = self._session.attachment.find(stream)
         if subscription is not None:
             subscription.end()
 
@@ -150,7 +150,7 @@ class Patterns:
         if stream in subscribed.streams:
             return
         session, pattern = self._session, subscribed.pattern.text
-        existing = session.attachment.subscriptions.get(stream)
+        existing = session.attachment.find(stream)
         if existing is not None:
             if not any(stream in other.streams for other in self._subscribed.values()):
                 self._direct.add(stream)

@@ -87,7 +87,7 @@ def unsubscribe(gateway: NativeGateway, session: NativeSession, request: Unsubsc
     if request.stream is UNSET:
         raise BadMessageError("unsubscribe: stream or pattern is missing")
     stream = check_readable_name(session, request.stream)
-    subscription = session.attachment.subscriptions.get(stream)
+    subscription = session.attachment.find(stream)
     if subscription is None:
         raise NotSubscribedError(stream)
     if session.patterns is None or not session.patterns.release(stream):
@@ -117,7 +117,8 @@ async def history(gateway: NativeGateway, session: NativeSession, request: Histo
 
 async def end_forbidden(gateway: NativeGateway, session: NativeSession) -> None:
     """End what this client may not read any more, and say so (docs/protocol.md, 4.6)."""
-    for stream, subscription in list(session.attachment.subscriptions.items()):
+    for subscription in session.attachment.subscriptions:
+        stream = subscription.stream
         try:
             await _demand_read(gateway, session, stream)
         except PermissionDeniedError as error:

@@ -74,13 +74,13 @@ class NativeSession(WheelEntry):
         "_gateway",
         "_has_received",
         "_has_task_begun",
-        "_held_at_beat",
         "_is_output_full",
         "_is_reading_paused",
         "_next_beat_s",
         "_queue",
         "_rate_left",
         "_rate_s",
+        "_taken_at_beat",
         "_task",
         "address",
         "attachment",
@@ -113,7 +113,7 @@ class NativeSession(WheelEntry):
         self.wire = wire
         self.format = format_
         self.attachment = gateway.hub.attach(wire)
-        self.attachment.on_too_slow = self._read_too_slowly
+        self.attachment.owner = self
         self.name = name
         self.is_kept = False
         """Whether requests with the same key are one connection, so that another one may go on
@@ -145,7 +145,8 @@ class NativeSession(WheelEntry):
         self._has_task_begun = False
         self._is_reading_paused = False
         self._is_output_full = False
-        self._held_at_beat = 0
+        self._taken_at_beat: int | None = None
+        """What the client had taken at the last look at it, if it was silent then."""
         self._has_received = False
         self._beats_silent = 0
         self._bad_messages = 0
@@ -318,7 +319,8 @@ class NativeSession(WheelEntry):
         self._leave()
         self.wire.close(code, reason)
 
-    def _read_too_slowly(self, stream: str) -> None:
+    def read_too_slowly(self, stream: str) -> None:
+        """As the hub's ``Owner``."""
         self.end(NativeCloseCode.TOO_SLOW, f"{stream} was read too slowly")
 
     def _leave(self) -> None:
@@ -433,10 +435,13 @@ class NativeSession(WheelEntry):
         """Was anything sent since the last look, did anything come?"""
         has_heard = self.wire.take_heard() or self._has_received
         self._has_received = False
-        held = self.wire.held_bytes
-        if held < self._held_at_beat:
-            has_heard = True  # slow, but it takes what we send
-        self._held_at_beat = held
+        if not has_heard:
+            before, (taken, is_outstanding) = self._taken_at_beat, self.wire.count_taken()
+            self._taken_at_beat = taken
+            # Who is slow sees our pings late, but takes what lies before them.
+            has_heard = before is not None and taken > before and is_outstanding
+        else:
+            self._taken_at_beat = None
         if self._is_reading_paused and not self._is_output_full:
             has_heard = True  # it is we who do not listen
         self._beats_silent = 0 if has_heard else self._beats_silent + 1

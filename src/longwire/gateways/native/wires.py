@@ -41,6 +41,9 @@ class Wire(Protocol):
     def take_heard(self) -> bool:
         """Tell whether anything came since the last call, control frames included."""
 
+    def count_taken(self) -> tuple[int, bool]:
+        """Bytes that the next hop has taken so far, and whether there are more on the way."""
+
     def take_sent(self) -> bool:
         """Tell whether anything was sent since the last call."""
 
@@ -76,6 +79,9 @@ class EndpointWire:
         has_heard = received != self._bytes_heard
         self._bytes_heard = received
         return has_heard
+
+    def count_taken(self) -> tuple[int, bool]:
+        return self._endpoint.count_taken()
 
     def take_sent(self) -> bool:
         sent = self._endpoint.engine.messages_sent
@@ -132,6 +138,7 @@ class SocketWire:
     """
 
     __slots__ = (
+        "_bytes_taken",
         "_close",
         "_drained_below",
         "_format",
@@ -155,6 +162,7 @@ class SocketWire:
         self._drained_below = held_bytes_max // 4
         self._is_over = False
         self.held_bytes = 0
+        self._bytes_taken = 0
         self._has_sent = False
 
     @property
@@ -166,6 +174,9 @@ class SocketWire:
 
     def take_heard(self) -> bool:
         return False  # the messages are all that can be heard here
+
+    def count_taken(self) -> tuple[int, bool]:
+        return self._bytes_taken, self.held_bytes > 0
 
     def take_sent(self) -> bool:
         has_sent, self._has_sent = self._has_sent, False
@@ -229,6 +240,7 @@ class SocketWire:
                 is_text = self._format.opcode == TEXT
                 await self._socket.send(message.decode() if is_text else message)
                 self.held_bytes -= len(message)
+                self._bytes_taken += len(message)
                 if self._is_over and self.held_bytes <= self._drained_below:
                     self._is_over = False
                     on_drain()

@@ -41,6 +41,8 @@ class Wire:
         self.texts: list[bytes] = []
         self.held_bytes = 0
         self.is_stuck = False
+        self.taken_bytes = 0
+        """What a peer that is stuck has taken of what is held, to be set."""
         self._has_sent = False
         self.heard = False
         self.closed_with: tuple[int, str] | None = None
@@ -66,6 +68,9 @@ class Wire:
     def take_sent(self) -> bool:
         has_sent, self._has_sent = self._has_sent, False
         return has_sent
+
+    def count_taken(self) -> tuple[int, bool]:
+        return self.taken_bytes, self.held_bytes > 0
 
     def take_heard(self) -> bool:
         heard, self.heard = self.heard, False

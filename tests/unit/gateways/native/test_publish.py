@@ -260,3 +260,18 @@ async def test_stuck_client_is_given_up_in_the_end():
         assert peer.session.deadline < peer.now_s + 100
         peer.session.handle_deadline(peer.session.deadline)
     assert peer.wire.closed_with[0] == 4001
+
+
+async def test_slow_client_that_takes_a_little_is_not_given_up():
+    gateway = make_gateway(hub_options={"limits": HubLimits(held_bytes_max=100)}, heartbeat_s=20)
+    peer = await Peer.connected(gateway)
+    peer.wire.is_stuck = True
+    while not peer.wire.is_paused:
+        await peer.ask("ping")
+    for _ in range(30):
+        peer.wire.taken_bytes += 1
+        peer.session.handle_deadline(peer.session.deadline)
+    assert peer.wire.closed_with is None
+    while peer.session.deadline is not None:
+        peer.session.handle_deadline(peer.session.deadline)
+    assert peer.wire.closed_with[0] == 4001
