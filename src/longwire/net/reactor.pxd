@@ -3,6 +3,9 @@ cimport cython
 from longwire.net.reactor_link cimport ReactorLink
 
 
+cdef int _ALONE_BATCHES_MIN, _GUESSES_MAX
+
+
 cdef class Reactor:
     cdef readonly object state
     cdef object _calls
@@ -14,8 +17,17 @@ cdef class Reactor:
     cdef bint _is_watched
     cdef object _tls_buffers
     cdef int _handshakes_left
+    cdef ReactorLink _alone
+    cdef int _alone_batches
+    cdef int _guesses
 
-    @cython.locals(link=ReactorLink, events=int, links=dict, batch=list)
+    @cython.locals(link=ReactorLink, batch=list)
     cpdef poll(self)
+
+    @cython.locals(link=ReactorLink)
+    cdef bint _serve_guessed(self) except -1
+
+    @cython.locals(link=ReactorLink, events=int, links=dict, ready=list)
+    cdef _serve_ready(self)
 
     cpdef cork(self, ReactorLink link)

@@ -38,8 +38,10 @@ cdef class ReactorLink(WheelEntry):
 
     cpdef handle_events(self, int events)
 
+    cpdef bint read_now(self) except -1
+
     @cython.locals(data=bytes)
-    cdef _receive(self)
+    cdef bint _receive(self) except -1
 
     cdef bytes _take_some(self)
 

@@ -134,14 +134,21 @@ class ReactorLink(WheelEntry):
         if events & (_IN | _BROKEN) and self._interest & _IN:
             self._receive()
 
-    def _receive(self) -> None:
+    def read_now(self) -> bool:
+        """Read without having been told that there is something; whether there was."""
+        return bool(self._interest & _IN) and self._receive()
+
+    def _receive(self) -> bool:
+        """Read once; ``False`` when nothing has arrived."""
         try:
             data = self._take_some()
         except OSError as error:
             self._break(error)
-            return
-        if data is not None:
-            self._deliver(data)
+            return True
+        if data is None:
+            return False
+        self._deliver(data)
+        return True
 
     def _take_some(self) -> bytes | None:
         """What has arrived for the handler: ``b""`` at the end, ``None`` when nothing has."""

@@ -12,7 +12,8 @@ cdef class TlsLink(ReactorLink):
     cdef Py_ssize_t _encrypted_bytes
     cdef Py_ssize_t _sent_output
 
-    cdef _receive(self)
+    @cython.locals(has_received=bint)
+    cdef bint _receive(self) except -1
 
     @cython.locals(session=TlsSession, data=bytes, plain=bytes)
     cdef bytes _take_some(self)
@@ -30,7 +31,7 @@ cdef class TlsLink(ReactorLink):
     @cython.locals(output=bytes)
     cdef bint _send_output(self) except -1
 
-    @cython.locals(first=bytes, buffer=bytes, size=Py_ssize_t)
+    @cython.locals(first=bytes, buffer=bytes, size=Py_ssize_t, pending=list)
     cdef _encrypt_some(self)
 
     cdef _drop_pending(self)

@@ -63,11 +63,12 @@ class TlsLink(ReactorLink):
 
     # -- in ---------------------------------------------------------------------------------
 
-    def _receive(self) -> None:
+    def _receive(self) -> bool:
         if not self.session.is_established and not self._reactor.may_shake_hands():
-            return  # epoll says it again in the next batch
-        ReactorLink._receive(self)
+            return False  # epoll says it again in the next batch
+        has_received = ReactorLink._receive(self)
         self._follow_session()
+        return has_received
 
     def _take_some(self) -> bytes | None:
         session = self.session
@@ -109,7 +110,7 @@ class TlsLink(ReactorLink):
         if self._is_in_burst or self._is_corked or self._held > 0:
             self.write_all([buffer])
         elif not self._is_closing and not self._is_eof_wanted:
-            self._pending.append(buffer)
+            self._pending = [buffer]
             self._held = len(buffer)
             self._is_over_high = self._held > self._write_high
             self._send_pending()
@@ -155,14 +156,16 @@ class TlsLink(ReactorLink):
 
     def _encrypt_some(self) -> None:
         """Encrypt what is pending first: small buffers together, a large one by parts."""
-        first = self._pending[0]
+        pending = self._pending
+        assert pending is not None
+        first = pending[0]
         data: bytes | memoryview
         if self._skipped or len(first) >= _ENCRYPT_BYTES_MAX:
             data = memoryview(first)[self._skipped : self._skipped + _ENCRYPT_BYTES_MAX]
         else:
             together: list[bytes] = []
             size = 0
-            for buffer in self._pending:
+            for buffer in pending:
                 size += len(buffer)
                 if size > _ENCRYPT_BYTES_MAX:
                     break
