@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import multiprocessing
 import statistics
 import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -110,32 +114,64 @@ async def normal_clients(url: str, latencies: Latencies) -> AsyncIterator[None]:
         await asyncio.gather(*(client.close() for client in clients))
 
 
+def crawl(readers: list[RawReader], seconds: float) -> None:
+    """Read at 1 KiB/s each: every one of them takes its share every second."""
+    begun_s = time.monotonic()
+    for step in range(round(seconds * SLOW)):
+        readers[step % SLOW].read(SLOW_BYTES_PER_S)
+        time.sleep(max(0.0, begun_s + (step + 1) / SLOW - time.monotonic()))
+
+
+def catch_up(readers: list[RawReader], offset: int) -> None:
+    """Read as fast as possible up to an offset, in turns."""
+    behind = readers
+    while behind := [reader for reader in behind if int(reader.held[:16]) < offset]:
+        for reader in behind:
+            assert reader.read(1 << 16), "the server hung up"
+
+
+def read_slowly(port: int, parent: Connection) -> None:
+    """All of them, in a process that does nothing else: their own work must not be what the
+    latency of the others shows. It does one thing after the other as the parent says."""
+    readers = [RawReader(port, "busy") for _ in range(SLOW)]
+    parent.send("subscribed")
+    crawl(readers, parent.recv())
+    parent.send("crawled")
+    catch_up(readers, parent.recv())
+    parent.send([Covered(reader.offsets, reader.gaps) for reader in readers])
+
+
+@dataclass
+class Covered:
+    """What one of them got, and what it was told that it would not get."""
+
+    offsets: list[int]
+    gaps: list[tuple[int, int, str]]
+
+
 class SlowReaders:
-    """All of them in one thread, each of which takes its share every second."""
+    """The process of :func:`read_slowly`."""
 
     def __init__(self, port: int) -> None:
-        self.readers = [RawReader(port, "busy") for _ in range(SLOW)]
+        context = multiprocessing.get_context("spawn")
+        self._pipe, theirs = context.Pipe()
+        self._process = context.Process(target=read_slowly, args=(port, theirs), daemon=True)
+        self._process.start()
+        theirs.close()
 
-    async def crawl(self, seconds: float) -> None:
-        """Read at 1 KiB/s each."""
-        begun_s = time.monotonic()
-        step = 0
-        while step < seconds * SLOW:
-            reader = self.readers[step % SLOW]
-            await asyncio.to_thread(reader.read, SLOW_BYTES_PER_S)
-            step += 1
-            await asyncio.sleep(max(0.0, begun_s + step / SLOW - time.monotonic()))
+    async def answer(self) -> Any:
+        """What the process says next. Raises ``EOFError`` when it has failed."""
+        return await asyncio.to_thread(self._pipe.recv)
 
-    def catch_up(self, offset: int) -> None:
-        """Read as fast as possible up to an offset, in turns."""
-        behind = self.readers
-        while behind := [reader for reader in behind if int(reader.held[:16]) < offset]:
-            for reader in behind:
-                assert reader.read(1 << 16), "the server hung up"
+    def tell(self, what: object) -> None:
+        self._pipe.send(what)
 
-    def close(self) -> None:
-        for reader in self.readers:
-            reader.socket.close()
+    async def __aenter__(self) -> SlowReaders:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._process.kill()
+        await asyncio.to_thread(self._process.join)
 
 
 async def run(tmp_path: Path, seconds: float) -> dict[str, float]:
@@ -148,18 +184,18 @@ async def run(tmp_path: Path, seconds: float) -> dict[str, float]:
             while publisher.stored < RETAINED_ENTRIES * 1.2:
                 await asyncio.sleep(0.1)
             before_s = await latencies.median_over(seconds / 2)
-            slow = await asyncio.to_thread(SlowReaders, server.port)
-            memory = [memory_bytes(server)]
-            crawling = asyncio.create_task(slow.crawl(seconds))
-            with_slow_s = await latencies.median_over(seconds / 2)
-            memory.append(memory_bytes(server))
-            await crawling
-            memory.append(memory_bytes(server))
-            await publisher.stop()
-            history = await client.history("busy", limit=1)
-            await asyncio.to_thread(slow.catch_up, history.tail.offset)
-            check_intervals(slow, history.tail.offset)
-            slow.close()
+            async with SlowReaders(server.port) as slow:
+                assert await slow.answer() == "subscribed"
+                memory = [memory_bytes(server)]
+                slow.tell(seconds)
+                with_slow_s = await latencies.median_over(seconds / 2)
+                memory.append(memory_bytes(server))
+                assert await slow.answer() == "crawled"
+                memory.append(memory_bytes(server))
+                await publisher.stop()
+                history = await client.history("busy", limit=1)
+                slow.tell(history.tail.offset)
+                check_intervals(await slow.answer(), history.tail.offset)
             publisher = Publisher(client)
             await asyncio.sleep(1.0)
             after_s = await latencies.median_over(seconds / 2)
@@ -172,9 +208,9 @@ async def run(tmp_path: Path, seconds: float) -> dict[str, float]:
     }
 
 
-def check_intervals(slow: SlowReaders, tail: int) -> None:
+def check_intervals(slow: list[Covered], tail: int) -> None:
     """Each has everything from the beginning of its subscription, or the interval that is lost."""
-    for reader in slow.readers:
+    for reader in slow:
         assert len(reader.gaps) >= 1, "it read everything: it was not slow"
         covered = reader.offsets[0] - 1
         gaps = {after: upto for after, upto, _ in reader.gaps}
