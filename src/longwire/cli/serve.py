@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import ipaddress
 import logging
 from pathlib import Path
@@ -98,11 +99,23 @@ def serve_command(
     try:
         app = App() if application is None else load_app(application)
         service = Service(app, settings, is_development=is_development)
+        spare_the_collector()
         return run(serve_until_stopped(service, announce))
     except (ListenError, StoreError) as error:
         raise CommandError(UNAVAILABLE, str(error)) from None
     except ConfigError as error:
         raise CommandError(CONFIG, str(error)) from None
+
+
+def spare_the_collector() -> None:
+    """Have the collector of cyclic garbage look less often, and not at what is there already.
+
+    What a server keeps for long (entries, connections) is no garbage: to look through it every
+    700 objects costs a server under load of publishes a fifth of its time.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
 
 
 def is_local(settings: ServerSettings) -> bool:

@@ -75,11 +75,11 @@ def demand(
     Returns ``None`` when that is decided already, else something to await that may raise.
     """
     answer = policy.may(principal, action, stream)
+    if answer is True:
+        return None
     if inspect.isawaitable(answer):
         return _demand_later(answer, action, stream)
-    if not answer:
-        raise PermissionDeniedError(action, stream)
-    return None
+    raise PermissionDeniedError(action, stream)
 
 
 async def _demand_later(answer: Awaitable[bool], action: Action, stream: str) -> None:

@@ -159,15 +159,18 @@ class Publisher:
                 self._finish(done, StoreUnavailableError("the server is shutting down"))
 
     async def _store_all(self, stream: str, taken: list[tuple[Publish, Done]]) -> None:
+        has_hook = self._policy.publish_hook is not None
         requests: list[Append] = []
         may_create: list[bool] = []
         waiting: list[Done] = []
         for publish, done in taken:
-            try:
-                batch = await self._pass_hook(publish)
-            except StreamError as error:
-                self._finish(done, error)
-                continue
+            batch = publish.batch
+            if has_hook:
+                try:
+                    batch = await self._pass_hook(publish)
+                except StreamError as error:
+                    self._finish(done, error)
+                    continue
             waiting.append(done)
             may_create.append(publish.may_create)
             requests.append(
@@ -181,8 +184,8 @@ class Publisher:
                     None,
                     publish.if_tail,
                     publish.application_sequence,
-                    closes=publish.closes,
-                    durability=publish.durability,
+                    publish.closes,
+                    publish.durability,
                 )
             )
         if not requests:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from longwire.streams.pattern import StreamPattern
@@ -13,6 +13,9 @@ Action: TypeAlias = Literal["read", "publish", "manage", "presence"]
 """What may be done with a stream. ``manage`` is to end it: close, delete, limit its life."""
 
 ACTIONS: tuple[Action, ...] = ("read", "publish", "manage", "presence")
+
+_KNOWN_MAX = 256
+"""Answers that are kept, of a set of grants."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +31,23 @@ class Grants:
     publish: tuple[StreamPattern, ...] = ()
     manage: tuple[StreamPattern, ...] = ()
     presence: tuple[StreamPattern, ...] = ()
+    # What was asked before: a publisher asks the same for each entry.
+    _known: dict[tuple[Action, str], bool] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     def allow(self, action: Action, stream: str) -> bool:
         """Tell whether ``action`` on ``stream`` is among them."""
+        known = self._known.get((action, stream))
+        return self._find(action, stream) if known is None else known
+
+    def _find(self, action: Action, stream: str) -> bool:
         patterns: tuple[StreamPattern, ...] = getattr(self, action)
-        return any(pattern.matches(stream) for pattern in patterns)
+        answer = any(pattern.matches(stream) for pattern in patterns)
+        if len(self._known) >= _KNOWN_MAX:
+            self._known.clear()
+        self._known[action, stream] = answer
+        return answer
 
 
 NO_GRANTS = Grants()

@@ -177,10 +177,12 @@ class MemoryStore(LocalStore):
         """Whether there is such a stream."""
         return self._find(stream) is not None
 
-    def _find(self, name: str) -> MemoryStream | None:
+    def _find(self, name: str, now_ms: int | None = None) -> MemoryStream | None:
         """Return a stream unless its life is over, also one that is deleted but has forks."""
         stream = self._streams.get(name)
-        if stream is None or stream.is_deleted or not stream.is_expired(self._clock_ms()):
+        if stream is None or stream.is_deleted or not stream.is_mortal:
+            return stream
+        if not stream.is_expired(self._clock_ms() if now_ms is None else now_ms):
             return stream
         self._delete(stream)
         return stream if stream.is_deleted else None
@@ -252,7 +254,8 @@ class MemoryStore(LocalStore):
                 doomed.fork_count -= 1
 
     def _append(self, request: Append) -> Appended:
-        stream = self._find(request.stream)
+        now_ms = self._clock_ms()
+        stream = self._find(request.stream, now_ms)
         if stream is not None and stream.is_deleted:
             raise StreamGoneError(request.stream)
         is_new = stream is None
@@ -261,7 +264,6 @@ class MemoryStore(LocalStore):
                 raise StreamMissingError(request.stream)
             stream = self._create(request.stream, request.create)
         before = stream.cost_bytes
-        now_ms = self._clock_ms()
         try:
             appended = stream.append(request, now_ms)
         except StreamError:

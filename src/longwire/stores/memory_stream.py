@@ -167,6 +167,12 @@ class MemoryStream:
         """The stream is used: its idle time begins anew."""
         self._used_ms = now_ms
 
+    @property
+    def is_mortal(self) -> bool:
+        """Whether its life can come to an end by itself."""
+        settings = self.settings
+        return settings.expires_ms is not None or settings.ttl_s is not None
+
     def is_expired(self, now_ms: int) -> bool:
         """Whether the stream has come to the end of its life."""
         settings = self.settings
@@ -195,12 +201,14 @@ class MemoryStream:
         log, keep = self.log, self.settings.retention
         entries_max, bytes_max = keep.entries_max, keep.bytes_max
         oldest_ms = None if keep.age_max_s is None else now_ms - keep.age_max_s * 1000
-        while len(log) and (
-            (entries_max is not None and len(log) > entries_max)
-            or (bytes_max is not None and log.payload_bytes > bytes_max and len(log) > 1)
+        count = len(log)
+        while count and (
+            (entries_max is not None and count > entries_max)
+            or (bytes_max is not None and log.payload_bytes > bytes_max and count > 1)
             or (oldest_ms is not None and log.oldest().time_ms < oldest_ms)
         ):
             log.drop_oldest()
+            count -= 1
 
     def expire(self, now_ms: int) -> None:
         """Apply all that depends on time."""

@@ -16,14 +16,17 @@ from longwire.gateways.native.requests import (
 from longwire.gateways.native.session import NativeSession
 from longwire.hub.policy import demand
 from longwire.hub.publishing import Outcome, Publish
+from longwire.streams.entry import Durability
 from longwire.streams.errors import StreamError
 from longwire.streams.name import check_stream_name
-from longwire.streams.position import Position
 
 if TYPE_CHECKING:
     from longwire.gateways.native.gateway import NativeGateway
 
 __all__ = ["Flights", "publish"]
+
+# An enum's value is slow to look up, and each publish is answered with one.
+_DURABILITY_TEXTS = {durability: durability.value for durability in Durability}
 
 
 class Flights:
@@ -115,16 +118,14 @@ def _answer(session: NativeSession, request_id: int, stream: str, outcome: Outco
     if isinstance(outcome, StreamError):
         session.refuse(request_id, outcome)
         return
+    first, last = outcome.first, outcome.last
+    text = None if first is None else str(first)
     session.reply(
         "published",
         request_id,
         stream=stream,
-        first=_text(outcome.first),
-        last=_text(outcome.last),
+        first=text,
+        last=text if last is first else str(last),
         duplicate=outcome.is_duplicate,
-        durability=outcome.durability.value,
+        durability=_DURABILITY_TEXTS[outcome.durability],
     )
-
-
-def _text(position: Position | None) -> str | None:
-    return None if position is None else str(position)

@@ -198,6 +198,9 @@ class BinaryPublish(_Publish, tag="publish", frozen=True, kw_only=True, rename={
 
 PublishRequest: TypeAlias = JsonPublish | BinaryPublish
 
+_Item: TypeAlias = _JsonItem | _BinaryItem | JsonPublish | BinaryPublish
+"""One entry of a publish: of its batch, or the request itself."""
+
 
 class History(_Request, tag="history", frozen=True):
     id: Id
@@ -393,49 +396,64 @@ def read_batch(
     request: PublishRequest, depth_max: int, key_bytes_max: int
 ) -> tuple[tuple[NewEntry, ...], str]:
     """The entries of a publish and their content type."""
-    items = list(_items(request))
+    if request.batch is UNSET:
+        entry, content_type = _read_entry(
+            _single_item(request), "publish", depth_max, key_bytes_max
+        )
+        return (entry,), content_type
     entries: list[NewEntry] = []
     content_type = ""
-    for index, item in enumerate(items):
-        where = f"publish: batch[{index}]" if request.batch is not UNSET else "publish"
-        payload, item_type = _read_item(item, where, depth_max)
+    for index, item in enumerate(_batch_items(request, request.batch)):
+        where = f"publish: batch[{index}]"
+        entry, item_type = _read_entry(item, where, depth_max, key_bytes_max)
         if content_type not in ("", item_type):
             raise BadMessageError(f"{where}: a batch holds JSON only or bytes only")
         content_type = item_type
-        key = "" if item.key is UNSET else item.key
-        size = len(key.encode())
-        if size > key_bytes_max:
-            raise BadMessageError(
-                f"{where}: key has {size} bytes, at most {key_bytes_max} are allowed"
-            )
-        entries.append(NewEntry(payload, key))
+        entries.append(entry)
     return tuple(entries), content_type
 
 
-def _items(request: PublishRequest) -> Sequence[_JsonItem | _BinaryItem]:
-    single: _JsonItem | _BinaryItem
+def _read_entry(
+    item: _Item, where: str, depth_max: int, key_bytes_max: int
+) -> tuple[NewEntry, str]:
+    payload, content_type = _read_item(item, where, depth_max)
+    if item.key is UNSET:
+        return NewEntry(payload), content_type
+    size = len(item.key.encode())
+    if size > key_bytes_max:
+        raise BadMessageError(f"{where}: key has {size} bytes, at most {key_bytes_max} are allowed")
+    return NewEntry(payload, item.key), content_type
+
+
+def _has_other(request: PublishRequest) -> tuple[str, bool]:
+    """What a format has for payloads that are not JSON, and whether it is there."""
     if isinstance(request, JsonPublish):
-        name, has_other = "base64", request.base64 is not UNSET
-        single = _JsonItem(request.data, request.base64, request.key)
-    else:
-        name, has_other = "bytes", request.raw is not UNSET
-        single = _BinaryItem(request.data, request.raw, request.key)
-    is_single = request.data is not UNSET or has_other
-    if request.batch is UNSET:
-        if not is_single:
+        return "base64", request.base64 is not UNSET
+    return "bytes", request.raw is not UNSET
+
+
+def _single_item(request: PublishRequest) -> _Item:
+    """The request, which has the members of an item itself."""
+    if request.data is UNSET:
+        name, has_other = _has_other(request)
+        if not has_other:
             raise BadMessageError(f"publish: data, {name} or batch is missing")
-        return [single]
-    if is_single:
+    return request
+
+
+def _batch_items(request: PublishRequest, batch: Sequence[_Item]) -> Sequence[_Item]:
+    name, has_other = _has_other(request)
+    if request.data is not UNSET or has_other:
         raise BadMessageError(f"publish: data, {name} and batch exclude each other")
     if request.key is not UNSET:
         raise BadMessageError("publish: with batch, key stands in each of its objects")
-    if not request.batch:
+    if not batch:
         raise BadMessageError("publish: batch is empty")
-    return request.batch
+    return batch
 
 
-def _read_item(item: _JsonItem | _BinaryItem, where: str, depth_max: int) -> tuple[bytes, str]:
-    if isinstance(item, _BinaryItem):
+def _read_item(item: _Item, where: str, depth_max: int) -> tuple[bytes, str]:
+    if isinstance(item, (_BinaryItem, BinaryPublish)):
         return _read_binary_item(item, where, depth_max)
     if item.data is not UNSET:
         if item.base64 is not UNSET:
@@ -453,7 +471,9 @@ def _read_item(item: _JsonItem | _BinaryItem, where: str, depth_max: int) -> tup
         ) from None
 
 
-def _read_binary_item(item: _BinaryItem, where: str, depth_max: int) -> tuple[bytes, str]:
+def _read_binary_item(
+    item: _BinaryItem | BinaryPublish, where: str, depth_max: int
+) -> tuple[bytes, str]:
     if item.data is not UNSET:
         if item.raw is not UNSET:
             raise BadMessageError(f"{where}: data and bytes exclude each other")
