@@ -23,7 +23,7 @@ class HttpWire(EventResponse):
     client that takes what it is sent is taken for alive, since it can say nothing.
     """
 
-    __slots__ = ("_early", "_is_begun", "_kept", "encoder", "may_read")
+    __slots__ = ("_early", "_is_begun", "_kept", "_written_bytes", "encoder", "may_read")
 
     def __init__(self, exchange: EventExchange, encoder: TextEncoder, held_bytes_max: int) -> None:
         super().__init__(exchange, held_bytes_max)
@@ -31,6 +31,7 @@ class HttpWire(EventResponse):
         self._early: list[bytes] = []
         self._kept: list[bytes] = []
         self._is_begun = False
+        self._written_bytes = 0
         self.may_read = asyncio.Event()
         """Whether the session takes more operations of the request."""
         self.may_read.set()
@@ -54,6 +55,14 @@ class HttpWire(EventResponse):
 
     def take_heard(self) -> bool:
         return self._exchange.held_bytes == 0
+
+    def count_taken(self) -> tuple[int, bool]:
+        held = self._exchange.held_bytes
+        return self._written_bytes - held, held > 0
+
+    def write(self, buffer: bytes) -> int:
+        self._written_bytes += len(buffer)
+        return super().write(buffer)
 
     def take_sent(self) -> bool:
         has_sent, self._has_sent = self._has_sent, False
