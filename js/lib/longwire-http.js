@@ -547,6 +547,14 @@ var LastingSet = class {
     const working = this.#all.get(consumerKey(stream, consumer));
     if (working instanceof Working && (op === "ack" || op === "nack")) working.settled(positions);
   }
+  /** How to give back what consumers have delivered: to whoever goes on, and need not wait for it. */
+  releases() {
+    const nobody = () => void 0;
+    const workings = [...this.#all.values()].filter((lasting) => lasting instanceof Working);
+    return workings.map(({ about }) => {
+      return { op: "release", members: about, answered: nobody, refused: nobody };
+    });
+  }
   /** Each stream is told to the client as the answer to them all would tell it. */
   #resume(streams, answered) {
     const answers = [];
@@ -623,62 +631,81 @@ function consumerKey(stream, consumer) {
 var OPERATIONS_MAX = 100;
 var CHARACTERS_MAX = 256 * 1024;
 var SLOWEST = 2;
+var PATIENT_MAX = 2;
+var TOO_LARGE = 413;
 function lineOf(id, { op, members, raw }) {
   const text = JSON.stringify({ op, id, ...members });
   return raw ? `${text.slice(0, -1)},${raw}}` : text;
 }
+var Lane = class {
+  constructor(max, timeoutMs) {
+    this.max = max;
+    this.timeoutMs = timeoutMs;
+  }
+  max;
+  timeoutMs;
+  waiting = [];
+  busy = 0;
+  /** As many in one request; fewer where the server found them too long together. */
+  most = OPERATIONS_MAX;
+  /** What goes in the next request. */
+  take() {
+    let characters = 0;
+    const next = this.waiting.findIndex(({ raw = "" }, index) => {
+      characters += raw.length;
+      return index >= this.most || index > 0 && characters > CHARACTERS_MAX;
+    });
+    return this.waiting.splice(0, next < 0 ? this.most : next);
+  }
+};
 var Posting = class {
   #host;
-  #waiting = [];
+  #usual;
+  #patient;
   #open = /* @__PURE__ */ new Set();
-  #isBusy = false;
   constructor(host) {
     this.#host = host;
+    this.#usual = new Lane(1, () => host.answerTimeoutMs);
+    this.#patient = new Lane(PATIENT_MAX, () => host.patientTimeoutMs);
   }
   /** Whether everything has been answered. */
   get isIdle() {
-    return this.#open.size === 0 && this.#waiting.length === 0;
+    return this.#open.size === 0 && this.#usual.waiting.length + this.#patient.waiting.length === 0;
   }
-  post(operation, isPatient) {
-    if (isPatient) return this.#send([operation], () => void 0, this.#host.patientTimeoutMs);
-    this.#waiting.push(operation);
-    if (this.#waiting.length === 1) queueMicrotask(() => this.#sendNext());
+  post(operation, isPatient = false) {
+    const lane = isPatient ? this.#patient : this.#usual;
+    lane.waiting.push(operation);
+    if (lane.waiting.length === 1) queueMicrotask(() => this.#send(lane));
+  }
+  /** Another link sends what was published and is not on the way yet. */
+  dropPublishes() {
+    this.#usual.waiting = this.#usual.waiting.filter(({ op }) => op !== "publish");
   }
   /** Nothing is sent or heard any more. */
   close() {
-    this.#waiting.length = 0;
+    this.#usual.waiting = [];
+    this.#patient.waiting = [];
     for (const exchange of this.#open) exchange.abort();
     this.#open.clear();
   }
-  #sendNext() {
-    if (this.#isBusy || this.#waiting.length === 0) return;
-    this.#isBusy = true;
-    this.#send(this.#takeSome(), () => {
-      this.#isBusy = false;
-      this.#sendNext();
-    });
-  }
-  #takeSome() {
-    let characters = 0;
-    const next = this.#waiting.findIndex(({ raw = "" }, index) => {
-      characters += raw.length;
-      return index >= OPERATIONS_MAX || index > 0 && characters > CHARACTERS_MAX;
-    });
-    return this.#waiting.splice(0, next < 0 ? OPERATIONS_MAX : next);
-  }
-  #send(operations, done, timeoutMs = this.#host.answerTimeoutMs) {
+  #send(lane) {
+    if (lane.busy >= lane.max || lane.waiting.length === 0) return;
+    lane.busy += 1;
+    const operations = lane.take();
     const unanswered = new Map(operations.map((operation, index) => [index + 1, operation]));
     const lines = operations.map((operation, index) => lineOf(index + 1, operation));
     const exchange = this.#host.exchange(lines, {
       received: (message) => this.#answered(unanswered, message),
       ended: (error) => {
         this.#open.delete(exchange);
-        this.#finish([...unanswered.values()], error);
-        done();
+        lane.busy -= 1;
+        this.#finish(lane, [...unanswered.values()], error);
+        this.#send(lane);
       }
     });
     this.#open.add(exchange);
     const characters = lines.reduce((sum, { length }) => sum + length, 0);
+    const timeoutMs = lane.timeoutMs();
     exchange.limit(timeoutMs + characters / SLOWEST, `no answer within ${timeoutMs / 1e3} s`);
   }
   #answered(unanswered, message) {
@@ -688,9 +715,12 @@ var Posting = class {
     if (message.op === "error") operation.refused(this.#host.errorOf(message));
     else operation.answered(message);
   }
-  #finish(unanswered, error) {
+  #finish(lane, unanswered, error) {
     const status = Number(error?.details.status);
-    if (error && status >= 400 && status < 500 && status !== 401) {
+    if (status === TOO_LARGE && unanswered.length > 1) {
+      lane.most = Math.ceil(unanswered.length / 2);
+      lane.waiting.unshift(...unanswered);
+    } else if (error && status >= 400 && status < 500 && status !== 401) {
       for (const operation of unanswered) operation.refused(error);
     } else if (error || unanswered.length > 0) {
       const message = "the server ended its answer before it was complete";
@@ -923,6 +953,8 @@ var HttpLink = class {
   retire() {
     this.#isRetired = true;
     this.#reading.stop();
+    this.#posting.dropPublishes();
+    for (const operation of this.#lasting.releases()) this.#posting.post(operation);
   }
   /** The next requests show the new token, the one that reads before the old token expires. */
   #renew(token) {

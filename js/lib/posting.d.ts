@@ -17,14 +17,17 @@ export interface PostingHost {
 export declare function lineOf(id: number, { op, members, raw }: Operation): string;
 /**
  * Requests that are made once. One POST is on the way at a time, so that publishes arrive in their
- * order; what is asked for meanwhile goes together in the next one. Patient requests go by themselves.
+ * order; what is asked for meanwhile goes together in the next one. Those whose answer may take its
+ * time do not stand in the way of the others.
  */
 export declare class Posting {
     #private;
     constructor(host: PostingHost);
     /** Whether everything has been answered. */
     get isIdle(): boolean;
-    post(operation: Operation, isPatient: boolean): void;
+    post(operation: Operation, isPatient?: boolean): void;
+    /** Another link sends what was published and is not on the way yet. */
+    dropPublishes(): void;
     /** Nothing is sent or heard any more. */
     close(): void;
 }

@@ -140,6 +140,8 @@ export class HttpLink implements Link {
   retire(): void {
     this.#isRetired = true;
     this.#reading.stop();
+    this.#posting.dropPublishes();
+    for (const operation of this.#lasting.releases()) this.#posting.post(operation);
   }
 
   /** The next requests show the new token, the one that reads before the old token expires. */

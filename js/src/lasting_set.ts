@@ -123,6 +123,15 @@ export class LastingSet {
     if (working instanceof Working && (op === "ack" || op === "nack")) working.settled(positions);
   }
 
+  /** How to give back what consumers have delivered: to whoever goes on, and need not wait for it. */
+  releases(): Operation[] {
+    const nobody = (): void => undefined;
+    const workings = [...this.#all.values()].filter((lasting) => lasting instanceof Working);
+    return workings.map(({ about }) => {
+      return { op: "release", members: about, answered: nobody, refused: nobody };
+    });
+  }
+
   /** Each stream is told to the client as the answer to them all would tell it. */
   #resume(streams: readonly { readonly stream: string }[], answered: Answered): void {
     const answers: object[] = [];

@@ -21,6 +21,9 @@ const OPERATIONS_MAX = 100;
 const CHARACTERS_MAX = 256 * 1024;
 /** Slower than that nobody sends, characters in each millisecond: how far a body has got is not told. */
 const SLOWEST = 2;
+/** Requests at a time that take their time: browsers open six connections to a server on HTTP/1.1. */
+const PATIENT_MAX = 2;
+const TOO_LARGE = 413;
 
 /** One operation of a request, as it is sent. */
 export function lineOf(id: number, { op, members, raw }: Operation): string {
@@ -28,61 +31,75 @@ export function lineOf(id: number, { op, members, raw }: Operation): string {
   return raw ? `${text.slice(0, -1)},${raw}}` : text;
 }
 
+/** Operations that go one after the other. */
+class Lane {
+  waiting: Operation[] = [];
+  busy = 0;
+  /** As many in one request; fewer where the server found them too long together. */
+  most = OPERATIONS_MAX;
+
+  constructor(
+    /** Requests at a time. */
+    readonly max: number,
+    readonly timeoutMs: () => number,
+  ) {}
+
+  /** What goes in the next request. */
+  take(): Operation[] {
+    let characters = 0;
+    const next = this.waiting.findIndex(({ raw = "" }, index) => {
+      characters += raw.length;
+      return index >= this.most || (index > 0 && characters > CHARACTERS_MAX);
+    });
+    return this.waiting.splice(0, next < 0 ? this.most : next);
+  }
+}
+
 /**
  * Requests that are made once. One POST is on the way at a time, so that publishes arrive in their
- * order; what is asked for meanwhile goes together in the next one. Patient requests go by themselves.
+ * order; what is asked for meanwhile goes together in the next one. Those whose answer may take its
+ * time do not stand in the way of the others.
  */
 export class Posting {
   readonly #host: PostingHost;
-  readonly #waiting: Operation[] = [];
+  readonly #usual: Lane;
+  readonly #patient: Lane;
   readonly #open = new Set<Exchange>();
-  #isBusy = false;
 
   constructor(host: PostingHost) {
     this.#host = host;
+    this.#usual = new Lane(1, () => host.answerTimeoutMs);
+    this.#patient = new Lane(PATIENT_MAX, () => host.patientTimeoutMs);
   }
 
   /** Whether everything has been answered. */
   get isIdle(): boolean {
-    return this.#open.size === 0 && this.#waiting.length === 0;
+    return this.#open.size === 0 && this.#usual.waiting.length + this.#patient.waiting.length === 0;
   }
 
-  post(operation: Operation, isPatient: boolean): void {
-    if (isPatient) return this.#send([operation], () => undefined, this.#host.patientTimeoutMs);
-    this.#waiting.push(operation);
-    if (this.#waiting.length === 1) queueMicrotask(() => this.#sendNext());
+  post(operation: Operation, isPatient = false): void {
+    const lane = isPatient ? this.#patient : this.#usual;
+    lane.waiting.push(operation);
+    if (lane.waiting.length === 1) queueMicrotask(() => this.#send(lane));
+  }
+
+  /** Another link sends what was published and is not on the way yet. */
+  dropPublishes(): void {
+    this.#usual.waiting = this.#usual.waiting.filter(({ op }) => op !== "publish");
   }
 
   /** Nothing is sent or heard any more. */
   close(): void {
-    this.#waiting.length = 0;
+    this.#usual.waiting = [];
+    this.#patient.waiting = [];
     for (const exchange of this.#open) exchange.abort();
     this.#open.clear();
   }
 
-  #sendNext(): void {
-    if (this.#isBusy || this.#waiting.length === 0) return;
-    this.#isBusy = true;
-    this.#send(this.#takeSome(), () => {
-      this.#isBusy = false;
-      this.#sendNext();
-    });
-  }
-
-  #takeSome(): Operation[] {
-    let characters = 0;
-    const next = this.#waiting.findIndex(({ raw = "" }, index) => {
-      characters += raw.length;
-      return index >= OPERATIONS_MAX || (index > 0 && characters > CHARACTERS_MAX);
-    });
-    return this.#waiting.splice(0, next < 0 ? OPERATIONS_MAX : next);
-  }
-
-  #send(
-    operations: readonly Operation[],
-    done: () => void,
-    timeoutMs = this.#host.answerTimeoutMs,
-  ): void {
+  #send(lane: Lane): void {
+    if (lane.busy >= lane.max || lane.waiting.length === 0) return;
+    lane.busy += 1;
+    const operations = lane.take();
     // Number 0 is the `connect` before them.
     const unanswered = new Map(operations.map((operation, index) => [index + 1, operation]));
     const lines = operations.map((operation, index) => lineOf(index + 1, operation));
@@ -90,12 +107,14 @@ export class Posting {
       received: (message) => this.#answered(unanswered, message),
       ended: (error) => {
         this.#open.delete(exchange);
-        this.#finish([...unanswered.values()], error);
-        done();
+        lane.busy -= 1;
+        this.#finish(lane, [...unanswered.values()], error);
+        this.#send(lane);
       },
     });
     this.#open.add(exchange);
     const characters = lines.reduce((sum, { length }) => sum + length, 0);
+    const timeoutMs = lane.timeoutMs();
     exchange.limit(timeoutMs + characters / SLOWEST, `no answer within ${timeoutMs / 1000} s`);
   }
 
@@ -107,9 +126,12 @@ export class Posting {
     else operation.answered(message);
   }
 
-  #finish(unanswered: readonly Operation[], error: LongwireError | undefined): void {
+  #finish(lane: Lane, unanswered: Operation[], error: LongwireError | undefined): void {
     const status = Number(error?.details.status);
-    if (error && status >= 400 && status < 500 && status !== 401) {
+    if (status === TOO_LARGE && unanswered.length > 1) {
+      lane.most = Math.ceil(unanswered.length / 2);
+      lane.waiting.unshift(...unanswered);
+    } else if (error && status >= 400 && status < 500 && status !== 401) {
       // Nothing of it was done, and what is asked of the server may be right another time.
       for (const operation of unanswered) operation.refused(error);
     } else if (error || unanswered.length > 0) {

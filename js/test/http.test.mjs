@@ -230,6 +230,46 @@ test("too many requests refuse what was asked, to be tried again after the time 
   assert.equal(client.state, "open");
 });
 
+test("a body that is too long for the server is cut into shorter ones, in order", async () => {
+  await subscribed(["sse"]);
+  const outcomes = [1, 2, 3].map((number) => client.publish("s", number));
+  await settle();
+  net.last.refuses(413, { detail: "the body is too long" });
+  await settle();
+  for (const numbers of [[1, 2], [3]]) {
+    const post = net.last.welcome();
+    assert.deepEqual(post.operations.slice(1).map(({ data }) => data), numbers);
+    for (const { id, data } of post.operations.slice(1)) post.says({ ...published(data), id });
+    post.ends();
+    await settle();
+  }
+  assert.equal((await Promise.all(outcomes)).length, 3);
+  const alone = client.publish("s", 4);
+  await settle();
+  net.last.refuses(413, { detail: "the body is too long" });
+  await assert.rejects(alone, { code: "http_413", outcome: "not_stored" });
+});
+
+test("calls that take their time go two at a time, those that wait together", async () => {
+  await subscribed(["sse"]);
+  const calls = [1, 2, 3, 4].map((data) => client.call("slow", data));
+  await settle();
+  const posts = () => net.requests.filter((request) => request.asked("call"));
+  assert.deepEqual(posts().map(({ operations }) => operations.length - 1), [4]);
+  calls.push(client.call("slow", 5));
+  await settle();
+  calls.push(client.call("slow", 6), client.call("slow", 7));
+  await settle();
+  assert.deepEqual(posts().map(({ operations }) => operations.length - 1), [4, 1]);
+  for (let at = 0; at < 3; at += 1) {
+    const post = posts()[at].welcome();
+    for (const { id, data } of post.operations.slice(1)) post.says({ op: "result", id, data });
+    post.ends();
+    await settle();
+  }
+  assert.deepEqual(await Promise.all(calls), [1, 2, 3, 4, 5, 6, 7]);
+});
+
 test("a refused token closes for good, with the server's sentence", async () => {
   const { errors } = await start(["sse", "long-poll"], { token: "bad" });
   net.last.refuses(401, { code: "unauthorized", detail: "the token has expired", retry: false });
@@ -457,6 +497,26 @@ test("when a better transport is there again it takes over, with nothing lost", 
   calling.ends();
   assert.equal(await call, 7); // the old link still brings what it was asked for
   assert.deepEqual(heard.states.map(({ state }) => state), ["open"]);
+});
+
+test("what a consumer was delivered over the transport that is left goes to whoever goes on", async () => {
+  const Socket = socketClass();
+  await start(["websocket", "sse"], { WebSocket: Socket, betterAfterMs: 4000 });
+  Socket.last.breaks();
+  await settle();
+  net.last.welcome();
+  await settle();
+  client.consume("s", "c", {}, () => new Promise(() => undefined));
+  await settle();
+  const state = { op: "consuming", position: START, tail: at(1), unread: 1, pending: 0 };
+  net.last.welcome().answers("consume", state);
+  net.last.says({ ...entry("s", 1, "a"), op: "delivery", consumer: "c", attempt: 1 });
+  await settle();
+  await pass(3000);
+  Socket.last.welcome();
+  await settle();
+  const { stream, consumer } = net.last.asked("release");
+  assert.deepEqual([stream, consumer], ["s", "c"]);
 });
 
 test("a WebSocket that has worked is tried three times before it is doubted", async () => {

@@ -1,4 +1,5 @@
-// Chromium's WebSocket over the HTTP/2 connection that its page came on (RFC 8441).
+// Chromium's WebSocket over the HTTP/2 connection that its page came on (RFC 8441), and longwire.js
+// over plain requests on it.
 import { readFileSync } from "node:fs";
 import path from "node:path";
 import { address, launch } from "./browser.mjs";
@@ -16,17 +17,36 @@ const facts = await page.evaluate(talk, secure.replace("https:", "wss:") + "echo
 const protocol = await page.evaluate(
   () => performance.getEntriesByType("navigation")[0].nextHopProtocol,
 );
+const plain = await page.evaluate(publishOver, ["sse", "long-poll"]);
 await browser.close();
 const text = readFileSync(log, "utf8");
 report({
   ...facts,
   protocol,
+  plain,
   status: answer.status(),
   // What the browser says that it sent, and that it never asked for an upgrade.
   overStream: text.includes(":protocol: websocket"),
   upgrades: (text.match(/Upgrade: websocket/g) ?? []).length,
 });
 finish();
+
+/** Runs in the page: publish and read over each transport; also by which protocol that went. */
+async function publishOver(transports) {
+  const { connect } = await import("/longwire.js");
+  const read = [];
+  for (const transport of transports) {
+    const client = connect("/ws", { transports: [transport] });
+    const message = new Promise((resolve) => {
+      client.subscribe(`plain/${transport}`, { start: "earliest" }, ({ data }) => resolve(data));
+    });
+    await client.publish(`plain/${transport}`, transport);
+    read.push(await message);
+    client.close();
+  }
+  const requests = performance.getEntriesByType("resource").filter(({ name }) => name.endsWith("/ws"));
+  return { read, protocols: [...new Set(requests.map(({ nextHopProtocol }) => nextHopProtocol))] };
+}
 
 /** Runs in the page: say things and compare what comes back. */
 async function talk(url) {

@@ -37,3 +37,4 @@ def test_chromium_opens_its_websocket_on_the_connection_of_the_page(tmp_path: Pa
     assert seen["subprotocol"] == "chat"
     assert seen["extensions"].startswith("permessage-deflate")
     assert seen["close"] == {"code": 3456, "reason": "done", "wasClean": True}
+    assert seen["plain"] == {"read": ["sse", "long-poll"], "protocols": ["h2"]}
