@@ -1,26 +1,14 @@
-// The client against a model of the server (docs/protocol.md sections 4 to 6) that breaks
-// connections, refuses, forgets and restarts at random. Whatever happens, the outcomes that the
-// client reports are true and the streams hold each message at most once, in order.
-import assert from "node:assert/strict";
+// Whatever happens to it, the outcomes that the client reports are true and the streams hold each message
+// at most once, in order: over a WebSocket and over plain HTTP.
 import { afterEach, beforeEach, mock, test } from "node:test";
-import { connect } from "../lib/longwire.js";
+import "../lib/longwire-http.js"; // so that loading it takes no time
+import { fakeFetch } from "./fake_fetch.mjs";
 import { settle, socketClass } from "./fake_socket.mjs";
-import { ModelServer, seeded } from "./model_server.mjs";
+import { checkAll } from "./model_run.mjs";
 
-/** One run; returns what was published and what became of it, what was handled, and the server. */
-async function run(seed) {
-  const random = seeded(seed);
-  const server = new ModelServer(random);
+function socketCarrier(server, random) {
   const Socket = socketClass();
-  const client = connect("ws://server/ws", { WebSocket: Socket, transports: ["websocket"], random });
-  const outcomes = new Map();
-  const handled = [];
-  client.on("error", () => undefined);
-  client.on("gap", () => handled.push("gap"));
-  client.subscribe("s", { start: "earliest" }, ({ data }) => void handled.push(data));
-  let count = 0;
 
-  /** Let the open connection carry some messages both ways, some of them lost at its end. */
   async function carry(isLossy) {
     const socket = Socket.last;
     if (!socket || socket.isDead) return;
@@ -42,38 +30,64 @@ async function run(seed) {
     await settle();
   }
 
-  for (let step = 0; step < 120; step += 1) {
-    const chance = random();
-    if (chance < 0.5) {
-      const data = count++;
-      const settled = (outcome) => outcomes.set(data, outcome);
-      client.publish("s", data).then(
-        () => settled("stored"),
-        (error) => settled(error.outcome),
-      );
-    } else if (chance < 0.8) {
-      await carry(false);
-    } else if (chance < 0.9) {
-      await carry(true);
-    } else if (chance < 0.93) {
-      await carry(true);
-      server.restart();
-    } else if (chance < 0.97 && client.pending === 0) {
-      server.forget();
+  const interrupt = () => carry(true);
+  return { options: { WebSocket: Socket, transports: ["websocket"] }, carry, interrupt, settle };
+}
+
+/** Makes carriers for one of the transports over plain HTTP. */
+function httpCarrier(transport) {
+  return (server, random) => {
+    const net = fakeFetch();
+    const isPolling = transport === "long-poll";
+    /** Requests that were answered or lost; of a response that goes on, that it has begun. */
+    const answered = new Set();
+    const settle = async () => {
+      for (let turn = 0; turn < 3; turn += 1) await new Promise(setImmediate);
+    };
+
+    /** Answer one request, perhaps not to its end. */
+    function answer(request, isLossy) {
+      const isNew = !answered.has(request);
+      const isPosting = !request.isReading;
+      answered.add(request);
+      const operations = isNew ? request.operations.slice(1) : [];
+      const read = isLossy ? Math.floor(random() * (operations.length + 1)) : operations.length;
+      // A request that reads is the only subscriber; one that does not has nothing to do with it.
+      if (!isPosting && isNew) server.subscriber = undefined;
+      const answers = operations.slice(0, read).map((message) => server.handle(message));
+      if (!isPosting) answers.push(...server.deliveries());
+      const written = isLossy ? Math.floor(random() * (answers.length + 1)) : answers.length;
+      if (!request.isAborted) {
+        if (isNew) request.welcome({ limits: { producer_in_flight: 5 } });
+        for (const message of answers.slice(0, written)) request.says(message);
+        if (isLossy) request.breaks();
+        else if (isPosting || isPolling) request.ends();
+      }
+      if (isLossy || request.isAborted) request.isDead = true;
     }
-    mock.timers.tick(Math.floor(random() * 3000));
-    await settle();
-  }
-  const isUnsettled = () => client.pending > 0 || client.state !== "open";
-  for (let round = 0; isUnsettled() && round < 500; round += 1) {
-    await carry(false);
-    mock.timers.tick(1000);
-    await settle();
-  }
-  await carry(false);
-  client.close();
-  await settle();
-  return { count, outcomes, handled, server };
+
+    async function carry(isLossy) {
+      for (const request of [...net.requests]) {
+        const isOver = request.isDead || (answered.has(request) && (isPolling || !request.isReading));
+        // Given up by the client: what it asked for may still be done, but nobody hears of it.
+        if (request.isAborted && answered.has(request)) request.isDead = true;
+        if (!isOver && !request.isDead) answer(request, isLossy || (request.isAborted && random() < 0.5));
+      }
+      await settle();
+    }
+
+    /** Responses that go on end as they do after their longest life: the client asks anew. */
+    async function interrupt() {
+      for (const request of answered) {
+        if (request.isDead || isPolling || !request.isReading) continue;
+        request.isDead = true;
+        request.ends();
+      }
+      await settle();
+    }
+
+    return { options: { fetch: net.fetch, transports: [transport] }, carry, interrupt, settle };
+  };
 }
 
 beforeEach(() => {
@@ -82,27 +96,12 @@ beforeEach(() => {
 
 afterEach(() => mock.timers.reset());
 
-test("every outcome is true, each life of the stream holds each message once and in order", async () => {
-  const seen = { stored: 0, not_stored: 0, unknown: 0 };
-  for (let seed = 1; seed <= 400; seed += 1) {
-    const { count, outcomes, handled, server } = await run(seed);
-    const lives = [...server.past, server.log];
-    assert.equal(outcomes.size, count, `seed ${seed}: a publish without an outcome`);
-    for (const log of lives) {
-      const sorted = [...log].sort((one, other) => one - other);
-      assert.deepEqual(log, [...new Set(sorted)], `seed ${seed}: doubled or out of order`);
-    }
-    const stored = new Set(lives.flat());
-    for (const [data, outcome] of outcomes) {
-      seen[outcome] += 1;
-      if (outcome === "stored") assert.ok(stored.has(data), `seed ${seed}: ${data} is missing`);
-      if (outcome === "not_stored") assert.ok(!stored.has(data), `seed ${seed}: ${data} is there`);
-    }
-    const lastLife = handled.slice(handled.lastIndexOf("gap") + 1);
-    const tail = server.log.slice(server.log.length - lastLife.length);
-    assert.deepEqual(lastLife.slice(-tail.length), tail, `seed ${seed}: handled otherwise`);
-    if (!server.past.length) assert.deepEqual(handled, server.log, `seed ${seed}`);
-  }
-  // The run means something only when it saw every kind of outcome.
-  for (const [outcome, times] of Object.entries(seen)) assert.ok(times > 20, `${outcome} ${times}`);
+test("every outcome is true over a WebSocket, each life of the stream in order, once", async () => {
+  await checkAll(400, socketCarrier);
 });
+
+for (const transport of ["sse", "long-poll"]) {
+  test(`every outcome is true over ${transport}, each life of the stream in order, once`, async () => {
+    await checkAll(30, httpCarrier(transport));
+  });
+}
