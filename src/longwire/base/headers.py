@@ -31,16 +31,21 @@ class Headers:
 
     def get(self, name: str, default: str | None = None) -> str | None:
         """Return the first value of ``name``."""
-        wanted = name.lower()
+        wanted, length = name.lower(), len(name)
         for field, value in self._fields:
-            if field.lower() == wanted:
+            # Most fields have a name of another length, which is the cheaper question.
+            if len(field) == length and field.lower() == wanted:
                 return value
         return default
 
     def get_all(self, name: str) -> list[str]:
         """Return every value of ``name`` in order."""
-        wanted = name.lower()
-        return [value for field, value in self._fields if field.lower() == wanted]
+        wanted, length = name.lower(), len(name)
+        return [
+            value
+            for field, value in self._fields
+            if len(field) == length and field.lower() == wanted
+        ]
 
     def joined(self, name: str) -> str | None:
         """Return the values of ``name`` as one list value (RFC 9110 section 5.3), or ``None``."""

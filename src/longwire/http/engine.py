@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from longwire.http.events import HttpCommand, HttpEvent
+from longwire.base.headers import Headers
+from longwire.http.events import HttpCommand, HttpEvent, RequestReceived
 
 __all__ = ["HttpEngine"]
 
@@ -58,6 +59,13 @@ class HttpEngine(Protocol):
     def receive(self, data: bytes | bytearray | memoryview, now: float) -> list[HttpEvent]:
         """Take bytes from the peer; return what they amount to. ``data`` is not kept."""
 
+    def receive_whole(
+        self, data: bytes | bytearray | memoryview, now: float
+    ) -> RequestReceived | None:
+        """Take ``data`` if that is short work: all of one request without a body, while no other is
+        known. The end of such a request is not told. ``None``: nothing was taken; ``receive`` it.
+        """
+
     def receive_eof(self, now: float) -> list[HttpEvent]:
         """Learn that the peer will send no more. Requests that came whole are still answered."""
 
@@ -68,6 +76,10 @@ class HttpEngine(Protocol):
         refused changed nothing, unless what went before it can then not be framed rightly (a body
         that does not fit its Content-Length): then the connection is closed as well.
         """
+
+    def respond(self, stream: int, status: int, headers: Headers, body: bytes, now: float) -> None:
+        """Queue a complete response: ``send`` of ``Response``, ``Body`` and ``End``, with its
+        errors and duties."""
 
     def take_events(self) -> list[HttpEvent]:
         """Return what happened since the last call; see the driver's duties."""

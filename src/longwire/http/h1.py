@@ -1,8 +1,9 @@
 """HTTP/1.0 and HTTP/1.1, the server's side of one connection (RFC 9110, RFC 9112).
 
 How bytes become events: ``h1_reader`` cuts requests off the input (``h1_scan`` finds and checks a
-head, ``h1_head`` reads it with llhttp, ``h1_body`` takes the body off), ``h1_writer`` frames the
-response, ``h1_exchange`` is one request with its response. This module holds them together: which
+head, ``h1_head`` reads it with llhttp, ``h1_known_heads`` knows those that come again, ``h1_body``
+takes the body off), ``h1_writer`` frames the response, ``h1_exchange`` is one request with its
+response. This module holds them together: which
 request is being read, which is being answered, what is waited for, when the connection is over.
 
 Requests may be pipelined. They are read ahead up to a limit, but their events are given out one
@@ -32,12 +33,14 @@ from longwire.http.events import (
     HttpEvent,
     Informational,
     RequestEnded,
+    RequestReceived,
     Reset,
     Response,
     StreamClosed,
     Upgraded,
 )
 from longwire.http.h1_exchange import Exchange
+from longwire.http.h1_known_heads import HEAD_BYTES_MAX, KnownHeads
 from longwire.http.h1_reader import RequestReader
 from longwire.http.h1_writer import failure_response, interim_response
 from longwire.http.response_fields import known_body_bytes
@@ -54,7 +57,7 @@ class Http1Engine:
     ``now`` is when the connection was accepted. ``scheme`` is ``https`` under TLS. ``server`` is
     the value of the Server header, ``None`` for none; ``date`` returns the value of Date
     (``semantics.DateSource``, shared by all connections), ``None`` for a server without a clock.
-    Not thread-safe.
+    ``known_heads`` are shared, too; without them every head is read anew. Not thread-safe.
     """
 
     def __init__(
@@ -65,12 +68,14 @@ class Http1Engine:
         scheme: Literal["http", "https"] = "http",
         server: str | None = "longwire",
         date: Callable[[], str] | None = None,
+        known_heads: KnownHeads | None = None,
     ) -> None:
         self._limits = limits or HttpLimits()
         self._scheme = scheme
         self._server = server
         self._date = date
-        self._reader = RequestReader(self._limits)
+        self._known_heads = known_heads
+        self._reader = RequestReader(self._limits, known_heads)
         self._events: list[HttpEvent] = []
         self._output: list[bytes] = []
         self._streams = 0
@@ -98,6 +103,33 @@ class Http1Engine:
             self._reader.feed(data)
             self._advance(now)
         return self.take_events()
+
+    def receive_whole(
+        self, data: bytes | bytearray | memoryview, now: float
+    ) -> RequestReceived | None:
+        """Take a request that came alone in one piece, whose head is known: ``receive`` made short.
+
+        It has no body, and its end is not told. ``None``: nothing was taken.
+        """
+        if (
+            self._known_heads is None
+            or len(data) > HEAD_BYTES_MAX
+            or self._exchanges
+            or self._is_input_closed
+            or self._has_eof
+            or self._is_shutting_down
+            or self._reading is not None
+            or self._reader.is_inside_head
+        ):
+            return None
+        head = self._known_heads.find(bytes(data))
+        if head is None:
+            return None
+        self._streams += 1
+        exchange = Exchange(self._streams, head, self._limits)
+        self._exchanges.append(exchange)
+        self._since = now
+        return exchange.request_received(self._scheme)
 
     def receive_eof(self, now: float) -> list[HttpEvent]:
         """Learn that the peer half-closed; what it asked for in full is still answered."""
@@ -284,6 +316,21 @@ class Http1Engine:
         if not self._is_upgraded:
             self._advance(now)
 
+    def respond(self, stream: int, status: int, headers: Headers, body: bytes, now: float) -> None:
+        """Queue a complete response; the same as ``send`` with all its parts."""
+        exchange = self._exchange_for(stream)
+        head = exchange.writer.start(
+            status,
+            headers,
+            body_bytes=len(body),
+            keep_alive=not self._is_last(exchange, is_answered_at_once=True),
+            server=self._server,
+            date=self._date,
+        )
+        self._output += exchange.writer.whole(head, body)
+        self._finish_exchange(exchange, now)
+        self._advance(now)
+
     def _exchange_for(self, stream: int) -> Exchange:
         if self._exchanges and self._exchanges[0].stream == stream and not self._is_upgraded:
             return self._exchanges[0]
@@ -294,7 +341,8 @@ class Http1Engine:
     ) -> None:
         body_bytes = 0 if response.end else known_body_bytes(following)
         head = exchange.writer.start(
-            response,
+            response.status,
+            response.headers,
             body_bytes=body_bytes,
             keep_alive=not self._is_last(exchange, is_answered_at_once=body_bytes is not None),
             server=self._server,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from longwire.base.headers import Headers
 from longwire.base.limits import KIB, HttpLimits
 from longwire.http.events import HttpEvent, RequestReceived
 from longwire.http.h1_body import body_reader
@@ -47,14 +48,14 @@ class Exchange:
         return max(remaining or 0, self.discarded_bytes) > _DISCARDED_BYTES_MAX
 
     def request_received(self, scheme: str) -> RequestReceived:
-        """Return the event that begins the exchange."""
+        """Return the event that begins the exchange. Its headers are the caller's to change."""
         head = self.head
         return RequestReceived(
             self.stream,
             head.method,
             head.target,
             head.version,
-            head.headers,
+            Headers(head.headers),
             scheme,
             head.authority,
             head.protocol,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from longwire.base.limits import HttpLimits
 from longwire.http.h1_body import BodyReader
 from longwire.http.h1_head import RequestHead, parse_head
+from longwire.http.h1_known_heads import KnownHeads
 from longwire.http.h1_scan import HeadScanner
 
 __all__ = ["RequestReader"]
@@ -13,10 +14,11 @@ __all__ = ["RequestReader"]
 class RequestReader:
     """Hold what arrived and was not read yet; cut heads and bodies off its front."""
 
-    __slots__ = ("_buffer", "_has_skipped_line", "_limits", "_scanner")
+    __slots__ = ("_buffer", "_has_skipped_line", "_known_heads", "_limits", "_scanner")
 
-    def __init__(self, limits: HttpLimits) -> None:
+    def __init__(self, limits: HttpLimits, known_heads: KnownHeads | None = None) -> None:
         self._limits = limits
+        self._known_heads = known_heads
         self._buffer = bytearray()
         self._scanner = HeadScanner(limits)
         self._has_skipped_line = False
@@ -53,7 +55,10 @@ class RequestReader:
         length = self._scanner.scan(self._buffer) if self._buffer else 0
         if not length:
             return None
-        head = parse_head(bytes(self._buffer[:length]), self._limits)
+        data = bytes(self._buffer[:length])
+        head = parse_head(data, self._limits)
+        if self._known_heads is not None:
+            self._known_heads.keep(data, head)
         del self._buffer[:length]
         self._scanner.reset()
         self._has_skipped_line = False

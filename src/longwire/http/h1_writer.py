@@ -7,13 +7,14 @@ by closing the connection; ``is_broken`` says so.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from enum import Enum
+from functools import cache
 
 from longwire.base.errors import ProtocolError
 from longwire.base.headers import Headers
-from longwire.http.events import Response
-from longwire.http.response_fields import check_field, check_trailers, misuse, read_headers
+from longwire.base.limits import KIB
+from longwire.http.response_fields import check_field, check_trailers, misuse, read_fields
 from longwire.http.semantics import reason_phrase
 
 __all__ = ["ResponseWriter", "failure_response", "interim_response"]
@@ -24,6 +25,12 @@ class _Framing(Enum):
     LENGTH = "Content-Length"
     CHUNKED = "chunked"
     CLOSE = "until the connection closes"
+
+
+_NO_BODY, _LENGTH, _CHUNKED, _CLOSE = _Framing
+
+# Up to here copying the body behind its head is cheaper than a second buffer.
+_JOINED_BYTES_MAX = 4 * KIB
 
 
 class ResponseWriter:
@@ -43,8 +50,8 @@ class ResponseWriter:
     def __init__(self, method: str, version: str) -> None:
         self._is_head = method == "HEAD"
         self._version = version
-        self._framing = _Framing.NO_BODY
-        self._remaining = 0  # with _Framing.LENGTH
+        self._framing = _NO_BODY
+        self._remaining = 0  # with _LENGTH
         self.keep_alive = True
         """Whether the connection goes on after this response; known once it is started."""
         self.started = False
@@ -53,53 +60,62 @@ class ResponseWriter:
 
     def start(
         self,
-        response: Response,
+        status: int,
+        headers: Headers,
         *,
         body_bytes: int | None,
         keep_alive: bool,
         server: str | None,
         date: Callable[[], str] | None,
     ) -> bytes:
-        """Return the head.
+        """Return the head of the response.
 
         ``body_bytes`` is the length of the body where it is known already, ``keep_alive`` whether
         the connection may go on. Raises ProtocolError(side="local"); then nothing is begun.
         """
         if self.started:
             raise misuse("the response has been started already")
-        if not 200 <= response.status <= 599:
-            raise misuse(f"{response.status} is not a final status (200 to 599)")
-        lines, options, length = read_headers(response.headers)
-        framing = self._choose_framing(response.status, length, body_bytes)
-        announced = self._announced_length(response.status, framing, length, body_bytes)
-        if framing is _Framing.LENGTH and body_bytes not in (None, announced):
+        if not 200 <= status <= 599:
+            raise misuse(f"{status} is not a final status (200 to 599)")
+        fields = read_fields(headers)
+        framing = self._choose_framing(status, fields.length, body_bytes)
+        announced = self._announced_length(status, framing, fields.length, body_bytes)
+        if framing is _LENGTH and body_bytes is not None and body_bytes != announced:
             raise misuse(f"the body has {body_bytes} bytes, its Content-Length is {announced}")
-        if framing is _Framing.NO_BODY and body_bytes and not self._is_head:
-            raise misuse(f"a response with status {response.status} has no body")
-        keep_alive = keep_alive and "close" not in options and framing is not _Framing.CLOSE
-        text = [f"HTTP/1.1 {response.status} {reason_phrase(response.status)}\r\n"]
-        names = {lower for lower, _, _ in lines}
+        if framing is _NO_BODY and body_bytes and not self._is_head:
+            raise misuse(f"a response with status {status} has no body")
+        keep_alive = keep_alive and "close" not in fields.options and framing is not _CLOSE
+        text = _status_line(status)
         # RFC 9110 section 6.6.1: an origin server with a clock sends Date.
-        if date is not None and "date" not in names:
-            text.append(f"Date: {date()}\r\n")
-        if server is not None and "server" not in names:
-            text.append(f"Server: {server}\r\n")
-        text.extend([f"{name}: {value}\r\n" for _, name, value in lines])
-        if framing is _Framing.CHUNKED:
-            text.append("Transfer-Encoding: chunked\r\n")
+        if date is not None and "date" not in fields.names:
+            text += f"Date: {date()}\r\n"
+        if server is not None and "server" not in fields.names:
+            text += f"Server: {server}\r\n"
+        text += fields.text
+        if framing is _CHUNKED:
+            text += "Transfer-Encoding: chunked\r\n"
         elif announced is not None:
-            text.append(f"Content-Length: {announced}\r\n")
-        connection = self._connection_options(options, keep_alive)
-        if connection:
-            text.append(f"Connection: {', '.join(connection)}\r\n")
-        text.append("\r\n")
+            text += f"Content-Length: {announced}\r\n"
+        if fields.options or not keep_alive or self._version == "1.0":
+            connection = self._connection_options(fields.options, keep_alive)
+            if connection:
+                text += f"Connection: {', '.join(connection)}\r\n"
         self.started = True
         self.keep_alive = keep_alive
         self._framing = framing
         self._remaining = announced or 0
-        return "".join(text).encode("latin-1")
+        return (text + "\r\n").encode("latin-1")
 
-    def _connection_options(self, options: list[str], keep_alive: bool) -> list[str]:
+    def whole(self, head: bytes, body: bytes) -> list[bytes]:
+        """Return the response that ``start`` was told all of: its head, and its body if it has one
+        on the wire. A small one is one buffer."""
+        self.ended = True
+        self._remaining = 0
+        if not body or self._framing is not _LENGTH:
+            return [head]
+        return [head + body] if len(body) <= _JOINED_BYTES_MAX else [head, body]
+
+    def _connection_options(self, options: Sequence[str], keep_alive: bool) -> list[str]:
         kept = [option for option in options if option not in ("close", "keep-alive")]
         if not keep_alive:
             # RFC 9112 section 9.6: the last response on a connection says so.
@@ -112,12 +128,12 @@ class ResponseWriter:
     def _choose_framing(self, status: int, length: int | None, body_bytes: int | None) -> _Framing:
         # RFC 9112 section 6.3 item 1: HEAD, 204 and 304 end with the head, whatever it says.
         if self._is_head or status in (204, 304):
-            return _Framing.NO_BODY
+            return _NO_BODY
         # RFC 9110 section 15.3.6: 205 has no content, and says so with a length of zero.
         if length is not None or body_bytes is not None or status == 205:
-            return _Framing.LENGTH
+            return _LENGTH
         # RFC 9112 section 6.1: no Transfer-Encoding unless the request was HTTP/1.1.
-        return _Framing.CLOSE if self._version == "1.0" else _Framing.CHUNKED
+        return _CLOSE if self._version == "1.0" else _CHUNKED
 
     def _announced_length(
         self, status: int, framing: _Framing, length: int | None, body_bytes: int | None
@@ -131,7 +147,7 @@ class ResponseWriter:
             return length
         # RFC 9110 section 8.6: to HEAD, and in a 304, it is what a GET would have brought; that
         # nothing follows here does not tell.
-        return body_bytes if framing is _Framing.LENGTH or body_bytes else None
+        return body_bytes if framing is _LENGTH or body_bytes else None
 
     def body(self, data: bytes) -> list[bytes]:
         """Return a piece of the body, framed.
@@ -143,11 +159,11 @@ class ResponseWriter:
             raise misuse("a body was given before its response")
         if not data:
             return []
-        if self._framing is _Framing.CHUNKED:
+        if self._framing is _CHUNKED:
             return [b"%x\r\n" % len(data), data, b"\r\n"]
-        if self._framing is _Framing.CLOSE:
+        if self._framing is _CLOSE:
             return [data]
-        if self._framing is _Framing.LENGTH:
+        if self._framing is _LENGTH:
             if len(data) > self._remaining:
                 self.is_broken = True
                 excess = len(data) - self._remaining
@@ -169,14 +185,19 @@ class ResponseWriter:
         trailer_lines = "".join(
             [f"{name}: {value}\r\n" for _, name, value in check_trailers(trailers)]
         ).encode("latin-1")
-        if self._framing is _Framing.LENGTH and self._remaining:
+        if self._framing is _LENGTH and self._remaining:
             self.is_broken = True
             raise misuse(f"the body is {self._remaining} bytes shorter than its Content-Length")
         self.ended = True
-        if self._framing is _Framing.CHUNKED:
+        if self._framing is _CHUNKED:
             return [b"0\r\n" + trailer_lines + b"\r\n"]
         # RFC 9112 section 7.1.2: only chunked can carry trailers; elsewhere they are dropped.
         return []
+
+
+@cache  # there are 400 of them
+def _status_line(status: int) -> str:
+    return f"HTTP/1.1 {status} {reason_phrase(status)}\r\n"
 
 
 def failure_response(
@@ -191,13 +212,14 @@ def failure_response(
     headers = Headers([("Content-Type", "text/plain; charset=utf-8")])
     writer = ResponseWriter("HEAD" if without_body else "GET", "1.1")
     head = writer.start(
-        Response(0, error.code, headers),
+        error.code,
+        headers,
         body_bytes=len(text),
         keep_alive=False,
         server=server,
         date=date,
     )
-    return b"".join([head, *writer.body(text)])
+    return b"".join(writer.whole(head, text))
 
 
 def interim_response(status: int, headers: Headers) -> bytes:

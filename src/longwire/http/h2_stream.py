@@ -7,7 +7,7 @@ from collections import deque
 from longwire.http.events import Response
 from longwire.http.h2_head import RequestHead
 from longwire.http.h2_priority import Priority
-from longwire.http.response_fields import misuse, read_headers
+from longwire.http.response_fields import misuse, read_fields
 
 __all__ = ["Stream"]
 
@@ -79,14 +79,15 @@ class Stream:
             raise misuse("the response has been started already")
         if not 200 <= response.status <= 599:
             raise misuse(f"{response.status} is not a final status (200 to 599)")
-        lines, _, length = read_headers(response.headers)
+        given = read_fields(response.headers)
+        length = given.length
         # RFC 9110 sections 6.4.1 and 15.3.6: these end with the head, whatever it says.
         is_bodiless = self.head.method == "HEAD" or response.status in (204, 205, 304)
         if is_bodiless and self.head.method != "HEAD" and body_bytes:
             raise misuse(f"a response with status {response.status} has no body")
         if length is not None and body_bytes not in (None, length) and not is_bodiless:
             raise misuse(f"the body has {body_bytes} bytes, its Content-Length is {length}")
-        fields = [(lower, value) for lower, _, value in lines]
+        fields = [(lower, value) for lower, _, value in given.lines]
         announced = length if length is not None else body_bytes
         # RFC 9110 section 8.6: none in a 204; in a 304 and to HEAD it is what GET would bring.
         may_announce = response.status != 204 and not (is_bodiless and not announced)

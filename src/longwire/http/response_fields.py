@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 
 from longwire.base.errors import ProtocolError
@@ -11,7 +12,14 @@ from longwire.base.headers import Headers
 from longwire.http.events import Body, End, HttpCommand
 from longwire.http.field_values import is_token, split_list
 
-__all__ = ["check_field", "check_trailers", "known_body_bytes", "misuse", "read_headers"]
+__all__ = [
+    "ResponseFields",
+    "check_field",
+    "check_trailers",
+    "known_body_bytes",
+    "misuse",
+    "read_fields",
+]
 
 # RFC 9110 section 5.5: what would end the field, or what no field may hold.
 _FORBIDDEN_IN_VALUE = re.compile(r"[^\t -~\x80-\xff]")
@@ -57,12 +65,33 @@ def known_body_bytes(following: Sequence[HttpCommand]) -> int | None:
     return None
 
 
-def read_headers(headers: Headers) -> tuple[list[tuple[str, str, str]], list[str], int | None]:
-    """Check a response's headers; take out what the framing decides.
+@dataclass(frozen=True, slots=True)
+class ResponseFields:
+    """The headers of a response, checked, without what the framing decides."""
 
-    Returns (lower-case name, name, value) of each that is left, the options of Connection, and
-    the Content-Length.
+    lines: Sequence[tuple[str, str, str]]
+    """(lower-case name, name, value) of each."""
+    text: str
+    """The same as HTTP/1.x writes them."""
+    names: frozenset[str]
+    """In lower case."""
+    options: Sequence[str]
+    """Those of Connection."""
+    length: int | None
+    """The Content-Length."""
+
+
+def read_fields(headers: Headers) -> ResponseFields:
+    """Check a response's headers.
+
+    What a handler answers has the same headers again and again, so what was found is kept for a
+    while. Raises ProtocolError(side="local").
     """
+    return _read_fields(tuple(headers))
+
+
+@lru_cache(maxsize=256)
+def _read_fields(headers: tuple[tuple[str, str], ...]) -> ResponseFields:
     lines: list[tuple[str, str, str]] = []
     options: list[str] = []
     length: int | None = None
@@ -77,7 +106,13 @@ def read_headers(headers: Headers) -> tuple[list[tuple[str, str, str]], list[str
                 raise misuse("Transfer-Encoding is the engine's: leave it out of the response")
         else:
             lines.append((lower, name, value.strip(" \t")))
-    return lines, options, length
+    return ResponseFields(
+        lines=lines,
+        text="".join([f"{name}: {value}\r\n" for _, name, value in lines]),
+        names=frozenset([lower for lower, _, _ in lines]),
+        options=options,
+        length=length,
+    )
 
 
 def check_field(name: str, value: str) -> str:

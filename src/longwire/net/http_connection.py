@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from longwire.base.headers import HeadersLike
+from longwire.base.headers import Headers, HeadersLike
 from longwire.http.engine import HttpEngine
 from longwire.http.events import (
     BodyConsumed,
@@ -26,7 +26,7 @@ from longwire.http.events import (
 from longwire.http.h2_frames import PREFACE
 from longwire.net.callbacks import Callbacks
 from longwire.net.endpoint import Endpoint
-from longwire.net.http_exchange import HttpExchange
+from longwire.net.http_exchange import NO_TRAILERS, HttpExchange
 from longwire.net.link import Link
 from longwire.net.open_endpoint import open_endpoint
 from longwire.net.opening import Opening
@@ -112,7 +112,12 @@ class HttpConnection:
             if begun is None:
                 return
             data = begun
-        self._handle(self._engine.receive(data, self.link.now()))
+        now = self.link.now()
+        request = self._engine.receive_whole(data, now)
+        if request is not None:
+            self._serve_whole(request)
+        else:
+            self._handle(self._engine.receive(data, now))
         self._after_engine()
         if self._engine.is_multiplexed:
             self._look_at_windows()
@@ -175,6 +180,16 @@ class HttpConnection:
         """Tell the engine, and let happen what follows from it."""
         try:
             self._engine.send(*commands, now=self.link.now())
+        finally:
+            self._handle(self._engine.take_events())
+            self._after_engine()
+
+    def respond(self, exchange: HttpExchange, status: int, headers: Headers, body: bytes) -> None:
+        """Tell the engine a complete response."""
+        try:
+            self._engine.respond(
+                exchange.request.stream, status, headers, body, now=self.link.now()
+            )
         finally:
             self._handle(self._engine.take_events())
             self._after_engine()
@@ -288,6 +303,18 @@ class HttpConnection:
                     self._server.start_handler(exchange)
         finally:
             self._is_handling = False
+
+    def _serve_whole(self, request: RequestReceived) -> None:
+        """Serve a request of which nothing more comes, and behind which nothing came."""
+        exchange = HttpExchange(self, request)
+        exchange.body_ended(NO_TRAILERS)
+        self._exchanges[request.stream] = exchange
+        self._is_handling = True
+        try:
+            self._server.start_handler(exchange)
+        finally:
+            self._is_handling = False
+        self._handle(())
 
     def _handle_one(self, event: HttpEvent, fresh: deque[HttpExchange]) -> None:
         if isinstance(event, RequestReceived):

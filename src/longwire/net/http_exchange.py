@@ -26,7 +26,11 @@ from longwire.net.settings import WebSocketSettings
 if TYPE_CHECKING:
     from longwire.net.http_connection import HttpConnection
 
-__all__ = ["ExchangeClosed", "HttpExchange"]
+__all__ = ["NO_TRAILERS", "ExchangeClosed", "HttpExchange"]
+
+
+NO_TRAILERS = Headers()
+"""Of requests without any. Nobody adds to it."""
 
 
 class ExchangeClosed(LongwireError):
@@ -66,7 +70,7 @@ class HttpExchange:
         """Where the application is mounted; empty, for nothing is above this server."""
         self.status: int | None = None
         """The status that was answered with; ``None`` before."""
-        self.trailers = Headers()
+        self.trailers = NO_TRAILERS
         """Trailers of the request, once its body is complete."""
         self.is_open_ended = False
         """Whether the response is a stream without an announced end, or may be long in coming: a
@@ -152,15 +156,22 @@ class HttpExchange:
 
         Waits first while a slow client holds up earlier ones; cancelled then, nothing was sent.
         """
-        if self._connection.is_held_up(self):
+        while not self.respond_at_once(status, headers, body):
             await self.drain()
+
+    def respond_at_once(self, status: int, headers: HeadersLike = (), body: bytes = b"") -> bool:
+        """Send a complete response, unless a slow client holds up earlier ones.
+
+        Tells whether it was sent; what was not is for ``respond``.
+        """
         self._check_open()
-        stream = self.request.stream
-        head = Response(stream, status, Headers(headers))
-        commands = (head, Body(stream, body), End(stream)) if body else (head, End(stream))
-        self._connection.send(*commands)
+        if self._connection.is_held_up(self):
+            return False
+        fields = headers if isinstance(headers, Headers) else Headers(headers)
+        self._connection.respond(self, status, fields, body)
         self.status = status
         self._is_finished = True
+        return True
 
     def inform(self, status: int, headers: HeadersLike = ()) -> None:
         """Send an interim response: 103 (Early Hints), say."""

@@ -1,4 +1,4 @@
-"""The HTTP server: engines on links, a coroutine for every request."""
+"""The HTTP server: engines on links, a handler for every request."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from longwire.base.dates import DateSource
 from longwire.base.limits import KIB, Http2Limits, HttpLimits
 from longwire.http.engine import HttpEngine
 from longwire.http.h1 import Http1Engine
+from longwire.http.h1_known_heads import KnownHeads
 from longwire.http.h2 import Http2Engine
 from longwire.http.pages import error_page
 from longwire.net.closed import ConnectionClosed
@@ -29,7 +30,8 @@ logger = logging.getLogger("longwire.net")
 
 _HTTP2 = Http2Limits()
 
-ExchangeHandler: TypeAlias = Callable[[HttpExchange], Awaitable[None]]
+ExchangeHandler: TypeAlias = Callable[[HttpExchange], Awaitable[None] | None]
+"""Answers a request: at once, returning ``None``, or in what it returns, which is run in a task."""
 
 # From Python 3.12 on a task can begin at once: a handler that never waits costs no loop turn.
 _HAS_EAGER_TASKS = sys.version_info >= (3, 12)
@@ -69,7 +71,8 @@ class HttpServer:
         self._http2 = http2
         self._server_header = server_header
         self._date = DateSource(time.time)
-        self._tasks: dict[asyncio.Task[None], HttpExchange] = {}
+        self._known_heads = KnownHeads()
+        self._tasks: dict[asyncio.Task[None], tuple[HttpExchange, Awaitable[None] | None]] = {}
         self.write_buffer_bytes_max = write_buffer_bytes_max
         self.write_stall_timeout_s = write_stall_timeout_s
         self.on_refused = on_refused
@@ -77,7 +80,7 @@ class HttpServer:
     @property
     def exchanges(self) -> list[HttpExchange]:
         """The requests and WebSockets whose handlers run now."""
-        return list(self._tasks.values())
+        return [exchange for exchange, _ in self._tasks.values()]
 
     def make_handler(self, link: Link) -> LinkHandler:
         """Return the handler for a new link."""
@@ -98,6 +101,7 @@ class HttpServer:
             scheme="http" if link.tls is None else "https",
             server=self._server_header,
             date=self._date,
+            known_heads=self._known_heads,
         )
 
     def make_http2_engine(self, link: Link) -> HttpEngine:
@@ -112,11 +116,18 @@ class HttpServer:
         )
 
     def start_handler(self, exchange: HttpExchange) -> None:
-        """Run the handler for ``exchange``."""
-        task = _start_task(self._run(exchange))
+        """Run the handler for ``exchange``. Only one that has to wait costs a task."""
+        waiting: Awaitable[None] | None
+        try:
+            waiting = self._handler(exchange)
+        except Exception as error:
+            waiting = _fail_with(error)
+        if waiting is None and exchange.closed:
+            return
+        task = _start_task(self._run(exchange, waiting))
         if task.done():
             return
-        self._tasks[task] = exchange
+        self._tasks[task] = exchange, waiting
         task.add_done_callback(self._forget)
         exchange.link.expect_writes()
 
@@ -130,7 +141,7 @@ class HttpServer:
         _, stuck = await asyncio.wait(list(self._tasks), timeout=timeout_s)
         descriptions = []
         for task in stuck:
-            request = self._tasks[task].request
+            request = self._tasks[task][0].request
             descriptions.append(f"{request.method} {request.target} at {place_of(task)}")
             task.cancel()
         if stuck:
@@ -138,18 +149,24 @@ class HttpServer:
         return descriptions
 
     def _forget(self, task: asyncio.Task[None]) -> None:
-        self._tasks.pop(task, None)
+        exchange, waiting = self._tasks.pop(task)
+        if task.cancelled():
+            # Before it began, perhaps: then nobody has closed either of the two.
+            exchange.abort()
+            if isinstance(waiting, Coroutine):
+                waiting.close()
 
-    async def _run(self, exchange: HttpExchange) -> None:
+    async def _run(self, exchange: HttpExchange, waiting: Awaitable[None] | None) -> None:
         try:
-            await self._call(exchange)
+            await self._call(exchange, waiting)
         except Exception:
             logger.exception("%s %s: cut off", exchange.request.method, exchange.request.target)
             exchange.link.abort()
 
-    async def _call(self, exchange: HttpExchange) -> None:
+    async def _call(self, exchange: HttpExchange, waiting: Awaitable[None] | None) -> None:
         try:
-            await self._handler(exchange)
+            if waiting is not None:
+                await waiting
         except (ExchangeClosed, ConnectionClosed) as error:
             logger.debug("%s %s: %s", exchange.request.method, exchange.request.target, error)
         except asyncio.CancelledError:
@@ -193,6 +210,11 @@ class HttpServer:
             await exchange.respond(500, headers, body)
         except ExchangeClosed:
             pass
+
+
+async def _fail_with(error: Exception) -> None:
+    """The rest of a handler that failed before it had to wait."""
+    raise error
 
 
 def _start_task(work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:

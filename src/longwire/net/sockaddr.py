@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import struct
+from functools import lru_cache
 
 from longwire.net.link import Address
 
@@ -16,6 +17,7 @@ _IPV6 = struct.Struct("!HI16s")
 _SCOPE = struct.Struct("=I")
 
 
+@lru_cache(maxsize=1024)  # those whose requests are served now; each request asks
 def read_sockaddr(raw: bytes) -> Address:
     """Return an address as the ``socket`` module has it; ``None`` for another family."""
     if len(raw) < _FAMILY.size:

@@ -43,14 +43,18 @@ class AsgiRunner:
                 scope, receive, send, body_bytes_max=service.settings.http.body_bytes_max
             )
             try:
-                await service.dispatcher.handle(exchange)
+                waiting = service.dispatcher.handle(exchange)
+                if waiting is not None:
+                    await waiting
             finally:
                 await exchange.complete()
         elif scope["type"] == "websocket":
             service = await self.start()
             handshake = AsgiHandshake(scope, receive, send)
             try:
-                await service.dispatcher.handle(handshake)
+                waiting = service.dispatcher.handle(handshake)
+                if waiting is not None:
+                    await waiting
             finally:
                 await handshake.complete()
         else:

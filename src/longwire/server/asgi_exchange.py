@@ -141,6 +141,10 @@ class AsgiExchange:
             {"type": "http.response.body", "body": body},
         )
 
+    def respond_at_once(self, status: int, headers: HeadersLike = (), body: bytes = b"") -> bool:
+        """Send nothing: an ASGI server has to be waited for."""
+        return False
+
     def start(self, status: int, headers: HeadersLike = ()) -> None:
         """Send the head of a response whose body comes in pieces."""
         self._check_open()

@@ -40,14 +40,19 @@ class ContentSelection:
         self._selector = selector
         self._cache_control = cache_control
 
+    def suits(self, request: Request, response: Response) -> bool:
+        """Say how long a handler's response is fresh; tell whether it may be sent as it is."""
+        if self._cache_control is not None and _is_left_to_guess(request, response):
+            response.headers.add("Cache-Control", self._cache_control)
+        if response.status != 200 and not response.body:
+            return True  # there is nothing to code, and nothing to select from
+        return not self._selector.concerns(request.headers, _whole(response))
+
     async def fit(self, request: Request, response: Response) -> Response:
         """Return what is to be sent for a handler's response. Cancel-safe."""
-        headers, body = response.headers, response.body
-        if self._cache_control is not None and _is_left_to_guess(request, response):
-            headers.add("Cache-Control", self._cache_control)
-        whole = body if isinstance(body, bytes) else None
-        if not self._selector.concerns(request.headers, whole):
+        if self.suits(request, response):
             return response
+        headers, whole = response.headers, _whole(response)
         selected = self._selector.select(
             request.method, request.headers, response.status, headers, whole, now_s=time.time()
         )
@@ -65,6 +70,10 @@ class ContentSelection:
             else:
                 body = encode_pieces(codings.encoder(coding), body)
         return Response(selected.status, selected.headers, body)
+
+
+def _whole(response: Response) -> bytes | None:
+    return response.body if isinstance(response.body, bytes) else None
 
 
 def _is_left_to_guess(request: Request, response: Response) -> bool:

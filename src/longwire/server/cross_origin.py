@@ -113,6 +113,9 @@ class _Dressed(ExchangeWrapper):
     async def respond(self, status: int, headers: HeadersLike = (), body: bytes = b"") -> None:
         await super().respond(status, self._with_fields(headers), body)
 
+    def respond_at_once(self, status: int, headers: HeadersLike = (), body: bytes = b"") -> bool:
+        return super().respond_at_once(status, self._with_fields(headers), body)
+
     def start(self, status: int, headers: HeadersLike = ()) -> None:
         super().start(status, self._with_fields(headers))
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import secrets
 import time
 from collections.abc import AsyncIterable, Awaitable, Callable
 from typing import Any, Protocol, TypeAlias, cast
@@ -21,13 +20,16 @@ from longwire.server.request import Request
 from longwire.server.response import Response
 from longwire.server.router import BadPathError, Resource, Router, split_target
 
-__all__ = ["Dispatcher", "HttpHandler", "HttpObserver", "SocketHandler", "refusal"]
+__all__ = ["Answer", "Dispatcher", "HttpHandler", "HttpObserver", "SocketHandler", "refusal"]
 
 logger = logging.getLogger("longwire.server")
 access_logger = logging.getLogger("longwire.access")
 
-HttpHandler: TypeAlias = Callable[[Request, Exchange], Awaitable["Response | None"]]
-"""Takes the request and its exchange; returns what to send, or ``None`` if it has sent it."""
+Answer: TypeAlias = "Response | Awaitable[Response | None] | None"
+"""What to send, now or when it has been waited for; ``None``: it has been sent."""
+
+HttpHandler: TypeAlias = Callable[[Request, Exchange], Answer]
+"""Takes the request and its exchange."""
 
 SocketHandler: TypeAlias = Callable[[Request, Any], Awaitable[None]]
 """Takes the request and its exchange, and accepts the handshake; raises HttpError to refuse."""
@@ -65,13 +67,14 @@ class Dispatcher:
         self._content = content
         self._form_limits = form_limits
 
-    async def handle(self, exchange: Exchange | AsgiHandshake) -> None:
-        """Answer one request, whatever it takes.
+    def handle(self, exchange: Exchange | AsgiHandshake) -> Awaitable[None] | None:
+        """Answer one request, whatever it takes: at once if nothing has to be waited for, which
+        costs no task, else in what is returned.
 
         Cancelled, it leaves the exchange as it is; who cancels closes it.
         """
-        head = exchange.request
         started_s = time.monotonic()
+        head = exchange.request
         path, query = split_target(head.target)
         request = Request(
             method=head.method,
@@ -80,7 +83,6 @@ class Dispatcher:
             headers=head.headers,
             scheme=head.scheme,
             authority=head.authority,
-            request_id=secrets.token_hex(8),
             remote_address=exchange.remote_address,
             source=exchange,
             form_limits=self._form_limits,
@@ -88,52 +90,83 @@ class Dispatcher:
         )
         if head.protocol is None and not isinstance(exchange, AsgiHandshake):
             exchange = self._cross_origin.dress(request, exchange)
+        try:
+            answer = self._run(request, exchange)
+        except Exception as error:
+            answer = self._answer_to(error, request, exchange)
+        if isinstance(answer, Response) and self._send_at_once(request, exchange, answer):
+            self._done(request, exchange, exchange.status or 0, started_s)
+            return None
+        return self._finish(request, exchange, answer, started_s)
+
+    async def _finish(
+        self, request: Request, exchange: Exchange | AsgiHandshake, answer: Answer, started_s: float
+    ) -> None:
         status = 0
         try:
-            status = await self._answer(request, exchange)
+            status = await self._answer(request, exchange, answer)
         finally:
-            request.release()
-            duration_s = time.monotonic() - started_s
-            is_stream = status == 101 or exchange.is_open_ended
-            self._observer.request_done(head.method, status, duration_s, is_stream=is_stream)
-            if access_logger.isEnabledFor(logging.INFO):
-                access_logger.info(
-                    "%s %s %s %s %.1f ms",
-                    address_text(exchange.remote_address),
-                    head.method,
-                    path,
-                    status or "-",
-                    duration_s * 1000,
-                )
+            self._done(request, exchange, status, started_s)
 
-    async def _answer(self, request: Request, exchange: Exchange | AsgiHandshake) -> int:
-        """Run the handler and send; return the status, 101 for a WebSocket, 0 for none."""
-        try:
-            response = await self._run(request, exchange)
-        except HttpError as error:
-            if isinstance(error, LimitHitError):
-                self._observer.limit_hit(error.limit_name)
-            response = refusal(request, error)
-        except Exception:
-            if exchange.closed:
-                logger.debug("request %s: the client went away", request.id, exc_info=True)
-                return 0
-            logger.exception("request %s: %s %s failed", request.id, request.method, request.path)
-            if exchange.status is not None:
-                exchange.abort()
-                return exchange.status
-            response = refusal(request, _internal_error(request))
-        if response is not None and exchange.status is None:
+    def _done(
+        self, request: Request, exchange: Exchange | AsgiHandshake, status: int, started_s: float
+    ) -> None:
+        request.release()
+        duration_s = time.monotonic() - started_s
+        is_stream = status == 101 or exchange.is_open_ended
+        self._observer.request_done(request.method, status, duration_s, is_stream=is_stream)
+        if access_logger.isEnabledFor(logging.INFO):
+            access_logger.info(
+                "%s %s %s %s %.1f ms",
+                address_text(exchange.remote_address),
+                request.method,
+                request.path,
+                status or "-",
+                duration_s * 1000,
+            )
+
+    async def _answer(
+        self, request: Request, exchange: Exchange | AsgiHandshake, answer: Answer
+    ) -> int:
+        """Wait for the answer and send it; return the status, 101 for a WebSocket, 0 for none."""
+        if answer is not None and not isinstance(answer, Response):
             try:
-                response = await self._content.fit(request, response)
-                await _send(request, exchange, response)
+                answer = await answer
+            except Exception as error:
+                is_gone = exchange.closed
+                answer = self._answer_to(error, request, exchange)
+                if is_gone and answer is None:
+                    return 0
+        if answer is not None and exchange.status is None:
+            try:
+                fitted = await self._content.fit(request, answer)
+                await _send(request, exchange, fitted)
             except Exception:
                 if not exchange.closed:
                     logger.exception("request %s: sending the response failed", request.id)
                     exchange.abort()
         return exchange.status or 0
 
-    async def _run(self, request: Request, exchange: Exchange | AsgiHandshake) -> Response | None:
+    def _answer_to(
+        self, error: Exception, request: Request, exchange: Exchange | AsgiHandshake
+    ) -> Response | None:
+        """The response that an error makes; ``None`` when it is too late for one."""
+        if isinstance(error, HttpError):
+            if isinstance(error, LimitHitError):
+                self._observer.limit_hit(error.limit_name)
+            return refusal(request, error)
+        if exchange.closed:
+            logger.debug("request %s: the client went away", request.id, exc_info=error)
+            return None
+        logger.error(
+            "request %s: %s %s failed", request.id, request.method, request.path, exc_info=error
+        )
+        if exchange.status is not None:
+            exchange.abort()
+            return None
+        return refusal(request, _internal_error(request))
+
+    def _run(self, request: Request, exchange: Exchange | AsgiHandshake) -> Answer:
         if self._address_rates.is_limited:
             self._demand_rate(exchange.remote_address)
         if request.path == "*":
@@ -147,8 +180,7 @@ class Dispatcher:
             raise HttpError(404, f"Nothing answers at {request.path} here.")
         resource, request.path_parameters = found
         if exchange.request.protocol == "websocket" and resource.websocket is not None:
-            await resource.websocket(request, exchange)
-            return None
+            return _await_nothing(resource.websocket(request, exchange))
         if isinstance(exchange, AsgiHandshake):
             raise HttpError(404, f"No WebSocket answers at {request.path} here.")
         handler = resource.find(request.method)
@@ -156,7 +188,24 @@ class Dispatcher:
             preflight = self._cross_origin.preflight(request, resource.allow)
             return preflight or _refuse_method(request, resource)
         self._cross_origin.check(request)
-        return await handler(request, exchange)
+        return handler(request, exchange)
+
+    def _send_at_once(
+        self, request: Request, exchange: Exchange | AsgiHandshake, response: Response
+    ) -> bool:
+        """Send a response that is complete as it is; tell whether that needed no waiting."""
+        body = response.body
+        if not isinstance(body, bytes) or isinstance(exchange, AsgiHandshake):
+            return False
+        try:
+            if not self._content.suits(request, response):
+                return False
+            return exchange.respond_at_once(response.status, response.headers, body)
+        except Exception:
+            if not exchange.closed:
+                logger.exception("request %s: sending the response failed", request.id)
+                exchange.abort()
+            return True
 
     def _demand_rate(self, address: Any) -> None:
         """Count a request for its address. Raises an ``HttpError`` (429)."""
@@ -199,6 +248,11 @@ def refusal(request: Request, error: HttpError) -> Response:
 def _internal_error(request: Request) -> HttpError:
     message = f"Something went wrong here. The log has more, under request {request.id}."
     return HttpError(500, message, {"X-Request-Id": request.id, "Cache-Control": "no-store"})
+
+
+async def _await_nothing(serving: Awaitable[None]) -> None:
+    """What serves a WebSocket leaves nothing to send."""
+    await serving
 
 
 async def _send(request: Request, exchange: Exchange | AsgiHandshake, response: Response) -> None:

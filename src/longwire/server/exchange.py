@@ -57,6 +57,9 @@ class Exchange(Protocol):
     async def respond(self, status: int, headers: HeadersLike = (), body: bytes = b"") -> None:
         """Send a complete response."""
 
+    def respond_at_once(self, status: int, headers: HeadersLike = (), body: bytes = b"") -> bool:
+        """Send a complete response if that needs no waiting; tell whether it was sent."""
+
     def start(self, status: int, headers: HeadersLike = ()) -> None:
         """Send the head of a response whose body comes in pieces."""
 
@@ -122,6 +125,9 @@ class ExchangeWrapper:
 
     async def respond(self, status: int, headers: HeadersLike = (), body: bytes = b"") -> None:
         await self._exchange.respond(status, headers, body)
+
+    def respond_at_once(self, status: int, headers: HeadersLike = (), body: bytes = b"") -> bool:
+        return self._exchange.respond_at_once(status, headers, body)
 
     def start(self, status: int, headers: HeadersLike = ()) -> None:
         self._exchange.start(status, headers)

@@ -8,15 +8,23 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+from bisect import bisect_left
 from collections.abc import Callable, Iterable
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any, Protocol
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 from prometheus_client.gc_collector import GCCollector
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
+from prometheus_client.utils import floatToGoString
 
 from longwire.base.errors import LimitError
 from longwire.base.limits import Http2Limits, HttpLimits
@@ -111,6 +119,42 @@ class SocketTotals(Collector):
         yield size
 
 
+class RequestTotals(Collector):
+    """The requests that were answered. Counting one is for the hot path: two additions."""
+
+    def __init__(self) -> None:
+        self._counts: dict[tuple[str, int], int] = {}
+        # How many took no longer than the bucket's bound, and longer than the one before.
+        self._buckets = [0] * (len(_REQUEST_BUCKETS_S) + 1)
+        self._duration_s = 0.0
+
+    def add(self, method: str, status: int, duration_s: float | None) -> None:
+        """Count a request. Methods that we do not know share one label: clients choose them."""
+        key = (method if method in _KNOWN_METHODS else "other", status)
+        self._counts[key] = self._counts.get(key, 0) + 1
+        if duration_s is not None:
+            self._buckets[bisect_left(_REQUEST_BUCKETS_S, duration_s)] += 1
+            self._duration_s += duration_s
+
+    def collect(self) -> Iterable[Metric]:
+        """Called for every scrape."""
+        requests = CounterMetricFamily(
+            "longwire_http_requests",
+            "HTTP requests answered, handshakes of WebSocket included; status 0: not answered.",
+            labels=["method", "status"],
+        )
+        for (method, status), count in self._counts.items():
+            requests.add_metric([method, str(status)], count)
+        yield requests
+        bounds = [*map(floatToGoString, _REQUEST_BUCKETS_S), "+Inf"]
+        yield HistogramMetricFamily(
+            "longwire_http_request_seconds",
+            "From a request's head to its answer; streams and WebSocket connections left out.",
+            buckets=list(zip(bounds, accumulate(self._buckets), strict=True)),
+            sum_value=self._duration_s,
+        )
+
+
 class FigureCollector(Collector):
     """Figures that somebody else keeps, read at every scrape."""
 
@@ -139,22 +183,12 @@ class ServerMetrics:
         self.ready = Gauge(
             "longwire_ready", "1 while new connections are taken.", registry=self.registry
         )
-        self._requests = Counter(
-            "longwire_http_requests",
-            "HTTP requests answered, handshakes of WebSocket included; status 0: not answered.",
-            ["method", "status"],
-            registry=self.registry,
-        )
+        self.requests = RequestTotals()
+        self.registry.register(self.requests)
         self._refused = Counter(
             "longwire_http_refused",
             "Requests that never reached a handler: malformed, too slow or past a limit.",
             ["status"],
-            registry=self.registry,
-        )
-        self._durations = Histogram(
-            "longwire_http_request_seconds",
-            "From a request's head to its answer; streams and WebSocket connections left out.",
-            buckets=_REQUEST_BUCKETS_S,
             registry=self.registry,
         )
         self._closed = Counter(
@@ -181,11 +215,8 @@ class ServerMetrics:
         self.registry.register(FigureCollector(read))
 
     def request_done(self, method: str, status: int, duration_s: float, *, is_stream: bool) -> None:
-        """Count a request. Methods that we do not know share one label: clients choose them."""
-        label = method if method in _KNOWN_METHODS else "other"
-        self._requests.labels(label, str(status)).inc()
-        if not is_stream:
-            self._durations.observe(duration_s)
+        """Count a request."""
+        self.requests.add(method, status, None if is_stream else duration_s)
 
     def request_refused(self, status: int, reason: str) -> None:
         """Count a request that the HTTP engine refused, and the limit that it ran into."""

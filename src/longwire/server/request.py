@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 from collections.abc import Mapping
 from typing import Any, Protocol
 from urllib.parse import parse_qsl
@@ -64,21 +65,20 @@ class BodySource(Protocol):
 class Request:
     """One request.
 
-    ``path`` is as it stood in the request, ``path_parameters`` are decoded. ``id`` names the
-    request in the log. ``authority`` is the host, with its port, that the client asked for.
-    ``remote_address`` is ``(host, port)``, a path, or ``None``. The body is read on demand and
-    kept; it is at most ``http.body_bytes_max`` long.
+    ``path`` is as it stood in the request, ``path_parameters`` are decoded. ``authority`` is the
+    host, with its port, that the client asked for. ``remote_address`` is ``(host, port)``, a path,
+    or ``None``. The body is read on demand and kept; it is at most ``http.body_bytes_max`` long.
     """
 
     __slots__ = (
         "_body",
         "_form",
         "_form_limits",
+        "_id",
         "_query",
         "_source",
         "authority",
         "headers",
-        "id",
         "method",
         "path",
         "path_parameters",
@@ -97,7 +97,6 @@ class Request:
         headers: Headers,
         scheme: str,
         authority: str,
-        request_id: str,
         remote_address: Any,
         source: BodySource,
         form_limits: FormLimits,
@@ -109,7 +108,6 @@ class Request:
         self.headers = headers
         self.scheme = scheme
         self.authority = authority
-        self.id = request_id
         self.remote_address = remote_address
         self.path_parameters: Mapping[str, str] = {}
         self.root_path = root_path
@@ -117,7 +115,15 @@ class Request:
         self._form_limits = form_limits
         self._form: Form | None = None
         self._body: bytes | None = None
+        self._id: str | None = None
         self._query: Query | None = None
+
+    @property
+    def id(self) -> str:
+        """What names the request in the log; made up when somebody asks."""
+        if self._id is None:
+            self._id = secrets.token_hex(8)
+        return self._id
 
     @property
     def query(self) -> Query:

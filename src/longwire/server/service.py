@@ -7,7 +7,8 @@ import contextlib
 import inspect
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
+from contextvars import copy_context
 from typing import Any
 
 from longwire.base.errors import ConfigError
@@ -20,7 +21,7 @@ from longwire.server.app import BROWSER_MODULES, App, LifespanHook, RouteHandler
 from longwire.server.authentication import Authentication
 from longwire.server.content import ContentSelection, make_selector
 from longwire.server.cross_origin import CrossOrigin
-from longwire.server.dispatch import Dispatcher, HttpHandler, SocketHandler
+from longwire.server.dispatch import Answer, Dispatcher, HttpHandler, SocketHandler
 from longwire.server.exchange import Exchange
 from longwire.server.gateways import StreamGateways
 from longwire.server.metrics import ServerMetrics
@@ -241,13 +242,16 @@ class Service:
 
 
 def _wrap_route(handler: RouteHandler) -> HttpHandler:
-    async def handle(request: Request, exchange: Exchange) -> Response:
-        value = handler(request)
-        if inspect.isawaitable(value):
-            value = await value
-        return make_response(value)
+    def handle(request: Request, exchange: Exchange) -> Answer:
+        # What a plain function keeps in context variables is for its own request.
+        value = copy_context().run(handler, request)
+        return _make_later(value) if inspect.isawaitable(value) else make_response(value)
 
     return handle
+
+
+async def _make_later(value: Awaitable[object]) -> Response:
+    return make_response(await value)
 
 
 async def _run_hook(hook: LifespanHook) -> None:

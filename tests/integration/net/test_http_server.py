@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import gzip
 import json
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
@@ -24,7 +26,7 @@ Serve = tuple[HttpServer, Listener, int]
 
 @contextlib.asynccontextmanager
 async def http(
-    handler: Callable[[HttpExchange], Awaitable[None]], **settings: Any
+    handler: Callable[[HttpExchange], Awaitable[None] | None], **settings: Any
 ) -> AsyncIterator[Serve]:
     server = HttpServer(handler, **settings)
     listener = Listener(server.make_handler, host="127.0.0.1", port=0, ssl=local.SERVER_TLS)
@@ -543,6 +545,50 @@ async def test_stuck_handlers_are_named_and_cancelled() -> None:
     assert server.exchanges == []
     with contextlib.suppress(ConnectionError):
         assert await request == b""
+
+
+async def test_handlers_may_be_plain_functions() -> None:
+    def handler(exchange: HttpExchange) -> Awaitable[None] | None:
+        if exchange.request.target == "/at-once":
+            assert exchange.respond_at_once(200, (), b"at once")
+            return None
+        if exchange.request.target == "/later":
+            return hello(exchange)
+        if exchange.request.target == "/fail":
+            raise RuntimeError("told to")
+        return None
+
+    async with http(handler) as (server, _, port):
+        requests = [get("/at-once"), get("/later"), get("/fail"), get("/no-answer", LAST)]
+        answer = await talk(port, b"".join(requests))
+        assert re.findall(rb"HTTP/1.1 (\d+)", answer) == [b"200", b"200", b"500", b"500"]
+        assert b"at once" in answer
+        assert server.exchanges == []
+
+
+@pytest.mark.filterwarnings("error")
+async def test_a_handler_that_is_cancelled_before_it_begins_leaves_nothing_behind() -> None:
+    server: HttpServer
+
+    async def handler(exchange: HttpExchange) -> None:
+        if exchange.request.target == "/last":
+            return
+        await exchange.respond(200)
+        # The next request on the connection has a task now, which has not begun.
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in others:
+            if "HttpServer._run" in repr(task):
+                task.cancel()
+
+    server = HttpServer(handler)
+    listener = Listener(server.make_handler, host="127.0.0.1", port=0)
+    await listener.start()
+    port = listener.sockets[0].getsockname()[1]
+    await talk(port, get("/first") + get("/last", LAST))
+    assert await listener.close(5)
+    await server.finished(5)
+    gc.collect()
+    assert server.exchanges == []
 
 
 async def test_httpx_and_compressed_bodies_pass() -> None:

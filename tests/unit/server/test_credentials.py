@@ -28,7 +28,6 @@ def find(
         headers=Headers(fields),
         scheme="http",
         authority="a",
-        request_id="1",
         remote_address=None,
         source=NoBody(),
         form_limits=FormLimits(),

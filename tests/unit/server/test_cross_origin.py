@@ -33,7 +33,6 @@ def request(method: str = "GET", **fields: str) -> Request:
         headers=Headers({name.replace("_", "-"): value for name, value in fields.items()}),
         scheme="http",
         authority="ws.test",
-        request_id="1",
         remote_address=None,
         source=NoBody(),
         form_limits=FormLimits(),
