@@ -1,3 +1,4 @@
+# cython: annotation_typing=False, auto_pickle=False
 """Header fields: ordered, repeated names kept, names compared without case (RFC 9110 section 5)."""
 
 from __future__ import annotations
@@ -24,10 +25,10 @@ class Headers:
     def __init__(self, fields: HeadersLike = ()) -> None:
         if isinstance(fields, Headers):
             self._fields = list(fields._fields)
-        elif isinstance(fields, Mapping):
-            self._fields = list(fields.items())
-        else:
+        elif isinstance(fields, (tuple, list)) or not isinstance(fields, Mapping):
             self._fields = list(fields)
+        else:
+            self._fields = list(fields.items())
 
     def get(self, name: str, default: str | None = None) -> str | None:
         """Return the first value of ``name``."""
@@ -92,6 +93,9 @@ class Headers:
         return mine == [(name.lower(), value) for name, value in other._fields]
 
     __hash__ = None  # type: ignore[assignment]
+
+    def __reduce__(self) -> tuple[type[Headers], tuple[list[tuple[str, str]]]]:
+        return Headers, (self._fields,)
 
     def __repr__(self) -> str:
         return f"Headers({self._fields!r})"

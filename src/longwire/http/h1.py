@@ -1,3 +1,4 @@
+# cython: annotation_typing=False, auto_pickle=False
 """HTTP/1.0 and HTTP/1.1, the server's side of one connection (RFC 9110, RFC 9112).
 
 How bytes become events: ``h1_reader`` cuts requests off the input (``h1_scan`` finds and checks a
@@ -98,7 +99,7 @@ class Http1Engine:
         if self._is_upgraded:
             raise ProtocolError(500, "the connection is no longer HTTP", side="local")
         if data and not self._is_input_closed and not self._has_eof:
-            if not self._exchanges and self._reading is None and not self._reader.is_inside_head:
+            if not self._exchanges and self._reading is None and not self._reader.is_inside_head():
                 self._since = now
             self._reader.feed(data)
             self._advance(now)
@@ -119,7 +120,7 @@ class Http1Engine:
             or self._has_eof
             or self._is_shutting_down
             or self._reading is not None
-            or self._reader.is_inside_head
+            or self._reader.is_inside_head()
         ):
             return None
         head = self._known_heads.find(bytes(data))
@@ -164,7 +165,7 @@ class Http1Engine:
             return False
         if self._is_input_closed or not self._is_blocked():
             return True
-        return not self._is_full_ahead() and self._reader.held_bytes < _HELD_BYTES_MAX
+        return not self._is_full_ahead() and self._reader.held_bytes() < _HELD_BYTES_MAX
 
     def _is_blocked(self) -> bool:
         """Tell whether bytes that are here may not be read yet."""
@@ -188,7 +189,7 @@ class Http1Engine:
         """Read as far as the bytes and the rules allow."""
         try:
             while not self._is_input_closed and not self._is_blocked():
-                if not self._reader.held_bytes and not self._has_eof:
+                if not self._reader.held_bytes() and not self._has_eof:
                     return
                 if not (self._read_head(now) if self._reading is None else self._read_body(now)):
                     if self._has_eof:
@@ -215,7 +216,7 @@ class Http1Engine:
     def _read_body(self, now: float) -> bool:
         exchange = self._reading
         assert exchange is not None
-        if not self._reader.held_bytes:
+        if not self._reader.held_bytes():
             return False
         self._since = now
         exchange.waits_for_continue = False  # the client did not wait
@@ -224,7 +225,7 @@ class Http1Engine:
             exchange.discarded_bytes += len(data)
             if exchange.body.ended:
                 self._reading = None
-            elif exchange.has_too_much_to_discard:
+            elif exchange.has_too_much_to_discard():
                 self._end(None)
         else:
             if data:
@@ -245,7 +246,7 @@ class Http1Engine:
         if self._reading is not None and not self._reading.writer.ended:
             # RFC 9112 section 8: an incomplete request may be answered before closing.
             raise ProtocolError(400, "the connection ended before the request's body did")
-        was_inside_head = self._reading is None and self._reader.is_inside_head
+        was_inside_head = self._reading is None and self._reader.is_inside_head()
         self._close_input()
         if not self._exchanges:
             self._end("the connection ended inside a request's head" if was_inside_head else None)
@@ -284,7 +285,7 @@ class Http1Engine:
         """Stop: nothing is read, nothing more may be sent; the output leaves and that is all."""
         if self.wants_close:
             return
-        if self._reading is not None or self._reader.held_bytes:
+        if self._reading is not None or self._reader.held_bytes():
             self.wants_linger = True
         self._close_input()
         if self._exchanges:
@@ -322,10 +323,10 @@ class Http1Engine:
         head = exchange.writer.start(
             status,
             headers,
-            body_bytes=len(body),
-            keep_alive=not self._is_last(exchange, is_answered_at_once=True),
-            server=self._server,
-            date=self._date,
+            len(body),
+            not self._is_last(exchange, True),
+            self._server,
+            self._date,
         )
         self._output += exchange.writer.whole(head, body)
         self._finish_exchange(exchange, now)
@@ -343,16 +344,16 @@ class Http1Engine:
         head = exchange.writer.start(
             response.status,
             response.headers,
-            body_bytes=body_bytes,
-            keep_alive=not self._is_last(exchange, is_answered_at_once=body_bytes is not None),
-            server=self._server,
-            date=self._date,
+            body_bytes,
+            not self._is_last(exchange, body_bytes is not None),
+            self._server,
+            self._date,
         )
         self._output.append(head)
         if response.end:
             self._continue_response(exchange, End(response.stream))
 
-    def _is_last(self, exchange: Exchange, *, is_answered_at_once: bool) -> bool:
+    def _is_last(self, exchange: Exchange, is_answered_at_once: bool) -> bool:
         """Tell whether the connection cannot go on after this response."""
         if not exchange.head.keep_alive or self._is_shutting_down:
             return True
@@ -362,7 +363,7 @@ class Http1Engine:
             return True
         if self._is_input_closed and self._failure is None and len(self._exchanges) == 1:
             return True
-        return is_answered_at_once and exchange.has_too_much_to_discard
+        return is_answered_at_once and exchange.has_too_much_to_discard()
 
     def _continue_response(self, exchange: Exchange, command: Body | End) -> None:
         writer = exchange.writer
@@ -415,7 +416,7 @@ class Http1Engine:
             self._events += self._exchanges[0].events
         elif self._failure is not None:
             self._answer_failure(*self._failure)
-        elif self._is_shutting_down or self._is_input_closed or exchange.has_too_much_to_discard:
+        elif self._is_shutting_down or self._is_input_closed or exchange.has_too_much_to_discard():
             self._end(None)
 
     # Time
@@ -440,7 +441,7 @@ class Http1Engine:
             )
         if self._reading is not None:
             return limits.body_timeout_s
-        if self._reader.is_inside_head or not self._streams:
+        if self._reader.is_inside_head() or not self._streams:
             return limits.head_timeout_s
         return limits.idle_timeout_s
 
@@ -452,7 +453,7 @@ class Http1Engine:
             # byte of one nobody waits for an answer, and after ours nobody waits for another.
             if self._reading is not None:
                 self._fail(ProtocolError(408, "the request's body came too slowly"))
-            elif self._reader.is_inside_head:
+            elif self._reader.is_inside_head():
                 self._fail(ProtocolError(408, "the request's head came too slowly"))
             else:
                 self._end(None)
@@ -469,5 +470,5 @@ class Http1Engine:
     def shutdown(self, now: float) -> None:
         """Finish the request that is begun, then end."""
         self._is_shutting_down = True
-        if not self._is_upgraded and not self._exchanges and not self._reader.is_inside_head:
+        if not self._is_upgraded and not self._exchanges and not self._reader.is_inside_head():
             self._end(None)

@@ -59,6 +59,8 @@ class BodyReader(Protocol):
 
 def body_reader(content_length: int, limits: HttpLimits) -> BodyReader:
     """Return what reads a body of this length, or one in chunks for ``CHUNKED``."""
+    if content_length == 0:
+        return _NO_BODY
     return ChunkedBody(limits) if content_length == CHUNKED else SizedBody(content_length)
 
 
@@ -91,6 +93,9 @@ class SizedBody:
         self._remaining -= len(data)
         self.ended = self._remaining == 0
         return data
+
+
+_NO_BODY = SizedBody(0)  # has no state, so that one is enough
 
 
 class ChunkedBody:

@@ -1,3 +1,4 @@
+# cython: annotation_typing=False, auto_pickle=False
 """One request on an HTTP/1.x connection, and how far it and its response have come."""
 
 from __future__ import annotations
@@ -41,7 +42,6 @@ class Exchange:
         self.discarded_bytes = 0
         """Of the body, read after the response had ended."""
 
-    @property
     def has_too_much_to_discard(self) -> bool:
         """Whether the rest of the body is not worth reading once the response has ended."""
         remaining = self.body.remaining_bytes

@@ -1,3 +1,4 @@
+# cython: annotation_typing=False, auto_pickle=False
 """Heads of requests that were read before, for clients that send the same again.
 
 What a head says depends on its bytes alone. Who polls, revalidates or calls one endpoint sends the

@@ -1,3 +1,4 @@
+# cython: annotation_typing=False, auto_pickle=False
 """The requests in the bytes of one HTTP/1.x connection, one after the other."""
 
 from __future__ import annotations
@@ -23,12 +24,10 @@ class RequestReader:
         self._scanner = HeadScanner(limits)
         self._has_skipped_line = False
 
-    @property
     def held_bytes(self) -> int:
         """Bytes that arrived and were not read yet."""
         return len(self._buffer)
 
-    @property
     def is_inside_head(self) -> bool:
         """Whether, between two requests, the next has begun."""
         return bool(self._buffer) or self._has_skipped_line

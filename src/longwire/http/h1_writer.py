@@ -1,3 +1,4 @@
+# cython: annotation_typing=False, auto_pickle=False
 """How one response is framed on HTTP/1.x (RFC 9112 sections 4, 6 and 7).
 
 The caller says what to send, the framing is decided here, so that a client can always tell where
@@ -62,7 +63,6 @@ class ResponseWriter:
         self,
         status: int,
         headers: Headers,
-        *,
         body_bytes: int | None,
         keep_alive: bool,
         server: str | None,

@@ -1,3 +1,4 @@
+# cython: annotation_typing=False, auto_pickle=False
 """One HTTP connection on a link: the engine hosted, its streams handed to exchanges."""
 
 from __future__ import annotations
@@ -187,9 +188,7 @@ class HttpConnection:
     def respond(self, exchange: HttpExchange, status: int, headers: Headers, body: bytes) -> None:
         """Tell the engine a complete response."""
         try:
-            self._engine.respond(
-                exchange.request.stream, status, headers, body, now=self.link.now()
-            )
+            self._engine.respond(exchange.request.stream, status, headers, body, self.link.now())
         finally:
             self._handle(self._engine.take_events())
             self._after_engine()

@@ -1,3 +1,4 @@
+# cython: annotation_typing=False, auto_pickle=False
 """One HTTP request and the way to answer it, the same over every version of HTTP."""
 
 from __future__ import annotations

@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, TypeAlias
 
 from longwire.base.codes import CloseCode
+from longwire.gateways.durable.answer import Answer
 from longwire.gateways.durable.gateway import DurableGateway
+from longwire.gateways.durable.recent import Question, read_question
 from longwire.gateways.durable.request import StreamRequest
 from longwire.gateways.event_stream import EVENT_STREAM
 from longwire.gateways.events.gateway import EventsGateway
@@ -34,6 +36,9 @@ from longwire.server.visits import Visits
 __all__ = ["StreamGateways"]
 
 STREAMS_PATH = "/streams/"
+
+StreamAnswer: TypeAlias = Response | Awaitable[Response | None]
+"""What to send, now or when it has been waited for; ``None``: it has been sent."""
 
 
 class StreamGateways:
@@ -98,19 +103,42 @@ class StreamGateways:
         await self.native_http.serve(exchange, body, _host_of(request), principal)
         return None
 
-    async def serve_stream(self, request: Request, exchange: Exchange) -> Response | None:
+    def serve_stream(self, request: Request, exchange: Exchange) -> StreamAnswer:
         """Serve ``/streams/{name…}``: as server-sent events for ``EventSource``, which asks for
         them and knows nothing of ``live``; else by the Durable Streams protocol."""
+        question = None
+        if request.method == "GET":
+            stream = request.path_parameters["name"]
+            question = read_question(stream, request.query_text, request.headers)
+        answer = None if question is None else self.durable.answer_at_once(question)
+        if isinstance(answer, Answer):
+            return Response(answer.status, answer.headers)
+        return self._admit(request, exchange, question, answer)
+
+    async def _admit(
+        self,
+        request: Request,
+        exchange: Exchange,
+        question: Question | None,
+        waiting: Awaitable[Answer | None] | None,
+    ) -> Response | None:
+        known = None if waiting is None else await waiting
+        if known is not None:
+            return Response(known.status, known.headers)
         if not self._cross_origin.may_use(request):
             origin = request.headers.get("Origin")
             raise HttpError(403, f"Pages of the origin {origin!r} may not use streams here.")
         principal = await self._admission.identify(request)
         with self._visits.receive(exchange, principal) as visit:
-            await self._serve_stream(request, visit, principal)
+            await self._serve_stream(request, visit, principal, question)
         return None
 
     async def _serve_stream(
-        self, request: Request, exchange: Exchange, principal: Principal
+        self,
+        request: Request,
+        exchange: Exchange,
+        principal: Principal,
+        question: Question | None,
     ) -> None:
         stream = request.path_parameters["name"]
         if _wants_event_source(request):
@@ -127,6 +155,7 @@ class StreamGateways:
             principal=principal,
             mount=request.root_path + STREAMS_PATH,
             url=f"{request.scheme}://{authority}{path}" if authority else path,
+            question=question,
         )
         await self.durable.serve(exchange, asked)
 

@@ -50,6 +50,9 @@ class Response:
         headers: HeadersLike = (),
     ) -> Response:
         """A body of this type. Browsers are told to believe the type."""
+        if not headers:
+            kind = [("Content-Type", content_type), ("X-Content-Type-Options", "nosniff")]
+            return cls(status, kind, body)
         response = cls(status, headers, body)
         if "Content-Type" not in response.headers:
             response.headers.set("Content-Type", content_type)

@@ -24,6 +24,9 @@ _METHOD = re.compile(r"[A-Z0-9!#$%&'*+\-.^_`|~]+")
 _PARAMETER = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)(\.\.\.)?\}")
 _BROKEN_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
+KNOWN_PATHS_MAX = 1024
+KNOWN_PATH_CHARACTERS_MAX = 256
+
 
 class BadPathError(ValueError):
     """The path of a request cannot be read; the message is a sentence for the client."""
@@ -58,6 +61,8 @@ class Router(Generic[Handler, WebSocketHandler]):
     def __init__(self) -> None:
         self._literal: dict[str, Resource[Handler, WebSocketHandler]] = {}
         self._patterns: list[tuple[re.Pattern[str], Resource[Handler, WebSocketHandler]]] = []
+        # What matching a pattern gave, for the paths that are asked for now.
+        self._known: dict[str, tuple[Resource[Handler, WebSocketHandler], dict[str, str]]] = {}
 
     def add(self, pattern: str, methods: Iterable[str], handler: Handler) -> None:
         """Answer ``methods`` on ``pattern`` with ``handler``.
@@ -100,10 +105,22 @@ class Router(Generic[Handler, WebSocketHandler]):
             resource = self._literal.get(_decode(path))
         if resource is not None:
             return resource, {}
+        known = self._known.get(path)
+        if known is not None:
+            return known[0], dict(known[1])
+        return self._match(path)
+
+    def _match(
+        self, path: str
+    ) -> tuple[Resource[Handler, WebSocketHandler], dict[str, str]] | None:
         for expression, candidate in self._patterns:
             match = expression.fullmatch(path)
             if match is not None:
                 parameters = {name: _decode(text) for name, text in match.groupdict().items()}
+                if len(self._known) >= KNOWN_PATHS_MAX:
+                    self._known.clear()
+                if len(path) <= KNOWN_PATH_CHARACTERS_MAX:
+                    self._known[path] = candidate, dict(parameters)
                 return candidate, parameters
         return None
 
@@ -112,6 +129,7 @@ class Router(Generic[Handler, WebSocketHandler]):
         return [*self._literal.values(), *(resource for _, resource in self._patterns)]
 
     def _resource(self, pattern: str) -> Resource[Handler, WebSocketHandler]:
+        self._known.clear()
         if not pattern.startswith("/"):
             raise ConfigError(pattern, "a path begins with a slash", hint=f'"/{pattern}"')
         if "{" not in pattern and "}" not in pattern:

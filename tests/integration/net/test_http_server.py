@@ -581,7 +581,7 @@ async def test_a_handler_that_is_cancelled_before_it_begins_leaves_nothing_behin
                 task.cancel()
 
     server = HttpServer(handler)
-    listener = Listener(server.make_handler, host="127.0.0.1", port=0)
+    listener = Listener(server.make_handler, host="127.0.0.1", port=0, ssl=local.SERVER_TLS)
     await listener.start()
     port = listener.sockets[0].getsockname()[1]
     await talk(port, get("/first") + get("/last", LAST))

@@ -210,3 +210,81 @@ def test_http2_carries_all_of_it(tmp_path: Path) -> None:
         assert run(*code, "-H", f"if-none-match: {etag[1]}", url) == "304"
         assert run(*code, "-X", "DELETE", url) == "204"
         assert run(*code, "-o", "/dev/null", url) == "404"
+
+
+@asynccontextmanager
+async def serving_history(app: App) -> AsyncIterator[tuple[httpx.AsyncClient, dict[str, str]]]:
+    """Serve a stream of some pages; gives headers that ask whether its first page is as it was."""
+    async with (
+        serve_app(app, "longwire") as url,
+        httpx.AsyncClient(trust_env=False, timeout=TIMEOUT_S, base_url=f"{url}/streams/") as http,
+    ):
+        for number in range(3):
+            await app.publish("s", b"x" * 200 + b"%d" % number)
+        page = await http.get("s", params={"offset": "-1"})
+        assert page.status_code == 200
+        yield http, {"If-None-Match": page.headers["ETag"]}
+
+
+def small_pages() -> Settings:
+    return Settings(anonymous=ALL, durable=DurableLimits(page_bytes_max=200))
+
+
+async def test_who_revalidates_is_told_at_once_until_something_changes() -> None:
+    app = App(settings=small_pages())
+    async with serving_history(app) as (http, condition):
+        ask: dict[str, Any] = {"params": {"offset": "-1"}, "headers": condition}
+        first = await http.get("s", **ask)
+        again = [await http.get("s", **ask) for _ in range(5)]
+        assert {answer.status_code for answer in (first, *again)} == {304}
+        for answer in again:
+            answer.headers["Date"] = first.headers["Date"]
+            assert answer.headers == first.headers
+        other = await http.get("s", params={"offset": "-1"}, headers={"If-None-Match": '"other"'})
+        assert other.status_code == 200
+        assert (await http.get("s", params={"offset": "-1"})).status_code == 200
+        ranged = await http.get(
+            "s", params={"offset": "-1"}, headers={"Range": "bytes=0-9", "If-None-Match": '"x"'}
+        )
+        assert ranged.status_code == 206
+        await app.service.hub.erase("s", await position_of_first(app))
+        assert (await http.get("s", **ask)).status_code == 200
+        await http.get("s", **ask)
+        await http.delete("s")
+        assert (await http.get("s", **ask)).status_code in (404, 410)
+
+
+async def position_of_first(app: App) -> Any:
+    info = await app.service.hub.store.info("s")
+    assert info is not None
+    page = await app.service.hub.store.read("s", info.floor, entries_max=1, bytes_max=1_000)
+    return page.entries[0].position
+
+
+@pytest.mark.parametrize("is_coroutine", [False, True])
+async def test_permission_is_asked_for_each_request(is_coroutine: bool) -> None:
+    app = App(settings=Settings(durable=DurableLimits(page_bytes_max=200)))
+    answers = []
+    is_open = True
+
+    def decide(access: object) -> bool:
+        answers.append(is_open)
+        return is_open
+
+    async def decide_later(access: object) -> bool:
+        return decide(access)
+
+    app.permit("s")(decide_later if is_coroutine else decide)
+    async with serving_history(app) as (http, condition):
+        ask: dict[str, Any] = {"params": {"offset": "-1"}, "headers": condition}
+        count = len(answers)
+        for _ in range(4):
+            assert (await http.get("s", **ask)).status_code == 304
+        assert len(answers) == count + 4
+        is_open = False
+        assert (await http.get("s", **ask)).status_code == 401
+        is_open = True
+        assert (await http.get("s", **ask)).status_code == 304
+        wrong = {**condition, "Authorization": "Bearer wrong"}
+        refused = await http.get("s", params={"offset": "-1"}, headers=wrong)
+        assert refused.status_code == 401

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from typing import Protocol
 
 from longwire.base.errors import StoreError
@@ -17,6 +18,7 @@ from longwire.gateways.durable.reading import (
     describe,
     read_excerpt,
 )
+from longwire.gateways.durable.recent import Question, RecentAnswers
 from longwire.gateways.durable.request import (
     Live,
     StreamRequest,
@@ -33,6 +35,7 @@ from longwire.gateways.event_stream import EventExchange
 from longwire.http.representation import Selector
 from longwire.hub.hub import Hub
 from longwire.hub.policy import Action, demand
+from longwire.identity.principal import ANONYMOUS
 from longwire.net.http_exchange import ExchangeClosed
 from longwire.streams.errors import (
     StoreUnavailableError,
@@ -83,7 +86,9 @@ class DurableGateway:
         )
         """Readers that wait for what comes."""
         self.pages = PageCache(self._limits.page_cache_bytes_max, is_shared=hub.store.is_shared)
+        self._recent = RecentAnswers()
         hub.on_doubt(self.pages.forget)
+        hub.on_doubt(self._recent.forget)
         self.refused = 0
         """Requests that were refused."""
 
@@ -98,6 +103,21 @@ class DurableGateway:
                 await exchange.respond(*answer)
         except ExchangeClosed:
             pass  # the client went away, which is how many a wait ends
+
+    def answer_at_once(self, question: Question) -> Answer | Awaitable[Answer | None] | None:
+        """Answer somebody who says nothing of himself as the last one was who asked the same.
+
+        Awaitable when the permission is. ``None``: it is for ``serve``.
+        """
+        answer = self._recent.find(question)
+        if answer is None:
+            return None
+        try:
+            waiting = demand(self._hub.policy, ANONYMOUS, "read", question[0])
+        except StreamError:
+            return None
+        self.pages.hits += 1
+        return answer if waiting is None else _after(waiting, answer)
 
     def drain(self) -> None:
         """End what waits; clients come back by themselves, with their position."""
@@ -167,6 +187,7 @@ class DurableGateway:
         return info
 
     async def _read(self, exchange: DurableExchange, request: StreamRequest) -> Answer | None:
+        doubts = self.pages.doubts
         live = read_live(request)
         start = read_start(request, is_required=live is not None)
         info = await self._find(request.stream)
@@ -180,10 +201,34 @@ class DurableGateway:
         excerpt = await self._excerpt(info, start)
         if live is None:
             max_age_s = self._limits.page_max_age_s
-            return answer_excerpt(request, info, excerpt, max_age_s, self._selector)
+            answer = answer_excerpt(request, info, excerpt, max_age_s, self._selector)
+            self._keep(request, info, excerpt, answer, doubts)
+            return answer
         if excerpt.is_empty:
             return await self.waiting.poll(exchange, request, info, excerpt.upto)
         return self.waiting.answer_poll(request, info, excerpt)
+
+    def _keep(
+        self,
+        request: StreamRequest,
+        info: StreamInfo,
+        excerpt: Excerpt,
+        answer: Answer,
+        doubts: int,
+    ) -> None:
+        """Give a 304 again to who asks the same, if nothing but the hub's doubt can end it soon."""
+        settings = info.settings
+        if (
+            request.question is not None
+            and request.principal.is_anonymous
+            and answer.status == 304
+            and doubts == self.pages.doubts
+            and not excerpt.is_up_to_date
+            and not settings.keeps_latest
+            and settings.ttl_s is None
+            and settings.expires_ms is None
+        ):
+            self._recent.keep(request.question, answer)
 
     async def _excerpt(self, info: StreamInfo, start: Start) -> Excerpt:
         """What follows a place, from the cache if it is there."""
@@ -200,3 +245,11 @@ class DurableGateway:
         )
         self.pages.keep(info, excerpt, doubts)
         return excerpt
+
+
+async def _after(permission: Awaitable[None], answer: Answer) -> Answer | None:
+    try:
+        await permission
+    except StreamError:
+        return None
+    return answer

@@ -11,6 +11,7 @@ from urllib.parse import unquote_to_bytes
 
 from longwire.base.headers import Headers
 from longwire.gateways.durable.faults import BadRequestError
+from longwire.gateways.durable.recent import Question
 from longwire.http.field_values import TOKEN_PATTERN
 from longwire.identity.principal import Principal
 from longwire.streams.entry import normalize_content_type
@@ -70,6 +71,8 @@ class StreamRequest:
     """The path under which all streams are, with a slash at its end."""
     url: str
     """Of the stream, as the client named it."""
+    question: Question | None = None
+    """All that it asks, if that is no more than for a page."""
 
     def parameter(self, name: str) -> str | None:
         """The query parameter of this name. Raises ``BadRequestError`` when there are several."""

@@ -1,0 +1,15 @@
+from longwire.http.h1_writer cimport ResponseWriter
+
+
+cdef class Exchange:
+    cdef readonly object body
+    cdef public long long discarded_bytes
+    cdef readonly list events
+    cdef readonly object head
+    cdef readonly object stream
+    cdef public bint waits_for_continue
+    cdef readonly ResponseWriter writer
+
+    cdef bint has_too_much_to_discard(self)
+
+    cpdef request_received(self, str scheme)

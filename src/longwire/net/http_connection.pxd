@@ -1,0 +1,42 @@
+cimport cython
+
+from longwire.http.h1 cimport Http1Engine
+from longwire.net.reactor_link cimport ReactorLink
+
+
+cdef class HttpConnection:
+    cdef object _server
+    cdef readonly object link
+    cdef public bint is_shutting_down
+    cdef object _engine
+    cdef dict _exchanges
+    cdef dict _tunnels
+    cdef object _events
+    cdef object _beginning
+    cdef bint _is_handling
+    cdef bint _is_lingering
+    cdef bint _is_done
+    cdef bint _is_paused
+    cdef long long _written_bytes
+    cdef object _stall_check_s
+    cdef long long _stall_progress
+
+    cpdef Py_ssize_t held_bytes(self, object exchange) except -1
+
+    cpdef bint is_held_up(self, object exchange) except -1
+
+    cpdef respond(self, object exchange, int status, object headers, bytes body)
+
+    cdef _handle(self, object events)
+
+    cdef _serve_whole(self, object request)
+
+    cdef _handle_one(self, object event, object fresh)
+
+    cdef _write_output(self)
+
+    cdef _after_engine(self)
+
+    cdef _steer_reading(self)
+
+    cdef _set_deadline(self)
