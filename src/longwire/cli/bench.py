@@ -16,6 +16,7 @@ import msgspec
 from rich.console import Console
 
 from longwire.cli.exit_codes import FAILED, UNAVAILABLE, CommandError
+from longwire.client.transports import TRANSPORTS
 from longwire.lab.plan import CutKind, Drop, Kill, Plan, make_plan
 from longwire.lab.processes import RunError
 from longwire.lab.proxy import LINKS_MAX
@@ -93,6 +94,17 @@ def common_options(command: Command) -> Command:
             show_default=True,
             type=click.IntRange(1, 64),
             help="Servers on one Redis; clients come back to any.",
+        ),
+        click.option(
+            "--transport",
+            type=click.Choice(TRANSPORTS),
+            help="The only one that the clients of longwire use.  [default: they choose]",
+        ),
+        click.option(
+            "--nginx",
+            "has_nginx",
+            is_flag=True,
+            help="Put nginx before the servers; it spreads requests without stickiness.",
         ),
         click.option(
             "--settle",

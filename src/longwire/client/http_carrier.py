@@ -45,7 +45,7 @@ _PASSING = (408, 425, 429)
 """Statuses of 4xx that may be others the next time."""
 
 PAUSE_S = 0.1
-"""Between polls that bring nothing sooner than this."""
+"""Between polls that bring nothing although they end sooner than this."""
 
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
 _encode = msgspec.json.Encoder().encode
@@ -78,6 +78,8 @@ class HttpCarrier(ABC):
         self._tasks: set[asyncio.Task[None]] = set()
         self._sending: asyncio.Task[None] | None = None
         self._reading: asyncio.Task[None] | None = None
+        self._told = 0
+        """Messages that were passed on."""
         self._is_stale = False
         """Whether what stands has changed since the request that is being read."""
         self._turning: asyncio.Handle | None = None
@@ -284,6 +286,7 @@ class HttpCarrier(ABC):
     def _tell(self, messages: list[dict[str, Any]]) -> None:
         for message in messages:
             if not self._is_over:
+                self._told += 1
                 self._owner.received(message)
 
     def _answer_soon(self, answers: list[dict[str, Any]]) -> None:
@@ -374,18 +377,17 @@ class PollCarrier(HttpCarrier):
             await asyncio.sleep(self._heartbeat_s or WAIT_S_MAX)
         self._waits = self._is_welcome and not standing.is_pending
         wait_s = self._wait_s() if self._waits else 0.0
-        began_s, count = self._loop.time(), 0
+        began_s, told = self._loop.time(), self._told
         stream = self._requests.messages(self._request(), wait_s=wait_s)
         async with asyncio.timeout(wait_s + self._timing.answer_s):
             async with contextlib.aclosing(stream) as messages:
                 async for message in messages:
-                    count += 1
                     self._take(message)
                     if message["op"] == "closing":
                         self._lose(1006, "the server ended the response")
                         return
         took_s = self._loop.time() - began_s
-        if self._waits and took_s < PAUSE_S and not standing.is_pending:
+        if self._waits and took_s < PAUSE_S and self._told == told:
             await asyncio.sleep(PAUSE_S - took_s)
 
     def _wait_s(self) -> float:

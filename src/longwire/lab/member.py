@@ -20,6 +20,7 @@ class MemberSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     publishes: str | None = None
     per_s: float = 1.0
     readers: int = 1  # how many read what it publishes
+    transport: str | None = None  # the only one, where the library has several
 
 
 class Message(msgspec.Struct, frozen=True):

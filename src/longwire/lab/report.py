@@ -44,8 +44,14 @@ def name_of(outcome: Outcome) -> str:
     settings = outcome.settings
     target = find_target(settings.target)
     if target.has_stores:
-        servers = f", {settings.servers} servers" if settings.servers > 1 else ""
-        return f"{target.name} ({settings.store.partition(':')[0]}{servers})"
+        parts = [settings.store.partition(":")[0]]
+        if settings.servers > 1:
+            parts.append(f"{settings.servers} servers")
+        if settings.has_nginx:
+            parts.append("nginx")
+        if settings.transport is not None:
+            parts.append(settings.transport)
+        return f"{target.name} ({', '.join(parts)})"
     version = target_version(outcome)
     return f"{target.name} {version}" if version else target.name
 

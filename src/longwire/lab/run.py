@@ -18,6 +18,7 @@ import msgspec
 from longwire.lab.fleet import FleetSettings
 from longwire.lab.ledger import Ledger
 from longwire.lab.member import MemberSettings
+from longwire.lab.nginx import start_nginx
 from longwire.lab.plan import Cut, Drop, Kill, Plan
 from longwire.lab.processes import Child, LedChild, RunError, free_port, start_redis
 from longwire.lab.proxy import address_of_link
@@ -167,9 +168,18 @@ class _Run:
             server.start()
             server.wait_until_listening()
 
+    def _start_front(self) -> list[int]:
+        """Start what stands before the servers; return the ports to connect to."""
+        ports = [server.port for server in self._servers]
+        if not self._settings.has_nginx:
+            return ports
+        nginx = start_nginx(self._folder, ports)
+        self._stack.callback(nginx.kill)
+        return [nginx.port]
+
     def _start_proxy(self) -> tuple[LedChild, int]:
         arguments = [sys.executable, "-m", "longwire.lab.proxy"]
-        arguments += [str(server.port) for server in self._servers]
+        arguments += [str(port) for port in self._start_front()]
         proxy = LedChild("proxy", arguments, self._folder)
         self._stack.callback(proxy.kill)
         proxy.start()
@@ -200,6 +210,7 @@ class _Run:
                 reads=[self._own(number), self._shared],
                 publishes=self._own(number),
                 per_s=settings.per_s,
+                transport=settings.transport,
             )
             for number in range(settings.clients)
         ]
@@ -210,6 +221,7 @@ class _Run:
                 publishes=self._shared,
                 per_s=settings.shared_per_s / settings.writers,
                 readers=settings.clients,
+                transport=settings.transport,
             )
             for number in self._writers
         ]

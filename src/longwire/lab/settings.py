@@ -29,6 +29,8 @@ class RunSettings:
     cut_kinds: tuple[CutKind, ...] = tuple(CutKind)
     servers: int = 1
     kill_every_s: float = 0.0
+    transport: str | None = None  # the only one of the clients of longwire; None: they choose
+    has_nginx: bool = False  # in front of the servers
     processes: int = 2  # that the clients are spread over
     server_arguments: tuple[str, ...] = ()
     node_modules: Path | None = None

@@ -278,13 +278,12 @@ async def test_random_cuts_lose_and_double_nothing(url: str, transport: str) -> 
     assert not [event for event in events if isinstance(event, (Gap, ClientError))]
 
 
-@OVER_HTTP
-async def test_a_restarted_server_is_taken_up_again(tmp_path: Path, transport: str) -> None:
+async def test_a_restarted_server_is_taken_up_again(tmp_path: Path) -> None:
     store = f"sqlite:{tmp_path}/streams.db"
     seen: list[int] = []
     with RunningServer(tmp_path, "--dev", "--store", store) as first:
         port = first.port
-        client = Client(first.url, transports=[transport], retry_max_s=0.5)
+        client = Client(first.url, transports=["long-poll"], retry_max_s=0.5)
         await client.start()
         client.subscribe("s", lambda message: seen.append(message.data), start="earliest")
         for n in range(5):

@@ -60,6 +60,15 @@ def assert_nothing_is_missing(outcome: Outcome) -> None:
     assert verdict.gaps_told == 0
 
 
+@pytest.mark.long
+@pytest.mark.parametrize("transport", ["sse", "long-poll"])
+def test_all_arrives_over_http_from_servers_behind_nginx(transport: str, tmp_path: Path) -> None:
+    require("redis-server")
+    require("nginx")
+    outcome = bench(tmp_path, store="redis", servers=3, has_nginx=True, transport=transport)
+    assert_nothing_is_missing(outcome)
+
+
 @pytest.mark.parametrize("store", ["memory", "sqlite", "redis"])
 def test_all_arrives_while_links_are_cut(store: str, tmp_path: Path) -> None:
     if store == "redis":

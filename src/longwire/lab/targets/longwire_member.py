@@ -6,6 +6,7 @@ from typing import Any
 
 from longwire.client import events
 from longwire.client.client import Client, Event
+from longwire.client.transports import TRANSPORTS
 from longwire.lab.member import MemberSettings, Message, Recorder
 
 __all__ = ["LongwireMember"]
@@ -17,7 +18,8 @@ class LongwireMember:
     def __init__(self, settings: MemberSettings, recorder: Recorder) -> None:
         self._settings = settings
         self._recorder = recorder
-        self._client = Client(settings.url)
+        transports = TRANSPORTS if settings.transport is None else (settings.transport,)
+        self._client = Client(settings.url, transports=transports)
         self._client.on_event(self._note)
 
     async def start(self) -> None:
