@@ -31,9 +31,6 @@ __all__ = [
 _DELTA_SECONDS = re.compile(r'"?([0-9]+)"?')
 _SECONDS_MAX = 2**31
 
-# Final statuses whose responses are whole and understood (section 3). A 206 is not put together.
-_STORABLE_STATUSES = frozenset({200, 203, 300, 301, 308, 404, 405, 410, 414, 501})
-
 # Section 3.2 and RFC 9110 section 7.6.1: what is of one connection, or of the body that came.
 _NOT_UPDATED = frozenset(
     {
@@ -109,7 +106,7 @@ def directives(headers: Headers) -> dict[str, str]:
 
 def is_storable(method: str, request: Headers, response: StoredResponse) -> bool:
     """Tell whether a private cache may keep a response (section 3), and would gain by it."""
-    if method != "GET" or response.status not in _STORABLE_STATUSES:
+    if method != "GET" or not _is_whole(response.status):
         return False
     if "no-store" in directives(request) or "no-store" in directives(response.headers):
         return False
@@ -117,6 +114,12 @@ def is_storable(method: str, request: Headers, response: StoredResponse) -> bool
     if "*" in tokens(response.headers.get_all("Vary")):
         return False
     return response.lifetime_s() > 0 or response.validators != (None, None)
+
+
+def _is_whole(status: int) -> bool:
+    """Whether a status is final and of a whole answer (section 3). A 206 is not put together here,
+    and that a server failed is worth no keeping."""
+    return 200 <= status < 500 and status not in (206, 304)
 
 
 def matches(stored: StoredResponse, request: Headers) -> bool:

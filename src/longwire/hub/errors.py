@@ -9,6 +9,8 @@ from longwire.streams.errors import StreamError
 __all__ = [
     "AlreadySubscribedError",
     "ApplicationError",
+    "BackendFailedError",
+    "BackendTimeoutError",
     "BadArgumentsError",
     "CallRefused",
     "ConsumerRemovedError",
@@ -37,6 +39,26 @@ class ApplicationError(StreamError):
 
     code = "internal"
     is_retryable = True
+
+
+class BackendFailedError(StreamError):
+    """The application's backend could not be asked, or its answer is none; the log has more."""
+
+    code = "backend_failed"
+    is_retryable = True
+
+    def __init__(self) -> None:
+        super().__init__("the backend that decides about this could not be asked")
+
+
+class BackendTimeoutError(StreamError):
+    """The application's backend did not answer in time."""
+
+    code = "backend_timeout"
+    is_retryable = True
+
+    def __init__(self) -> None:
+        super().__init__("the backend that decides about this did not answer in time")
 
 
 class PermissionDeniedError(StreamError):

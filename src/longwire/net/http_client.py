@@ -75,8 +75,8 @@ async def fetch(
             response = await client.request(method, fields, body)
             received = await response.read(body_bytes_max)
             return Fetched(response.status, response.headers, received)
-    except TimeoutError:
-        raise FetchError(f"no answer within {timeout_s:g} s") from None
+    except TimeoutError as error:
+        raise FetchError(f"no answer within {timeout_s:g} s", error) from None
     finally:
         client.close()
 

@@ -44,6 +44,12 @@ def check_rules(
     url_problem = find_url_problem(settings.store.url)
     if url_problem is not None:
         refuse("store", "url", *url_problem)
+    backend = settings.backend
+    url = backend.authorize_url
+    if url is not None and not url.startswith(("http://", "https://")):
+        refuse("backend", "authorize_url", f'is "{url}", which is no URL', "https://HOST/PATH")
+    if url is None and backend.token is not None:
+        refuse("backend", "token", "is given without authorize_url", "name the URL too")
     for name in settings.content_coding.names:
         if name not in CODINGS:
             hint = f"of {', '.join(CODINGS)}"

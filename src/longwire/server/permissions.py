@@ -31,14 +31,15 @@ class Permissions:
     """Decides about each access: the first rule whose pattern and action fit has the last word.
 
     Where no rule fits, a client may do what its token grants and what the configuration's
-    [anonymous] patterns allow to anybody, and nothing else.
+    [anonymous] patterns allow to anybody, and what the backend allows when it is asked.
     """
 
-    __slots__ = ("_anonymous", "_rules")
+    __slots__ = ("_anonymous", "_last", "_rules")
 
     def __init__(self) -> None:
         self._rules: list[tuple[StreamPattern, frozenset[Action], PermitRule]] = []
         self._anonymous = NO_GRANTS
+        self._last: PermitRule | None = None
 
     def add_rule(self, pattern: str, actions: Iterable[Action], rule: PermitRule) -> None:
         """Add a rule after those that are there."""
@@ -57,6 +58,10 @@ class Permissions:
             presence=tuple(map(StreamPattern, settings.presence)),
         )
 
+    def ask_last(self, rule: PermitRule | None) -> None:
+        """Let a rule decide where no other one does and nothing grants the access."""
+        self._last = rule
+
     def may(self, principal: Principal, action: Action, stream: str) -> bool | Awaitable[bool]:
         """Decide; awaitable when the rule that decides is a coroutine.
 
@@ -66,4 +71,6 @@ class Permissions:
             if action in actions and pattern.matches(stream):
                 answer = rule(Access(principal, action, stream))
                 return answer if inspect.isawaitable(answer) else bool(answer)
-        return self._anonymous.allow(action, stream) or principal.grants.allow(action, stream)
+        if self._anonymous.allow(action, stream) or principal.grants.allow(action, stream):
+            return True
+        return False if self._last is None else self._last(Access(principal, action, stream))

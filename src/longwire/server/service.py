@@ -19,6 +19,7 @@ from longwire.server.administration import REVOKE_PATH, Administration
 from longwire.server.admission import Admission
 from longwire.server.app import BROWSER_MODULES, App, LifespanHook, RouteHandler, SocketRoute
 from longwire.server.authentication import Authentication
+from longwire.server.backend import AuthorizationCallback
 from longwire.server.content import ContentSelection, make_selector
 from longwire.server.cross_origin import CrossOrigin
 from longwire.server.dispatch import Answer, Dispatcher, HttpHandler, SocketHandler
@@ -27,6 +28,7 @@ from longwire.server.gateways import StreamGateways
 from longwire.server.metrics import ServerMetrics
 from longwire.server.operations import Operations
 from longwire.server.overload import Overload
+from longwire.server.permissions import PermitRule
 from longwire.server.policy import AppPolicy
 from longwire.server.request import Request
 from longwire.server.response import Response, make_response
@@ -60,6 +62,7 @@ class Service:
         self.metrics = ServerMetrics()
         self.origins = OriginPolicy(settings.origins.allowed)
         app.permissions.allow_anonymous(settings.anonymous)
+        app.permissions.ask_last(self._make_callback(settings))
         self.authentication = Authentication(app, settings.identity)
         self.metrics.add_figures(self.authentication.figures)
         self.hub = make_hub(settings, AppPolicy(app, self.authentication), app.stream_rules)
@@ -101,6 +104,14 @@ class Service:
             settings.forms,
         )
         self._loop_watch: asyncio.Task[None] | None = None
+
+    def _make_callback(self, settings: Settings) -> PermitRule | None:
+        url = settings.backend.authorize_url
+        if url is None:
+            return None
+        callback = AuthorizationCallback(url, settings.backend)
+        self.metrics.add_figures(callback.figures)
+        return callback.may
 
     async def start(self) -> None:
         """Get ready for the first request. An error in a start hook is raised as it is.

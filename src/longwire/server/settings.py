@@ -12,6 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from longwire.base.limits import (
+    KIB,
     MIB,
     ConsumerLimits,
     DurableLimits,
@@ -36,6 +37,7 @@ from longwire.identity.settings import IdentitySettings
 
 __all__ = [
     "AnonymousSettings",
+    "BackendSettings",
     "CachingSettings",
     "CompressionSettings",
     "ContentCodingSettings",
@@ -196,6 +198,29 @@ class ContentCodingSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BackendSettings:
+    """A backend of yours that longwire asks over HTTP."""
+
+    authorize_url: str | None = None
+    """Asked whether a client may do something that no rule, token or pattern allows: GET with
+    ``action`` (``read``, ``publish``, ``manage``, ``presence``), ``stream`` and, unless it is
+    anonymous, ``user``. 200 or 204 is yes, 401, 403, 404 or 410 no; ``Cache-Control`` says how
+    long that holds. Any other answer is a 502 for the client, none in time a 504."""
+
+    token: str | None = field(default=None, metadata={"is_secret": True})
+    """Sent as ``Authorization: Bearer …``, so that the backend knows who asks."""
+
+    timeout_s: float = 3.0
+    """Longest wait for an answer, connection included, seconds."""
+
+    answer_bytes_max: int = field(default=64 * KIB, metadata={"minimum": 0})
+    """Body of an answer, bytes."""
+
+    cache_bytes_max: int = field(default=4 * MIB, metadata={"minimum": 0})
+    """Answers that are kept, bytes; about 1 KiB each."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CachingSettings:
     """What caches are told of responses that say nothing themselves (Cache-Control)."""
 
@@ -230,6 +255,7 @@ class Settings:
     origins: OriginSettings = field(default_factory=OriginSettings)
     anonymous: AnonymousSettings = field(default_factory=AnonymousSettings)
     identity: IdentitySettings = field(default_factory=IdentitySettings)
+    backend: BackendSettings = field(default_factory=BackendSettings)
     websocket: WebSocketLimits = field(default_factory=WebSocketLimits)
     keepalive: KeepaliveSettings = field(default_factory=KeepaliveSettings)
     compression: CompressionSettings = field(default_factory=CompressionSettings)

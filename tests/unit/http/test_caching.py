@@ -117,6 +117,8 @@ def test_9111_5_4_pragma_counts_where_there_is_no_cache_control() -> None:
     [
         ("GET", 200, {"Cache-Control": "max-age=5"}, "", True),
         ("GET", 200, {"Cache-Control": "private, max-age=5"}, "", True),
+        ("GET", 204, {"Cache-Control": "max-age=5"}, "", True),
+        ("GET", 403, {"Cache-Control": "max-age=5"}, "", True),
         ("GET", 404, {"Cache-Control": "max-age=5"}, "", True),
         ("GET", 200, {"ETag": '"v1"'}, "", True),
         ("GET", 200, {"Cache-Control": "no-cache", "Last-Modified": DATE}, "", True),

@@ -284,6 +284,24 @@ WRONG_FILES = [
         ),
     ),
     (
+        "[content_coding]\nnames = ['gzip', 'zip']\n",
+        (
+            'longwire.toml:2: content_coding.names has "zip", which is no content coding '
+            "(of zstd, br, gzip)"
+        ),
+    ),
+    (
+        "[backend]\nauthorize_url = 'ftp://a/b'\n",
+        (
+            'longwire.toml:2: backend.authorize_url is "ftp://a/b", which is no URL '
+            "(https://HOST/PATH)"
+        ),
+    ),
+    (
+        "[backend]\ntoken = 'secret'\n",
+        "longwire.toml:2: backend.token is given without authorize_url (name the URL too)",
+    ),
+    (
         "[server\nport = 1\n",
         "longwire.toml:1: is not TOML: ",
     ),

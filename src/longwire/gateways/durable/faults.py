@@ -23,6 +23,8 @@ __all__ = ["BadRequestError", "CodedBodyError", "NoContentTypeError", "NotOffere
 RETRY_AFTER_S = 5
 
 _STATUS_BY_CODE = {
+    "backend_failed": 502,
+    "backend_timeout": 504,
     "bad_fork": 400,
     "bad_message": 400,
     "bad_position": 400,

@@ -50,6 +50,8 @@ _STATUS_BY_CODE = {
     "bad_position": 400,
     "permission_denied": 403,
     "too_many_subscriptions": 503,
+    "backend_failed": 502,
+    "backend_timeout": 504,
     "store_unavailable": 503,
     "store_full": 503,
 }

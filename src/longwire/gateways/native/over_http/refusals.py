@@ -20,6 +20,8 @@ _STATUS_BY_CODE = {
     "permission_denied": 403,
     "rate_limited": 429,
     "too_many_connections": 429,
+    "backend_failed": 502,
+    "backend_timeout": 504,
     "store_unavailable": 503,
     "store_full": 503,
     "closing": 503,
