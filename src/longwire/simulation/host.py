@@ -260,7 +260,14 @@ class SimHost:
 
     def used(self) -> None:
         """A socket was used: what it has to send leaves now, not when the program waits next."""
-        self.run_due()
+        if self.is_up:
+            self.world.schedule.forget(self)
+            self.run_due()
+
+    def read_from(self) -> None:
+        """A socket was read from, which only makes work when its peer is to know of the room."""
+        if self.world.schedule.is_due(self):
+            self.used()
 
     def adopt(self, opened: Socket, file: OpenFile) -> None:
         """Tell ``file`` what happens to its part of the stack."""

@@ -63,6 +63,11 @@ class Schedule:
         self.want(action, at_ns)
         return action
 
+    def is_due(self, due: Due) -> bool:
+        """Whether ``due`` is to be called at this instant."""
+        at_ns = self._times.get(due)
+        return at_ns is not None and at_ns <= self._clock.now_ns
+
     def next_at(self) -> int | None:
         """Return when the next is due."""
         while self._heap:

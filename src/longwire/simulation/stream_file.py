@@ -219,7 +219,7 @@ class StreamFile(OpenFile):
         except SocketError as problem:
             return self._fail(problem.reason)
         if data:
-            self.host.used()
+            self.host.read_from()
             return data
         if connection.at_end or connection.state is State.CLOSED:
             return b""
