@@ -42,9 +42,10 @@ _START = (
     "HyStart ends Linux's slow start early in some runs, and CUBIC then takes long to fill the"
     " path; ours has no HyStart"
 )
-_COARSE = (
-    "Linux computes CUBIC's growth in whole segments, and anew only every 31 ms while its window"
-    " stands still, which slows it down on short paths; ours computes it in octets with every ACK"
+_CUBIC = (
+    "not known; not the granularity of Linux's CUBIC: with growth in whole segments, computed anew"
+    " only every 31 ms, and a threshold in whole segments ours came to 13.6 instead of 13.4 Mbit/s"
+    " (10 ms) and 4.2 instead of 4.0 (50 ms)"
 )
 _BUSY = "the machine was too busy to keep the link's times"
 _LATE_MAX = 0.02
@@ -93,4 +94,4 @@ def _cause(each: Comparison) -> str:
     ours, linux = each.timeouts
     if ours > linux + 1:
         return _RACK
-    return _COARSE if each.cell.congestion == "cubic" else _PRR
+    return _CUBIC if each.cell.congestion == "cubic" else _PRR
