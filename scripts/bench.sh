@@ -1,9 +1,11 @@
 #!/bin/sh
-# Run the benchmarks: each bench/bench_*.py, or those named. Figures are only worth the machine
-# they were taken on, so each script prints it.
+# Run the benchmarks: the comparison with other servers, whose tables docs/performance.md shows, and
+# each bench/bench_*.py; or those scripts named. Figures are only worth the machine they were taken
+# on, so each prints it.
 set -eu
 cd "$(dirname "$0")/.."
 if [ $# -eq 0 ]; then
+    .venv/bin/python -m bench.wire --write
     set -- bench/bench_*.py
 fi
 for script; do

@@ -56,6 +56,9 @@ class WebSocketLimits:
     handshake_headers_max: int = 128
     """Header fields in the opening handshake. Precedent: websockets 128."""
 
+    turn_messages_max: int = 512
+    """Messages of one connection that are handled before the others have their turn."""
+
     read_queue_messages_max: int | None = 16
     """Messages that wait for ``recv``; past it reading from the peer pauses."""
 

@@ -19,17 +19,22 @@ cdef class Endpoint:
     cdef bint _is_feeding
     cdef bint _is_in_burst
     cdef bint _is_paused
+    cdef bint _is_turn_queued
     cdef object _link
     cdef object _link_end
     cdef object _link_error
     cdef object _opened_s
     cdef bytes _unfed
+    cdef list _put_off
     cdef long long _taken_bytes
 
     @cython.locals(direct=ReactorLink)
     cpdef Py_ssize_t send_shared(self, bytes frames, long long messages, object now) except -1
 
     cdef _take_in(self, object data, object now)
+
+    @cython.locals(share=Py_ssize_t)
+    cdef _handle(self, list events, object now)
 
     cdef _dispatch(self, list events)
 

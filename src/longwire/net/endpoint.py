@@ -7,6 +7,7 @@ of callbacks. All methods belong on the thread of the event loop that the link l
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable, Iterator
 
@@ -16,6 +17,7 @@ from longwire.net.callbacks import Callbacks
 from longwire.net.closed import Closed, ConnectionClosed
 from longwire.net.evidence import Evidence, LinkEnd, take_evidence
 from longwire.net.link import Address, Link
+from longwire.net.loop_state import loop_state
 from longwire.net.opening import Opening
 from longwire.net.reactor_link import ReactorLink
 from longwire.net.verdict import Ending
@@ -52,10 +54,12 @@ class Endpoint:
         "_is_feeding",
         "_is_in_burst",
         "_is_paused",
+        "_is_turn_queued",
         "_link",
         "_link_end",
         "_link_error",
         "_opened_s",
+        "_put_off",
         "_taken_bytes",
         "_unfed",
         "engine",
@@ -79,6 +83,9 @@ class Endpoint:
         self._opened_s = 0.0
         # What one read brought past the point where reading paused (only with deflate).
         self._unfed = b""
+        # Events of one read that are more than this connection's share of a turn.
+        self._put_off: list[Event] | None = None
+        self._is_turn_queued = False
         self._taken_bytes = 0
         self._is_paused = False
         self._is_feeding = False
@@ -224,7 +231,7 @@ class Endpoint:
     def pause_reading(self) -> None:
         """Take nothing more from the peer; TCP makes it wait.
 
-        What is already decoded still comes. Keepalive does not judge a peer that is not read.
+        What this turn has decoded still comes. Keepalive does not judge a peer that is not read.
         """
         if not self._is_paused and self.engine.state is State.OPEN:
             self._is_paused = True
@@ -239,7 +246,10 @@ class Endpoint:
         self._is_paused = False
         self._feed()
         if not self._is_paused:
-            self._link.resume_reading()
+            if self._put_off is None:
+                self._link.resume_reading()
+            else:
+                self._queue_turn()
             self.engine.set_reading_paused(False, self._link.now())
             self._link.set_deadline(self.engine.deadline)
 
@@ -254,7 +264,9 @@ class Endpoint:
 
     def data_received(self, data: bytes | bytearray | memoryview) -> None:
         now = self._link.now()
-        if not self._unfed and (self.opening.deflate is None or len(data) <= INFLATE_STEP_BYTES):
+        if self._put_off is not None:
+            self._unfed += data
+        elif not self._unfed and (self.opening.deflate is None or len(data) <= INFLATE_STEP_BYTES):
             self._take_in(data, now)
         else:
             self._unfed += data
@@ -262,11 +274,41 @@ class Endpoint:
 
     def _take_in(self, data: bytes | bytearray | memoryview, now: float) -> None:
         # Callbacks answer first what came before a Close frame or a broken one in the same read.
+        self._handle(self.engine.take_in(data, now), now)
+
+    def _handle(self, events: list[Event], now: float) -> None:
+        """Give ``events`` to the callbacks; those past our share of this turn in the next one."""
+        share = self.engine.turn_messages_max
+        self._put_off = None
+        if len(events) > share:
+            events, self._put_off = events[:share], events[share:]
         self._is_in_burst = True
-        self._dispatch(self.engine.take_in(data, now))
+        self._dispatch(events)
         self._is_in_burst = False
-        self.engine.settle(now)
+        if self._put_off is None:
+            self.engine.settle(now)
+        elif not self._is_paused:
+            self._queue_turn()
         self._after_engine(now)
+
+    def _queue_turn(self) -> None:
+        """Go on when the other connections have had their turn."""
+        self._link.pause_reading()
+        if not self._is_turn_queued:
+            self._is_turn_queued = True
+            loop = asyncio.get_running_loop()
+            loop_state(loop).turns_shared += 1
+            loop.call_soon(self._take_turn)
+
+    def _take_turn(self) -> None:
+        self._is_turn_queued = False
+        if self._put_off is None or self._is_paused:
+            return
+        self._handle(self._put_off, self._link.now())
+        if self._put_off is None and not self._is_paused:
+            self._feed()
+        if self._put_off is None and not self._is_paused:
+            self._link.resume_reading()
 
     def _feed(self) -> None:
         """Hand what is held back to the engine, in steps until reading pauses.
@@ -276,16 +318,20 @@ class Endpoint:
         if self._is_feeding:
             return
         self._is_feeding = True
-        while self._unfed and not self._is_paused:
+        while self._unfed and not self._is_paused and self._put_off is None:
             step, self._unfed = self._unfed[:INFLATE_STEP_BYTES], self._unfed[INFLATE_STEP_BYTES:]
             now = self._link.now()
             self._take_in(step, now)
         self._is_feeding = False
 
     def _feed_all(self) -> None:
-        if self._unfed:
+        """Give the callbacks all that came before the end."""
+        while (self._put_off is not None or self._unfed) and not self._is_feeding:
             self._is_paused = False
-            self._feed()
+            if self._put_off is not None:
+                self._handle(self._put_off, self._link.now())
+            else:
+                self._feed()
 
     def eof_received(self) -> None:
         now = self._link.now()

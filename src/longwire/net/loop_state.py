@@ -58,7 +58,7 @@ class Cork:
 class LoopState:
     """One per event loop."""
 
-    __slots__ = ("_reactor", "clock", "cork", "is_uvloop", "lag", "loop", "read_buffer", "wheel")
+    __slots__ = ("_reactor", "clock", "cork", "is_uvloop", "lag", "loop", "read_buffer", "turns_shared", "wheel")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
@@ -72,6 +72,8 @@ class LoopState:
         # Every read of every link goes through this one buffer and is handled before the next, so
         # an idle connection holds no buffer at all.
         self.read_buffer = memoryview(bytearray(READ_BUFFER_BYTES))
+        self.turns_shared = 0
+        """How often a connection had brought more than its share of a turn, and waited."""
         self._reactor: Reactor | None = None
 
     @property

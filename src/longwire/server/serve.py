@@ -15,6 +15,7 @@ from typing import cast
 from longwire.base.errors import ConfigError
 from longwire.net.http_server import HttpServer
 from longwire.net.listener import Driver, Listener
+from longwire.net.loop_state import loop_state
 from longwire.net.tls import Certificate, ServerTls
 from longwire.server.service import Service
 from longwire.server.settings import ServerSettings
@@ -88,6 +89,11 @@ def _listener_figures(listener: Listener) -> dict[str, tuple[str, float, bool]]:
         "longwire_connections_refused": (
             "Connections closed at once: past server.connections_max, or while stopping.",
             listener.connections_refused,
+            True,
+        ),
+        "longwire_turns_shared": (
+            "Times that a connection had more messages than its share of a turn, and waited.",
+            loop_state(asyncio.get_running_loop()).turns_shared,
             True,
         ),
     }

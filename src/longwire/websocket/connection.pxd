@@ -21,6 +21,7 @@ cdef class WebSocketEngine:
     cdef public object deadline
     cdef public object failure
     cdef public bint keepalive_expired
+    cdef readonly Py_ssize_t turn_messages_max
     cdef public object last_ping_sent_s
     cdef public object last_pong_s
     cdef public object last_received_s

@@ -130,6 +130,7 @@ class WebSocketEngine:
         "role",
         "state",
         "transport_action",
+        "turn_messages_max",
     )
 
     def __init__(
@@ -148,6 +149,8 @@ class WebSocketEngine:
         self._is_server = role is Role.SERVER
         self._entropy = entropy
         self._limits = limits
+        self.turn_messages_max = limits.turn_messages_max
+        """For who hosts the engine: messages to handle before other connections have their turn."""
         self._keepalive = Keepalive(keepalive or KeepaliveSettings(), now=now)
         self._parser = FrameParser(
             is_server=self._is_server,

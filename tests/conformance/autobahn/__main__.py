@@ -25,10 +25,14 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--wstest", type=Path, required=True, help="path of wstest")
     parser.add_argument("--side", choices=["server", "client", "both"], default="both")
     parser.add_argument("--cases", help="comma separated patterns, such as 1.*,12.1.* (all)")
+    parser.add_argument("--tls", action="store_true", help="the server over wss; no client then")
     parser.add_argument("--workers", type=int, default=2, help="wstest processes at a time (2)")
     parser.add_argument("--evidence", help="write docs/evidence/DATE-NAME.txt under this name")
     parser.add_argument("--keep", type=Path, help="folder for the suite's own reports")
-    return parser.parse_args()
+    arguments = parser.parse_args()
+    if arguments.tls:
+        arguments.side = "server"
+    return arguments
 
 
 def build_name() -> str:
@@ -61,7 +65,10 @@ def main() -> int:
     started = time.monotonic()
     outcomes = asyncio.run(
         run_units(
-            arguments.wstest.absolute(), units, folder, workers=arguments.workers, verbose=True
+            arguments.wstest.absolute(), units, folder,
+            workers=arguments.workers,
+            is_tls=arguments.tls,
+            verbose=True,
         )
     )
     seconds = time.monotonic() - started
@@ -72,7 +79,8 @@ def main() -> int:
     interpreter = f"{platform.python_implementation()} {platform.python_version()}"
     text = "\n".join(
         [
-            f"Autobahn|Testsuite 25.10.1, cases {arguments.cases or 'all'}, {today}",
+            f"Autobahn|Testsuite 25.10.1, cases {arguments.cases or 'all'}"
+            f"{', over TLS' if arguments.tls else ''}, {today}",
             f"longwire {longwire.__version__}, {build_name()} build, {interpreter}, {machine}",
             f"{seconds:.0f} s with {arguments.workers} wstest processes at a time",
             *map(describe, judgements),

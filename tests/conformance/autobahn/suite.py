@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.conformance.autobahn.judge import Outcome, Side, read_report
+from tests.integration.net.certificates import Authority
 
 __all__ = ["SECTIONS_1_TO_10", "Unit", "run_units", "serve_longwire", "units_of"]
 
@@ -105,15 +106,19 @@ async def running(
 
 
 @contextlib.asynccontextmanager
-async def serve_longwire(folder: Path) -> AsyncIterator[str]:
+async def serve_longwire(folder: Path, *, is_tls: bool = False) -> AsyncIterator[str]:
     """``longwire serve --dev`` on a free port; yields the URL of its echo endpoint."""
     port = free_port()
     start = "from longwire.cli.main import main; main()"
     log = folder / "serve.log"
     command = [sys.executable, "-c", start, "serve", "--dev", "--host", "127.0.0.1"]
+    if is_tls:
+        # The suite's client takes any certificate.
+        cert_path, key_path = Authority(folder).issue("autobahn", "127.0.0.1")
+        command += ["--tls-cert", str(cert_path), "--tls-key", str(key_path)]
     async with running([*command, "--port", str(port)], log, folder) as process:
         await wait_for_port(port, process, log)
-        yield f"ws://127.0.0.1:{port}/echo"
+        yield f"{'wss' if is_tls else 'ws'}://127.0.0.1:{port}/echo"
 
 
 def write_spec(folder: Path, unit: Unit, where: dict[str, object]) -> Path:
@@ -164,9 +169,17 @@ async def run_client_unit(wstest: Path, unit: Unit, folder: Path) -> dict[str, O
 
 
 async def run_units(
-    wstest: Path, units: Sequence[Unit], folder: Path, *, workers: int, verbose: bool = False
+    wstest: Path,
+    units: Sequence[Unit],
+    folder: Path,
+    *,
+    workers: int,
+    is_tls: bool = False,
+    verbose: bool = False,
 ) -> dict[Side, dict[str, Outcome]]:
     """Run every unit, ``workers`` at a time, and return the outcomes by side.
+
+    With ``is_tls`` the server speaks wss.
 
     wstest is one thread of slow Python and longwire under test mostly waits for it, so two
     workers on two cores take little more than half the time of one.
@@ -191,7 +204,7 @@ async def run_units(
     async with contextlib.AsyncExitStack() as stack:
         url = ""
         if any(unit.side == "server" for unit in units):
-            url = await stack.enter_async_context(serve_longwire(folder))
+            url = await stack.enter_async_context(serve_longwire(folder, is_tls=is_tls))
         async with asyncio.TaskGroup() as group:
             for _ in range(workers):
                 group.create_task(work(url))

@@ -1,0 +1,1 @@
+"""longwire beside other WebSocket servers: one run, interleaved, a table of ratios."""
