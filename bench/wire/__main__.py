@@ -20,11 +20,11 @@ import tempfile
 from pathlib import Path
 
 import uvloop
+from tests.integration.net.certificates import Authority
 
 from bench.wire.cells import CELLS, TLS_CELLS, Cell, Tls
 from bench.wire.report import Results, describe_run, table, write_page
 from bench.wire.servers import ROOT, SERVERS, Server, install_npm_packages
-from tests.integration.net.certificates import Authority
 
 PAGE = ROOT / "docs" / "performance.md"
 

@@ -7,7 +7,7 @@ import ssl
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.wire.load import Connection, Echo, Idle, Publisher, connect_all
+from bench.wire.load import Connection, Echo, Idle, Publisher, Subscriber, connect_all
 from bench.wire.servers import Server, running
 
 __all__ = ["CELLS", "TLS_CELLS", "Cell", "Figure", "Tls"]
@@ -74,10 +74,9 @@ class Cell:
         if self.kind == "echo":
             return [Echo(self.payload_bytes, self.window) for _ in range(self.connections)]
         if self.kind == "fan-out":
-            subscribers: list[Connection] = [
-                Connection(self.payload_bytes) for _ in range(self.connections - 1)
-            ]
-            return [Publisher(self.payload_bytes, self.window, subscribers), *subscribers]
+            count = self.connections - 1
+            publisher = Publisher(self.payload_bytes, self.window, count)
+            return [publisher, *(Subscriber(self.payload_bytes, publisher) for _ in range(count))]
         return [Idle(0) for _ in range(self.connections)]
 
 

@@ -8,7 +8,7 @@ from typing import cast
 
 from longwire.websocket.frames import BINARY, encode_frame, encode_message
 
-__all__ = ["Connection", "Echo", "Idle", "Publisher", "connect_all"]
+__all__ = ["Connection", "Echo", "Idle", "Publisher", "Subscriber", "connect_all"]
 
 REQUEST = (
     b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -86,23 +86,33 @@ class Echo(Connection):
 class Publisher(Connection):
     """Publishes a message more whenever the subscribers together have received one."""
 
-    def __init__(self, payload_bytes: int, window: int, subscribers: list[Connection]) -> None:
+    def __init__(self, payload_bytes: int, window: int, subscribers: int) -> None:
         super().__init__(payload_bytes)
         self._window = window
         self._subscribers = subscribers
-        self._published = 0
+        self._published = self._received = 0
 
     def begin(self) -> None:
-        self._publish(self._window)
+        self.received(0)
+
+    def received(self, count: int) -> None:
+        """A subscriber has received ``count`` messages."""
+        self._received += count
+        wanted = self._received // self._subscribers + self._window - self._published
+        if wanted > 0:
+            self._published += wanted
+            self.transport.write(self.frame * wanted)
+
+
+class Subscriber(Connection):
+    """Tells the publisher what it received."""
+
+    def __init__(self, payload_bytes: int, publisher: Publisher) -> None:
+        super().__init__(payload_bytes)
+        self._publisher = publisher
 
     def messages_came(self, count: int) -> None:
-        received = sum(subscriber.messages for subscriber in self._subscribers)
-        self._publish(received // len(self._subscribers) + self._window - self._published)
-
-    def _publish(self, count: int) -> None:
-        if count > 0:
-            self._published += count
-            self.transport.write(self.frame * count)
+        self._publisher.received(count)
 
 
 async def connect_all(

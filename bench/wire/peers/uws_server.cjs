@@ -5,6 +5,7 @@ const mode = process.argv[2];
 const application = uws.App();
 application.ws("/*", {
   compression: uws.DISABLED,
+  maxPayloadLength: 1024 * 1024,
   maxBackpressure: 64 * 1024 * 1024,
   open: (socket) => socket.subscribe("all"),
   message: (socket, data, isBinary) => {

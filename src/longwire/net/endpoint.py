@@ -244,12 +244,11 @@ class Endpoint:
         if not self._is_paused:
             return
         self._is_paused = False
-        self._feed()
+        if self._put_off is not None:
+            self._queue_turn()
+        else:
+            self._read_on()
         if not self._is_paused:
-            if self._put_off is None:
-                self._link.resume_reading()
-            else:
-                self._queue_turn()
             self.engine.set_reading_paused(False, self._link.now())
             self._link.set_deadline(self.engine.deadline)
 
@@ -302,12 +301,18 @@ class Endpoint:
 
     def _take_turn(self) -> None:
         self._is_turn_queued = False
-        if self._put_off is None or self._is_paused:
+        if self._is_paused:
             return
-        self._handle(self._put_off, self._link.now())
-        if self._put_off is None and not self._is_paused:
+        put_off = self._put_off
+        if put_off is not None:
+            self._handle(put_off, self._link.now())
+        self._read_on()
+
+    def _read_on(self) -> None:
+        """Take more from the peer, unless something of the last read still waits."""
+        if self._put_off is None:
             self._feed()
-        if self._put_off is None and not self._is_paused:
+        if self._put_off is None and not self._is_paused and not self._is_turn_queued:
             self._link.resume_reading()
 
     def _feed(self) -> None:
@@ -318,7 +323,11 @@ class Endpoint:
         if self._is_feeding:
             return
         self._is_feeding = True
+        enough = self.engine.messages_received + self.engine.turn_messages_max
         while self._unfed and not self._is_paused and self._put_off is None:
+            if self.engine.messages_received >= enough:
+                self._queue_turn()
+                break
             step, self._unfed = self._unfed[:INFLATE_STEP_BYTES], self._unfed[INFLATE_STEP_BYTES:]
             now = self._link.now()
             self._take_in(step, now)
@@ -445,6 +454,7 @@ class Endpoint:
 
     def _callback_failed(self, error: Exception) -> None:
         logger.error("callback of %r failed", self._callbacks, exc_info=error)
+        self._put_off = None
         # The peer learns that something failed, not what: that is in our log.
         self.fail(ProtocolError(CloseCode.INTERNAL_ERROR, "a callback failed", side="local"))
 

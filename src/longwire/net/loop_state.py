@@ -58,7 +58,17 @@ class Cork:
 class LoopState:
     """One per event loop."""
 
-    __slots__ = ("_reactor", "clock", "cork", "is_uvloop", "lag", "loop", "read_buffer", "turns_shared", "wheel")
+    __slots__ = (
+        "_reactor",
+        "clock",
+        "cork",
+        "is_uvloop",
+        "lag",
+        "loop",
+        "read_buffer",
+        "turns_shared",
+        "wheel",
+    )
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop

@@ -65,7 +65,9 @@ def main() -> int:
     started = time.monotonic()
     outcomes = asyncio.run(
         run_units(
-            arguments.wstest.absolute(), units, folder,
+            arguments.wstest.absolute(),
+            units,
+            folder,
             workers=arguments.workers,
             is_tls=arguments.tls,
             verbose=True,
@@ -77,10 +79,10 @@ def main() -> int:
     today = datetime.datetime.now(datetime.UTC).date().isoformat()
     machine = f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores"
     interpreter = f"{platform.python_implementation()} {platform.python_version()}"
+    over = ", over TLS" if arguments.tls else ""
     text = "\n".join(
         [
-            f"Autobahn|Testsuite 25.10.1, cases {arguments.cases or 'all'}"
-            f"{', over TLS' if arguments.tls else ''}, {today}",
+            f"Autobahn|Testsuite 25.10.1, cases {arguments.cases or 'all'}{over}, {today}",
             f"longwire {longwire.__version__}, {build_name()} build, {interpreter}, {machine}",
             f"{seconds:.0f} s with {arguments.workers} wstest processes at a time",
             *map(describe, judgements),

@@ -28,7 +28,16 @@ def tls(authority: Authority) -> ServerTls:
     return ServerTls([Certificate(cert_path=cert_path, key_path=key_path)])
 
 
-OVER_TLS = ("churn", "connection", "fairness", "http_server", "link", "opening", "server", "slow_takers")
+OVER_TLS = (
+    "churn",
+    "connection",
+    "fairness",
+    "http_server",
+    "link",
+    "opening",
+    "server",
+    "slow_takers",
+)
 """Modules whose tests run over TLS in the reactor as well. asyncio's TLS is asyncio's to test."""
 
 

@@ -64,6 +64,20 @@ async def test_a_message_of_another_comes_between_those_of_a_greedy_connection()
         assert recorder.messages == numbers(8 * SHARE)
 
 
+async def test_compressed_messages_have_the_same_share() -> None:
+    recorder = Recorder()
+    async with (
+        serving(recorder, compression="deflate") as (_, uri),
+        longwire.connect(uri, compression="deflate") as ws,
+    ):
+        before = turns_shared()
+        for message in numbers(4 * SHARE):
+            ws.endpoint.send(message)
+        await eventually(lambda: len(recorder.messages) == 4 * SHARE)
+        assert recorder.messages == numbers(4 * SHARE)
+        assert turns_shared() > before
+
+
 @pytest.mark.parametrize(("excess", "turns"), [(0, 0), (1, 1)])
 async def test_the_share_of_a_turn_and_one_more(excess: int, turns: int) -> None:
     recorder = Recorder()
@@ -105,6 +119,23 @@ async def test_all_is_handled_before_the_end_of_tcp_behind_it() -> None:
         writer.close()
         await eventually(lambda: recorder.closed)
         assert recorder.messages == numbers(3 * SHARE)
+
+
+async def test_messages_behind_one_that_failed_are_not_handled() -> None:
+    class Failing(Recorder):
+        def on_message(self, connection: longwire.Endpoint, message: str | bytes) -> None:
+            super().on_message(connection, message)
+            raise ZeroDivisionError
+
+    recorder = Failing()
+    async with serving(recorder, compression=None) as (_, uri):
+        ws = await longwire.connect(uri, compression=None)
+        for message in numbers(3 * SHARE):
+            ws.endpoint.send(message)
+        await ws.wait_closed()
+        assert ws.close_code == 1011
+        await eventually(lambda: recorder.closed)
+        assert recorder.messages == numbers(1)
 
 
 async def test_who_pauses_in_a_turn_gets_no_other_until_it_resumes() -> None:
@@ -156,7 +187,7 @@ async def test_coroutines_receive_all_in_order() -> None:
 
     async def handler(connection: longwire.Connection) -> None:
         async for message in connection:
-            got.append(message)
+            got.append(message)  # noqa: PERF401 - what came before the end counts, too
 
     async with serving(handler, compression=None) as (_, uri):
         async with longwire.connect(uri, compression=None) as ws:
