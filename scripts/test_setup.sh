@@ -9,7 +9,7 @@ PATH=$PATH:/usr/sbin:/sbin
 # program:package, the program being what the tests call
 needs="nginx:nginx-light haproxy:haproxy chromium:chromium node:nodejs npm:npm curl:curl
 ip:iproute2 nft:nftables openssl:openssl redis-server:redis-server ping:iputils-ping nc.openbsd:netcat-openbsd iperf3:iperf3
-tshark:tshark"
+tshark:tshark h2load:nghttp2-client"
 
 missing_programs() { # packages on one line
     for need in $needs; do

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 __all__ = [
     "KIB",
     "MIB",
+    "ConnectionLimits",
     "ConsumerLimits",
     "DurableLimits",
     "EventsLimits",
@@ -34,6 +35,20 @@ MIB = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ConnectionLimits:
+    """What a listener takes, whatever its connections speak."""
+
+    opening_max: int | None = 4_096
+    """Connections whose first request has not come whole. Past it those that have waited longest
+    are closed and newcomers served: a client that means it is through in a moment. How long one
+    may take is ``http.head_timeout_s``."""
+
+    open_per_address_max: int | None = None
+    """Open connections from one network address; past it new ones are closed at once. Many users
+    may share one behind a gateway or a proxy."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WebSocketLimits:
     """What one WebSocket connection may cost."""
 
@@ -49,6 +64,11 @@ class WebSocketLimits:
     control_frames_per_s_max: float | None = 100.0
     """Ping and pong frames accepted from the peer, per second on average over ten seconds
     (so 1,000 in a burst). A peer that is alive sends less than one."""
+
+    messages_per_s_max: float | None = None
+    """Messages accepted from the peer, per second on average over ten seconds; past it the
+    connection is closed with 1008. By default back-pressure alone limits a peer: a connection that
+    sends much has no more than its share of the server's time."""
 
     handshake_head_bytes_max: int = 16 * KIB
     """Request or response head of the opening handshake, bytes. Precedent: node 16 KiB."""
@@ -152,8 +172,8 @@ class Http2Limits:
     """CONTINUATION frames of one header block; each has up to 16 KiB."""
 
     control_frames_per_s_max: float = 50.0
-    """PING, SETTINGS, GOAWAY, priority, unknown and empty DATA frames a second, and DATA frames of
-    streams that are closed, on average over ten seconds."""
+    """PING, SETTINGS, GOAWAY, priority, unknown and empty DATA frames a second, and DATA frames
+    below 1 KiB of streams that are closed, on average over ten seconds."""
 
     resets_per_s_max: float = 20.0
     """Streams a second that the peer resets, or makes us reset or refuse, on average over ten
@@ -163,7 +183,8 @@ class Http2Limits:
     """WINDOW_UPDATE frames beyond four for every HEADERS or DATA frame of ours."""
 
     stall_timeout_s: float = 60.0
-    """A response that waits for the peer's window, seconds; past it the stream is reset."""
+    """A response that waits for the peer's window and gets on by less than 1 KiB, seconds; past it
+    the stream is reset."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

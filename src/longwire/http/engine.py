@@ -30,6 +30,10 @@ class HttpEngine(Protocol):
         """When ``handle_deadline`` wants to be called, or ``None``."""
 
     @property
+    def has_begun(self) -> bool:
+        """Whether the peer has sent what shows that it speaks HTTP: a whole head, or a preface."""
+
+    @property
     def is_multiplexed(self) -> bool:
         """Whether streams share the connection, each with flow control of its own.
 

@@ -25,6 +25,7 @@ __all__ = [
     "HttpCommand",
     "HttpEvent",
     "Informational",
+    "LimitReached",
     "RequestEnded",
     "RequestReceived",
     "RequestRefused",
@@ -99,6 +100,13 @@ class RequestRefused:
 
 
 @dataclass(frozen=True, slots=True)
+class LimitReached:
+    """A limit ended a stream whose request had been given out; ``limit`` is the setting's name."""
+
+    limit: str
+
+
+@dataclass(frozen=True, slots=True)
 class Upgraded:
     """Our 101 has been queued; ``rest`` is what the peer sent that is no longer HTTP.
 
@@ -126,6 +134,7 @@ HttpEvent: TypeAlias = (
     | BodyReceived
     | RequestEnded
     | RequestRefused
+    | LimitReached
     | StreamClosed
     | Upgraded
     | ConnectionEnded

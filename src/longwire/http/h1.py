@@ -150,6 +150,11 @@ class Http1Engine:
         return output
 
     @property
+    def has_begun(self) -> bool:
+        """Whether a request's head has come whole."""
+        return self._streams > 0
+
+    @property
     def is_multiplexed(self) -> bool:
         """One request at a time has the connection."""
         return False
@@ -452,9 +457,9 @@ class Http1Engine:
             # RFC 9110 section 15.5.9: 408 when no complete request came in time. Before the first
             # byte of one nobody waits for an answer, and after ours nobody waits for another.
             if self._reading is not None:
-                self._fail(ProtocolError(408, "the request's body came too slowly"))
+                self._fail(ProtocolError(408, "body_timeout_s: the request's body came too slowly"))
             elif self._reader.is_inside_head():
-                self._fail(ProtocolError(408, "the request's head came too slowly"))
+                self._fail(ProtocolError(408, "head_timeout_s: the request's head came too slowly"))
             else:
                 self._end(None)
         return self.take_events()

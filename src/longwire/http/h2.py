@@ -31,6 +31,7 @@ from longwire.http.events import (
     HttpCommand,
     HttpEvent,
     Informational,
+    LimitReached,
     RequestEnded,
     RequestReceived,
     RequestRefused,
@@ -65,6 +66,8 @@ __all__ = ["Http2Engine"]
 
 # RFC 9113 section 6.8: the highest there is, in the GOAWAY that only announces the end.
 _LAST_STREAM_ID = 0x7FFF_FFFF
+
+_SLOW_BODY = ProtocolError(408, "body_timeout_s: the request's body came too slowly")
 
 _GOING = "the server is shutting down"
 
@@ -143,6 +146,11 @@ class Http2Engine:
         return self._outbox.take()
 
     @property
+    def has_begun(self) -> bool:
+        """Whether the preface has come whole, SETTINGS included."""
+        return self._has_settings
+
+    @property
     def is_multiplexed(self) -> bool:
         """Streams share the connection (RFC 9113 section 5)."""
         return True
@@ -181,7 +189,7 @@ class Http2Engine:
                 )
             self._has_settings = True
         if frame.type == FrameType.DATA and frame.stream not in self._streams:
-            self._guard.count_control(now)
+            self._guard.check_late_data(frame, now)
         try:
             passed = self._rules.check(frame)
         except StreamViolation as violation:
@@ -544,8 +552,9 @@ class Http2Engine:
             except Http2Violation as violation:
                 self._fail(violation.code, violation.message)
             for stream in self._patience.slow_requests(self._streams.values(), now):
-                self._give_up(stream, ProtocolError(408, "the request's body came too slowly"), now)
+                self._give_up(stream, _SLOW_BODY, now)
             for stream in self._patience.stalled(self._streams.values(), now):
+                self._events.append(LimitReached("stall_timeout_s"))
                 self._reset(stream.identifier, ErrorCode.CANCEL, now)
                 self._forget(stream, "the client took nothing of the response for too long")
         return self.take_events()

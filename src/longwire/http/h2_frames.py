@@ -44,6 +44,10 @@ PRIORITY_FLAG = 0x20
 _UPDATES_FOR_A_FRAME = 4
 
 
+# DATA frames smaller than this bring less than they cost.
+_LATE_DATA_BYTES_MIN = 1_024
+
+
 class FrameType(IntEnum):
     """The frame types of RFC 9113 section 6, and PRIORITY_UPDATE of RFC 9218."""
 
@@ -223,10 +227,17 @@ class FrameGuard:
             if self._updates_left < 0:
                 raise self._calm("window_updates_spare", "WINDOW_UPDATE frames")
         elif self._is_control(frame):
-            self.count_control(now)
+            self._count_control(now)
 
-    def count_control(self, now: float) -> None:
-        """Count a frame that brings nothing."""
+    def check_late_data(self, frame: Frame, now: float) -> None:
+        """Count DATA of a stream that is closed, unless it may have been on the way.
+
+        An upload that was answered early has its window's worth on the way, in few large frames.
+        """
+        if frame.payload_bytes < _LATE_DATA_BYTES_MIN and not self._is_control(frame):
+            self._count_control(now)
+
+    def _count_control(self, now: float) -> None:
         if not self._control.take(now):
             raise self._calm("control_frames_per_s_max", "frames that carry nothing")
 

@@ -92,12 +92,9 @@ class Outbox:
         if not stream.pending_bytes:
             stream.stalled_s = None
             return stream.has_ended
-        if self._window(stream) > 0:
-            stream.stalled_s = None
-            return True
-        if stream.stalled_s is None:
-            stream.stalled_s = now
-        return False
+        window = self._window(stream)
+        stream.look_at_window(window, now)
+        return window > 0
 
     def _window(self, stream: Stream) -> int:
         try:

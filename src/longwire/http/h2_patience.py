@@ -86,7 +86,8 @@ class Patience:
             return False
         if _is_over(self._head_deadline(), now):
             raise Http2Violation(
-                ErrorCode.ENHANCE_YOUR_CALM, "a frame or header block came too slowly"
+                ErrorCode.ENHANCE_YOUR_CALM,
+                "head_timeout_s: a frame or header block came too slowly",
             )
         if _is_over(self._settings_deadline(), now):
             # RFC 9113 section 6.5.3

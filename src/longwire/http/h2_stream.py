@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections import deque
 
+from longwire.base.limits import KIB
 from longwire.http.events import Response
 from longwire.http.h2_head import RequestHead
 from longwire.http.h2_priority import Priority
 from longwire.http.response_fields import misuse, read_fields
 
-__all__ = ["Stream"]
+__all__ = ["PROGRESS_BYTES", "Stream"]
+
+PROGRESS_BYTES = KIB
+"""What a peer has to take of a response within ``stall_timeout_s``, or all that is left of it."""
 
 
 class Stream:
@@ -35,6 +39,7 @@ class Stream:
         "received_bytes",
         "stalled_s",
         "trailers",
+        "trickled_bytes",
         "unread_bytes",
         "waits_for_continue",
     )
@@ -46,7 +51,9 @@ class Stream:
         self.heard_s = now
         """When something of the request came last, or its handler took some of it."""
         self.stalled_s: float | None = None
-        """Since when the response waits for the peer's window without any progress."""
+        """Since when the response waits for the peer's window without any progress to speak of."""
+        self.trickled_bytes = 0
+        """What was sent since then."""
         self.is_request_complete = False
         self.received_bytes = 0
         self.unread_bytes = 0
@@ -130,7 +137,21 @@ class Stream:
             self.pending.appendleft(piece[size:])
             piece = piece[:size]
         self.pending_bytes -= len(piece)
+        if self.stalled_s is not None:
+            self.trickled_bytes += len(piece)
         return piece
+
+    def look_at_window(self, window_bytes: int, now: float) -> None:
+        """Begin to wait for the peer, or stop it.
+
+        A peer that grants an octet at a time would hold what we keep for it as long as it likes.
+        """
+        progress = self.trickled_bytes + max(window_bytes, 0)
+        if self.stalled_s is None:
+            if window_bytes < min(self.pending_bytes, PROGRESS_BYTES):
+                self.stalled_s, self.trickled_bytes = now, 0
+        elif progress >= PROGRESS_BYTES or window_bytes >= self.pending_bytes:
+            self.stalled_s, self.trickled_bytes = None, 0
 
     def _check_may_send(self) -> None:
         if not self.has_response:

@@ -16,6 +16,7 @@ from longwire.http.events import (
     HttpCommand,
     HttpEvent,
     Informational,
+    LimitReached,
     RequestEnded,
     RequestReceived,
     RequestRefused,
@@ -93,6 +94,11 @@ class HttpConnection:
     def is_held_up(self, exchange: HttpExchange) -> bool:
         """Whether the client has to take something before more is sent on an exchange."""
         return self.held_bytes(exchange) > self._server.write_buffer_bytes_max
+
+    @property
+    def is_opening(self) -> bool:
+        """Whether the first request has not come whole (see ``gate``)."""
+        return not self._engine.has_begun
 
     # -- LinkHandler ------------------------------------------------------------------------
 
@@ -333,6 +339,8 @@ class HttpConnection:
         elif isinstance(event, RequestRefused):
             if self._server.on_refused is not None:
                 self._server.on_refused(event.status, event.error)
+        elif isinstance(event, LimitReached):
+            self._server.on_limit(event.limit)
         elif (
             isinstance(event, ConnectionEnded)
             and event.status is not None

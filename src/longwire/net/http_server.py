@@ -52,7 +52,7 @@ class HttpServer:
     ``write_buffer_bytes_max`` is what a connection holds for a slow client before ``drain`` and
     ``respond`` wait and reading pauses; one that takes nothing for ``write_stall_timeout_s`` is
     dropped. ``on_refused`` is told of requests that the engine itself refuses, malformed or past
-    a limit, with the status and the reason.
+    a limit, with the status and the reason; ``on_limit`` of limits that end a response under way.
     """
 
     def __init__(
@@ -65,6 +65,7 @@ class HttpServer:
         write_buffer_bytes_max: int = 64 * KIB,
         write_stall_timeout_s: float = 60.0,
         on_refused: Callable[[int, str], None] | None = None,
+        on_limit: Callable[[str], None] = lambda name: None,
     ) -> None:
         self._handler = handler
         self._limits = limits or HttpLimits()
@@ -76,6 +77,7 @@ class HttpServer:
         self.write_buffer_bytes_max = write_buffer_bytes_max
         self.write_stall_timeout_s = write_stall_timeout_s
         self.on_refused = on_refused
+        self.on_limit = on_limit
 
     @property
     def exchanges(self) -> list[HttpExchange]:

@@ -12,8 +12,9 @@ import stat
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, TypeAlias, get_args
 
-from longwire.base.limits import KIB
+from longwire.base.limits import KIB, ConnectionLimits
 from longwire.net.asyncio_link import AsyncioLink
+from longwire.net.gate import Gate
 from longwire.net.link import Link, LinkHandler
 from longwire.net.loop_state import LoopState, loop_state
 from longwire.net.no_handler import NoHandler
@@ -56,6 +57,7 @@ class Listener:
 
     ``handshake_timeout_s`` bounds the TLS handshake. ``connections_max`` refuses connections past
     it: they are closed at once, because an answer is what an overloaded server cannot afford.
+    ``limits`` has more of the kind; ``on_limit`` gets the name of each limit that was reached.
     """
 
     def __init__(
@@ -74,6 +76,8 @@ class Listener:
         handshake_timeout_s: float | None = 10.0,
         tls_shutdown_timeout_s: float | None = 10.0,
         connections_max: int | None = None,
+        limits: ConnectionLimits | None = None,
+        on_limit: Callable[[str], None] = lambda name: None,
         driver: Driver = "auto",
     ) -> None:
         if sum(given is not None for given in (port, path, sock)) != 1:
@@ -93,6 +97,8 @@ class Listener:
         self._handshake_timeout_s = handshake_timeout_s
         self._tls_shutdown_timeout_s = tls_shutdown_timeout_s
         self._connections_max = connections_max
+        self._on_limit = on_limit
+        self._gate = Gate(limits or ConnectionLimits(), on_limit)
         self._driver: Driver = driver
         self._server: asyncio.Server | None = None
         self._sockets: tuple[socket.socket, ...] = ()
@@ -193,6 +199,11 @@ class Listener:
         return list(self._links)
 
     @property
+    def openings_cut(self) -> int:
+        """Connections closed because too many had not sent their first request."""
+        return self._gate.cut
+
+    @property
     def is_accepting(self) -> bool:
         return bool(self._sockets)
 
@@ -200,19 +211,26 @@ class Listener:
         return AsyncioLink(self._state, self._accept, self._forget)
 
     def _accept(self, link: AsyncioLink | ReactorLink) -> LinkHandler:
-        is_full = self._connections_max is not None and len(self._links) >= self._connections_max
+        # Connections whose TLS handshake was under way come in even after the stop.
+        is_refused = self._is_stopping or self._is_full() or not self._gate.admit(link)
         self._links[link] = None
         self._drained.clear()
-        if is_full or self._is_stopping:
-            # Connections whose TLS handshake was under way come in even after the stop.
+        if is_refused:
             self.connections_refused += 1
             return NoHandler()
         if isinstance(link, TlsLink):
             return TlsHandshake(self._make_handler, self._handshake_timeout_s)
         return self._make_handler(link)
 
+    def _is_full(self) -> bool:
+        if self._connections_max is None or len(self._links) < self._connections_max:
+            return False
+        self._on_limit("connections_max")
+        return True
+
     def _forget(self, link: AsyncioLink | ReactorLink) -> None:
         self._links.pop(link, None)
+        self._gate.left(link)
         if not self._links:
             self._drained.set()
 

@@ -101,6 +101,8 @@ class ServerOpening:
         "_task",
     )
 
+    is_opening = True
+
     def __init__(
         self,
         loop: asyncio.AbstractEventLoop,

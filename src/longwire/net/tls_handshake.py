@@ -21,6 +21,8 @@ class TlsHandshake:
 
     __slots__ = ("_link", "_make_handler", "_timeout_s")
 
+    is_opening = True
+
     _link: TlsLink
 
     def __init__(

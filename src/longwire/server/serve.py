@@ -53,8 +53,9 @@ async def serve_until_stopped(service: Service, announce: Callable[[str], None])
         limits=service.settings.http,
         http2=service.settings.http2 if settings.http2 else None,
         on_refused=service.metrics.request_refused,
+        on_limit=service.metrics.limit_hit,
     )
-    listener = make_listener(settings, server, tls)
+    listener = make_listener(service, server, tls)
     service.metrics.add_figures(lambda: _listener_figures(listener))
     await service.start()
     try:
@@ -86,8 +87,13 @@ async def serve_until_stopped(service: Service, announce: Callable[[str], None])
 def _listener_figures(listener: Listener) -> dict[str, tuple[str, float, bool]]:
     return {
         "longwire_connections": ("Open connections, of every kind.", len(listener.links), False),
+        "longwire_connections_cut": (
+            "Connections closed before their first request: past connections.opening_max.",
+            listener.openings_cut,
+            True,
+        ),
         "longwire_connections_refused": (
-            "Connections closed at once: past server.connections_max, or while stopping.",
+            "Connections closed at once: past a limit of their number, or while stopping.",
             listener.connections_refused,
             True,
         ),
@@ -119,8 +125,9 @@ def _create_for_owner_alone(path: str) -> None:
         raise ConfigError(path, message) from None
 
 
-def make_listener(settings: ServerSettings, server: HttpServer, tls: ServerTls | None) -> Listener:
+def make_listener(service: Service, server: HttpServer, tls: ServerTls | None) -> Listener:
     """Return a listener for the address that is configured; a Unix socket comes before TCP."""
+    settings = service.settings.server
     context = None if tls is None else tls.context
     if settings.unix is not None:
         return Listener(
@@ -128,6 +135,8 @@ def make_listener(settings: ServerSettings, server: HttpServer, tls: ServerTls |
             path=settings.unix,
             ssl=context,
             connections_max=settings.connections_max,
+            limits=service.settings.connections,
+            on_limit=service.metrics.limit_hit,
         )
     return Listener(
         server.make_handler,
@@ -136,6 +145,8 @@ def make_listener(settings: ServerSettings, server: HttpServer, tls: ServerTls |
         ssl=context,
         reuse_port=settings.reuse_port,
         connections_max=settings.connections_max,
+        limits=service.settings.connections,
+        on_limit=service.metrics.limit_hit,
         driver=cast(Driver, settings.driver),
     )
 

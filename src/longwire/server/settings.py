@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from longwire.base.limits import (
     KIB,
     MIB,
+    ConnectionLimits,
     ConsumerLimits,
     DurableLimits,
     EventsLimits,
@@ -251,6 +252,7 @@ class Settings:
     """All sections; a field's name is the section's name in ``longwire.toml``."""
 
     server: ServerSettings = field(default_factory=ServerSettings)
+    connections: ConnectionLimits = field(default_factory=ConnectionLimits)
     store: StoreSettings = field(default_factory=StoreSettings)
     origins: OriginSettings = field(default_factory=OriginSettings)
     anonymous: AnonymousSettings = field(default_factory=AnonymousSettings)

@@ -75,7 +75,7 @@ class TestClient:
         self._server = HttpServer(
             service.dispatcher.handle, limits=settings.http, http2=settings.http2
         )
-        self._listener = make_listener(settings.server, self._server, None)
+        self._listener = make_listener(service, self._server, None)
         await service.start()
         self._service = service
         await start_listening(self._listener, settings.server)

@@ -41,6 +41,7 @@ cdef class WebSocketEngine:
     cdef readonly object _deflater
     cdef Py_ssize_t _deflate_threshold
     cdef RateLimit _control_rate
+    cdef RateLimit _message_rate
     cdef list _output
     cdef long long _taken_bytes
     cdef bint _sends_fragments

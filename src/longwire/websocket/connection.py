@@ -106,6 +106,7 @@ class WebSocketEngine:
         "_is_server",
         "_keepalive",
         "_limits",
+        "_message_rate",
         "_output",
         "_parser",
         "_phase",
@@ -170,6 +171,9 @@ class WebSocketEngine:
         self._deflate_threshold = 0 if deflate is None else deflate.threshold_bytes
         # Made for the peer's first control frame.
         self._control_rate: RateLimit | None = None
+        self._message_rate: RateLimit | None = None
+        if limits.messages_per_s_max is not None:
+            self._message_rate = RateLimit(limits.messages_per_s_max, now=now)
         # Made with the first frame, since most connections are idle.
         self._output: list[bytes] | None = None
         self._taken_bytes = 0
@@ -223,7 +227,7 @@ class WebSocketEngine:
             return []
         parser = self._parser
         items = parser.receive(data)
-        if parser.has_only_messages:
+        if parser.has_only_messages and self._message_rate is None:
             self.messages_received += len(items)
             return cast("list[Event]", items)
         return self._handle_items(items, now)
@@ -236,20 +240,27 @@ class WebSocketEngine:
                     if self._assembler is None:
                         self._assembler = self._new_assembler(None)
                     made = self._assembler.add(item)
+                    if item.is_final:
+                        self._count_message(now)
                     if made is not None:
                         events.append(made)
-                    if item.is_final:
-                        self.messages_received += 1
                 elif isinstance(item, ControlFrame):
                     events.append(self._handle_control(item, now))
                 else:
+                    self._count_message(now)
                     events.append(item)
-                    self.messages_received += 1
             if self._parser.failure is not None:
                 raise self._parser.failure
         except ProtocolError as error:
             self._put_off = error
         return events
+
+    def _count_message(self, now: float) -> None:
+        rate = self._limits.messages_per_s_max
+        if self._message_rate is not None and not self._message_rate.take(now):
+            assert rate is not None
+            raise LimitError(CloseCode.POLICY_VIOLATION, "messages_per_s_max", rate + 1, rate)
+        self.messages_received += 1
 
     def settle(self, now: float) -> None:
         """Answer what ``take_in`` put off."""

@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import re
+from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 
 import longwire
+from longwire.base.limits import ConnectionLimits
+from longwire.net.http_exchange import HttpExchange
+from longwire.net.http_server import HttpServer
+from longwire.net.listener import Listener
+from longwire.net.tls import Certificate, ServerTls
 from longwire.websocket.handshake import RequestHead, ResponseHead
+from tests.integration.net.certificates import Authority
 from tests.integration.net.local import echo, eventually, open_links, open_raw, serving
 
 UPGRADE = (
@@ -392,6 +401,83 @@ async def test_connections_past_the_limit_are_closed() -> None:
         await eventually(lambda: not server.listener.links)
         async with longwire.connect(uri):
             pass
+
+
+async def test_connections_of_one_address_have_a_limit(driver: str) -> None:
+    reached: list[str] = []
+    limits = ConnectionLimits(open_per_address_max=2)
+    async with listening(limits, reached) as (listener, port):
+        kept = [await asyncio.open_connection("127.0.0.1", port) for _ in range(2)]
+        reader, _ = await asyncio.open_connection("127.0.0.1", port)
+        with contextlib.suppress(ConnectionResetError):
+            assert await reader.read() == b""
+        assert reached == ["open_per_address_max"]
+        assert listener.connections_refused == 1
+        kept[0][1].close()
+        await eventually(lambda: len(listener.links) == 1)
+        await asyncio.open_connection("127.0.0.1", port)
+        await eventually(lambda: len(listener.links) == 2)
+        assert listener.connections_refused == 1
+
+
+async def test_those_who_wait_longest_to_begin_make_room(driver: str) -> None:
+    reached: list[str] = []
+    async with listening(ConnectionLimits(opening_max=4), reached) as (listener, port):
+        begun, *silent = [await asyncio.open_connection("127.0.0.1", port) for _ in range(4)]
+        begun[1].write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert (await begun[0].readline()).startswith(b"HTTP/1.1 204 ")
+        fifth = await asyncio.open_connection("127.0.0.1", port)
+        await eventually(lambda: len(listener.links) == 5)
+        assert reached == []
+        await asyncio.open_connection("127.0.0.1", port)
+        with contextlib.suppress(ConnectionResetError):
+            assert await silent[0][0].read() == b""
+        assert reached == ["opening_max"]
+        assert listener.openings_cut == 1
+        for reader, writer in (begun, fifth, silent[1]):
+            writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+            while not (await reader.readline()).startswith(b"HTTP/1.1 204 "):
+                pass
+
+
+async def test_tls_handshakes_under_way_are_counted_with_them(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    # Where asyncio does TLS we see a connection only when its handshake is over.
+    cert_path, key_path = Authority(tmp_path_factory.mktemp("ca")).issue("server", "localhost")
+    tls = ServerTls([Certificate(cert_path=str(cert_path), key_path=str(key_path))])
+    reached: list[str] = []
+    async with listening(
+        ConnectionLimits(opening_max=2), reached, ssl=tls.context, driver="reactor"
+    ) as (listener, port):
+        first, *_ = [await asyncio.open_connection("127.0.0.1", port) for _ in range(3)]
+        with contextlib.suppress(ConnectionResetError):
+            assert await first[0].read() == b""
+        assert reached == ["opening_max"]
+        assert listener.openings_cut == 1
+
+
+@contextlib.asynccontextmanager
+async def listening(
+    limits: ConnectionLimits, reached: list[str], **settings: Any
+) -> AsyncIterator[tuple[Listener, int]]:
+    async def answer(exchange: HttpExchange) -> None:
+        await exchange.respond(204)
+
+    server = HttpServer(answer)
+    listener = Listener(
+        server.make_handler,
+        host="127.0.0.1",
+        port=0,
+        limits=limits,
+        on_limit=reached.append,
+        **settings,
+    )
+    await listener.start()
+    try:
+        yield listener, listener.sockets[0].getsockname()[1]
+    finally:
+        await listener.close(1)
 
 
 async def test_serve_forever_closes_when_cancelled() -> None:

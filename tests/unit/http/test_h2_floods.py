@@ -89,6 +89,13 @@ def _data_behind_a_reset(talk: Conversation, index: int) -> None:
     talk.feed(frame(DATA, 1, b"x"))
 
 
+def _ends_behind_a_reset(talk: Conversation, index: int) -> None:
+    if index == 0:
+        _data_behind_a_reset(talk, 0)
+    else:
+        talk.feed(frame(DATA, 1, b"", END_STREAM))
+
+
 def _window_update(talk: Conversation, index: int) -> None:
     talk.feed(frame(WINDOW_UPDATE, 0, b"\0\0\0\1"))
 
@@ -151,6 +158,7 @@ FLOODS: dict[str, Callable[[Conversation, int], None]] = {
     "goodbyes": _goodbye,
     "priority updates": _priority_update,
     "data behind a reset": _data_behind_a_reset,
+    "ends behind a reset": _ends_behind_a_reset,
 }
 
 
@@ -165,6 +173,7 @@ CONTROL = (
     _goodbye,
     _priority_update,
     _data_behind_a_reset,
+    _ends_behind_a_reset,
 )
 
 
@@ -228,6 +237,15 @@ def test_window_updates_for_what_we_send_are_no_flood() -> None:
         talk.feed(frame(WINDOW_UPDATE, 0, one) + frame(WINDOW_UPDATE, 1, one))
     assert talk.goaway is None
     assert len(talk.answers[1].body) == 200_000
+
+
+def test_uploads_that_were_answered_early_are_no_flood() -> None:
+    talk = Conversation(http2=LIMITS, echo=False)
+    for stream in range(1, 41, 2):
+        talk.headers(stream, request("/", "POST"), END_HEADERS)
+        talk.send(Response(stream, 413, Headers()), End(stream))
+        talk.feed(frame(DATA, stream, bytes(1_024)) * 40)
+    assert talk.goaway is None
 
 
 def test_a_table_that_the_peer_allows_to_grow_does_not() -> None:

@@ -13,6 +13,7 @@ from longwire.http.events import (
     BodyReceived,
     ConnectionEnded,
     End,
+    LimitReached,
     RequestReceived,
     Response,
     StreamClosed,
@@ -234,6 +235,44 @@ def test_a_client_that_takes_nothing_loses_its_stream() -> None:
     talk.wait(0.2)
     assert talk.resets == {1: 0x8}
     assert talk.goaway is None
+    assert talk.of(LimitReached) == [LimitReached("stall_timeout_s")]
+
+
+@pytest.mark.parametrize(("each", "is_reset"), [(100, True), (128, False)])
+def test_a_client_that_takes_a_little_now_and_then_is_no_better(each: int, is_reset: bool) -> None:
+    # In the time of one stall eight windows of this size: 1 KiB is what counts.
+    talk = Conversation(http2=Http2Limits(stall_timeout_s=20.0), echo=False)
+    talk.headers(1, request())
+    talk.send(Response(1, 200, Headers()), Body(1, bytes(100_000)), End(1))
+    for _ in range(16):
+        talk.wait(2.45)
+        if not talk.resets:
+            _open_windows(talk, 1, each)
+    assert (talk.resets == {1: 0x8}) is is_reset
+
+
+def test_the_last_of_a_response_may_be_taken_in_small_pieces() -> None:
+    talk = Conversation(http2=Http2Limits(stall_timeout_s=20.0), echo=False)
+    talk.headers(1, request())
+    talk.send(Response(1, 200, Headers()), Body(1, bytes(WINDOW + 100)), End(1))
+    talk.wait(19.0)
+    _open_windows(talk, 1, 100)
+    assert talk.answers[1].has_ended
+
+
+def test_a_stream_that_waits_for_others_is_not_stalled() -> None:
+    # The first has urgency 0 and takes all of the connection's window, again and again.
+    talk = Conversation(http2=Http2Limits(stall_timeout_s=20.0), echo=False)
+    talk.headers(1, request(priority="u=0"))
+    talk.headers(3, request())
+    for stream in (1, 3):
+        talk.send(Response(stream, 200, Headers()), Body(stream, bytes(1_000_000)), End(stream))
+    for _ in range(10):
+        talk.wait(10.0)
+        for each in (1, 0):
+            talk.feed(frame(WINDOW_UPDATE, each, (50_000).to_bytes(4, "big")))
+    assert not talk.resets
+    assert not talk.answers[3].body
 
 
 def test_time_in_which_nobody_reads_is_not_the_clients() -> None:

@@ -244,6 +244,22 @@ class TestLimits:
         assert receive(engine, frame_to(engine, 8)) == [CloseReceived(1005, "")]
         assert engine.failure is None
 
+    def test_message_rate(self, role: str, way: str) -> None:
+        engine = self.engine(role, WebSocketLimits(messages_per_s_max=1.0))
+        fragmented = frame_to(engine, 1, b"a", fin=False) + frame_to(engine, 0, b"b")
+        burst = frame_to(engine, 1, b"x") * 9 + fragmented
+        assert receive(engine, burst, way, now=100.0) == ["x"] * 9 + ["ab"]
+        assert engine.failure is None
+        # A second brings one back; pings are counted elsewhere.
+        assert receive(engine, frame_to(engine, 2, b"y"), way, now=101.0) == [b"y"]
+        assert receive(engine, frame_to(engine, 9), way, now=101.0) == [Ping(b"")]
+        output(engine)
+        assert receive(engine, frame_to(engine, 1, b"x"), way, now=101.0) == []
+        failure = check_failed(engine, 1008)
+        assert isinstance(failure, LimitError)
+        assert failure.limit_name == "messages_per_s_max"
+        assert engine.messages_received == 11
+
     def test_no_limits_is_a_choice(self, role: str) -> None:
         limits = WebSocketLimits(
             message_bytes_max=None,
