@@ -44,7 +44,9 @@ def assert_is_a_fair_run(outcome: Outcome) -> None:
         assert flow.delivered > flow.expected / 2
 
 
-@pytest.mark.parametrize("target", ["websockets", "python-socketio"])
+@pytest.mark.parametrize(
+    "target", ["websockets", pytest.param("python-socketio", marks=pytest.mark.long)]
+)
 def test_a_library_without_recovery_loses_messages(target: str, tmp_path: Path) -> None:
     outcome = jitter(target, tmp_path)
     assert_is_a_fair_run(outcome)
@@ -53,6 +55,7 @@ def test_a_library_without_recovery_loses_messages(target: str, tmp_path: Path) 
     assert any("lost" in fault for fault in outcome.verdict.faults())
 
 
+@pytest.mark.long
 def test_socket_io_loses_messages(tmp_path: Path) -> None:
     folder = require_node_modules("socket.io", "socket.io-client")
     outcome = jitter("socket.io", tmp_path, node_modules=folder / "node_modules")

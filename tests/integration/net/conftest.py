@@ -44,7 +44,8 @@ OVER_TLS = (
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "driver" in metafunc.fixturenames and not hasattr(metafunc.module, "driver"):
         names = ["reactor", "asyncio"]
-        if metafunc.module.__name__.rpartition(".test_")[2] in OVER_TLS:
+        is_plain = metafunc.definition.get_closest_marker("plain") is not None
+        if metafunc.module.__name__.rpartition(".test_")[2] in OVER_TLS and not is_plain:
             names.append("reactor-tls")
         metafunc.parametrize("driver", names, indirect=True)
 

@@ -60,6 +60,14 @@ async def open_raw(
     return await asyncio.open_connection("127.0.0.1", port, ssl=context, **settings)
 
 
+def connect_blocking(port: int) -> socket.socket:
+    """A blocking socket to the server at a local port, encrypted if servers here are."""
+    client = socket.create_connection(("127.0.0.1", port), timeout=30)
+    if SERVER_TLS is None:
+        return client
+    return ssl.create_default_context().wrap_socket(client, server_hostname="127.0.0.1")
+
+
 def uri_at(port: int, scheme: str = "ws") -> str:
     """The URI of a server on this machine, encrypted if servers here are."""
     return f"{scheme}{'' if SERVER_TLS is None else 's'}://127.0.0.1:{port}/"
