@@ -2036,7 +2036,11 @@ var Client = class {
       () => void 0
     );
     const { connectTimeoutMs } = this.#options;
-    await Promise.race([loading, new Promise((resolve) => setTimeout(resolve, connectTimeoutMs))]);
+    const overdue = new Promise((resolve) => {
+      this.#retry = setTimeout(resolve, connectTimeoutMs);
+    });
+    await Promise.race([loading, overdue]);
+    clearTimeout(this.#retry);
   }
   /** The attempt ended before there was a connection. */
   #attemptFailed(error) {
@@ -2082,7 +2086,7 @@ var Client = class {
     const inbox = this.#inbox;
     const answer = this.#hello?.inbox;
     if (!answer) {
-      const error = new LongwireError("no_inbox", "the server keeps no inbox for this client");
+      const error = new LongwireError("no_inbox", "the server has no inbox for this client");
       this.#fail(error);
       return inbox.end(error);
     }

@@ -428,7 +428,11 @@ export class Client {
       () => undefined,
     );
     const { connectTimeoutMs } = this.#options;
-    await Promise.race([loading, new Promise((resolve) => setTimeout(resolve, connectTimeoutMs))]);
+    const overdue = new Promise((resolve) => {
+      this.#retry = setTimeout(resolve, connectTimeoutMs);
+    });
+    await Promise.race([loading, overdue]);
+    clearTimeout(this.#retry);
   }
 
   /** The attempt ended before there was a connection. */
@@ -479,7 +483,7 @@ export class Client {
     const inbox = this.#inbox as Subscription<never>;
     const answer = this.#hello?.inbox as ServerMessage | undefined;
     if (!answer) {
-      const error = new LongwireError("no_inbox", "the server keeps no inbox for this client");
+      const error = new LongwireError("no_inbox", "the server has no inbox for this client");
       this.#fail(error);
       return inbox.end(error);
     }
