@@ -1083,6 +1083,7 @@ var Fallback = class {
     const known = this.#transports.indexOf(transport ?? recall(url));
     if (known >= 0) this.#works = this.#start = known;
     else if (!options.transports) this.#start = 1;
+    if (transport) this.#failures = FAILURES_MAX;
   }
   /** Begin an attempt. */
   open(owner, settings) {

@@ -1814,7 +1814,6 @@ var Client = class {
   #connection;
   /** Chooses among transports; made when the WebSocket may not do. */
   #fallback;
-  #hasFailed = false;
   #transport;
   #state = "connecting";
   #hello;
@@ -2025,7 +2024,8 @@ var Client = class {
   get #needsFallback() {
     const { transports, WebSocket = globalThis.WebSocket } = this.#options;
     if (transports) return String(transports) !== "websocket";
-    return this.#hasFailed || !WebSocket || recall(this.url) !== null;
+    const hasFailed = this.#last.code === 1006 && this.#backoff.failures > (this.#transport ? 1 : 0);
+    return hasFailed || !WebSocket || recall(this.url) !== null;
   }
   /** The other transports are a module of their own; without it the WebSocket has to do. */
   async #loadFallback() {
@@ -2162,7 +2162,6 @@ var Client = class {
     this.#pause();
     const { error } = ending;
     if (error) this.#fail(error);
-    else if (ending.livedMs === 0) this.#hasFailed = true;
     const isUnauthorized = error?.code === "unauthorized" || ending.code === UNAUTHORIZED;
     const mayRenew = isUnauthorized && typeof this.#options.token === "function";
     if (!ending.reconnect && !mayRenew) {

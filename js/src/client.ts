@@ -138,7 +138,6 @@ export class Client {
   #connection: Link | undefined;
   /** Chooses among transports; made when the WebSocket may not do. */
   #fallback: Fallback | undefined;
-  #hasFailed = false;
   #transport: Transport | undefined;
   #state: State = "connecting";
   #hello: ServerMessage | undefined;
@@ -416,7 +415,9 @@ export class Client {
   get #needsFallback(): boolean {
     const { transports, WebSocket = globalThis.WebSocket } = this.#options;
     if (transports) return String(transports) !== "websocket";
-    return this.#hasFailed || !WebSocket || recall(this.url) !== null;
+    // One that has worked is not doubted at once: its server may just be away.
+    const hasFailed = this.#last.code === 1006 && this.#backoff.failures > (this.#transport ? 1 : 0);
+    return hasFailed || !WebSocket || recall(this.url) !== null;
   }
 
   /** The other transports are a module of their own; without it the WebSocket has to do. */
@@ -573,7 +574,6 @@ export class Client {
     this.#pause();
     const { error } = ending;
     if (error) this.#fail(error);
-    else if (ending.livedMs === 0) this.#hasFailed = true;
     // A function may give a better token the next time.
     const isUnauthorized = error?.code === "unauthorized" || ending.code === UNAUTHORIZED;
     const mayRenew = isUnauthorized && typeof this.#options.token === "function";

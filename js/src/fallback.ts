@@ -14,7 +14,7 @@ export interface FallbackHost {
   open(owner: LinkOwner, settings: LinkSettings): Link;
 }
 
-/** A WebSocket that has worked is not doubted sooner: its server may be away. */
+/** A WebSocket that has worked is not doubted sooner: its server may just be away. */
 const FAILURES_MAX = 2;
 /** What a better transport must live, to be kept to. */
 const LIVED_MS = 5000;
@@ -59,6 +59,8 @@ export class Fallback {
     if (known >= 0) this.#works = this.#start = known;
     // Nothing was asked for or learnt: a WebSocket has just failed, or there is none here.
     else if (!options.transports) this.#start = 1;
+    // One that had worked has failed often enough, or this would not have been made.
+    if (transport) this.#failures = FAILURES_MAX;
   }
 
   /** Begin an attempt. */

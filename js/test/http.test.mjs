@@ -537,6 +537,31 @@ test("a WebSocket that has worked is tried three times before it is doubted", as
   assert.equal(net.requests.length, 1);
 });
 
+test("without a word of transports, a WebSocket that has worked is doubted as late, another at once", async () => {
+  for (const [hasWorked, attempts] of [[true, 3], [false, 1]]) {
+    const Socket = socketClass();
+    const { states } = await start(undefined, { WebSocket: Socket });
+    if (hasWorked) {
+      Socket.last.welcome();
+      await settle();
+      await pass(5000);
+      Socket.last.breaks();
+      await settle();
+    }
+    const before = Socket.sockets.length;
+    for (let attempt = 0; attempt < attempts; attempt += 1) {
+      assert.equal(net.requests.length, 0);
+      Socket.last.breaks();
+      await settle();
+      if (client.state === "waiting") await pass(states.at(-1).retryInMs);
+    }
+    assert.equal(Socket.sockets.length - before, attempts - 1);
+    assert.equal(net.requests.length, 1);
+    client.close();
+    net.requests.length = 0;
+  }
+});
+
 test("where there is no WebSocket plain HTTP is used without being asked for", async () => {
   const { WebSocket } = globalThis;
   delete globalThis.WebSocket;

@@ -205,7 +205,7 @@ await jonas.emulateMedia({ colorScheme: "dark" });
 await shot(jonas, "dark");
 
 // A browser says itself that a connection failed; nothing else may have been said.
-const expected = /WebSocket connection to '[^']*' failed/;
+const expected = /WebSocket connection to '[^']*' failed|Failed to load resource: net::ERR_/;
 const unexpected = complaints.filter((text) => !expected.test(text));
 assert.deepEqual(unexpected, []);
 report({ failures: complaints.length });

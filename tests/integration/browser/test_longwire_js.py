@@ -32,7 +32,7 @@ def require_build_tools() -> None:
 
 def run_node(*arguments: str) -> str:
     done = subprocess.run(
-        ["node", *arguments], cwd=JS, capture_output=True, text=True, check=False, timeout=110
+        ["node", *arguments], cwd=JS, capture_output=True, text=True, check=False, timeout=220
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
@@ -89,7 +89,7 @@ def test_module_of_the_other_transports_is_small_and_needs_no_other() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(240)
 def test_unit_tests_of_the_client_pass() -> None:
     require("node")
     tests = sorted(str(path.relative_to(JS)) for path in JS.glob("test/*.test.mjs"))
