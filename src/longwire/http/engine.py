@@ -85,6 +85,9 @@ class HttpEngine(Protocol):
         """Queue a complete response: ``send`` of ``Response``, ``Body`` and ``End``, with its
         errors and duties."""
 
+    def write(self, stream: int, data: bytes, now: float) -> None:
+        """Queue a piece of the body: ``send`` of a ``Body``, with its errors and duties."""
+
     def take_events(self) -> list[HttpEvent]:
         """Return what happened since the last call; see the driver's duties."""
 

@@ -337,6 +337,10 @@ class Http1Engine:
         self._finish_exchange(exchange, now)
         self._advance(now)
 
+    def write(self, stream: int, data: bytes, now: float) -> None:
+        """Queue a piece of the body; the same as ``send`` of a ``Body``."""
+        self._continue_response(self._exchange_for(stream), Body(stream, data))
+
     def _exchange_for(self, stream: int) -> Exchange:
         if self._exchanges and self._exchanges[0].stream == stream and not self._is_upgraded:
             return self._exchanges[0]

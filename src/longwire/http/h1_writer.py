@@ -160,7 +160,7 @@ class ResponseWriter:
         if not data:
             return []
         if self._framing is _CHUNKED:
-            return [b"%x\r\n" % len(data), data, b"\r\n"]
+            return _chunk(data)
         if self._framing is _CLOSE:
             return [data]
         if self._framing is _LENGTH:
@@ -193,6 +193,21 @@ class ResponseWriter:
             return [b"0\r\n" + trailer_lines + b"\r\n"]
         # RFC 9112 section 7.1.2: only chunked can carry trailers; elsewhere they are dropped.
         return []
+
+
+# The last chunk, with the data in it: a fan-out writes the same buffer to many responses in a row.
+_last_data, _last_chunk = b"", b""
+
+
+def _chunk(data: bytes) -> list[bytes]:
+    """Return the buffers of a chunk (RFC 9112 section 7.1)."""
+    global _last_data, _last_chunk
+    if data is _last_data:
+        return [_last_chunk]
+    if len(data) > _JOINED_BYTES_MAX:
+        return [b"%x\r\n" % len(data), data, b"\r\n"]
+    _last_data, _last_chunk = data, b"%x\r\n%b\r\n" % (len(data), data)
+    return [_last_chunk]
 
 
 @cache  # there are 400 of them

@@ -482,6 +482,10 @@ class Http2Engine:
         head = Response(stream, status, headers)
         self.send(*((head, Body(stream, body)) if body else (head,)), End(stream), now=now)
 
+    def write(self, stream: int, data: bytes, now: float) -> None:
+        """Queue a piece of the body; the same as ``send`` of a ``Body``."""
+        self.send(Body(stream, data), now=now)
+
     def _stream_for(self, command: HttpCommand) -> Stream | None:
         stream = self._streams.get(command.stream)
         if stream is None and not isinstance(command, BodyConsumed | BodyWanted):

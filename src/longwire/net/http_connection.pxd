@@ -40,3 +40,5 @@ cdef class HttpConnection:
     cdef _steer_reading(self)
 
     cdef _set_deadline(self)
+
+    cpdef write(self, object exchange, bytes data)

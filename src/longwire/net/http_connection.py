@@ -199,6 +199,24 @@ class HttpConnection:
             self._handle(self._engine.take_events())
             self._after_engine()
 
+    def write(self, exchange: HttpExchange, data: bytes) -> None:
+        """Tell the engine a piece of a response's body, often one of many in a row."""
+        is_in_order = False
+        try:
+            self._engine.write(exchange.request.stream, data, self.link.now())
+            # Over HTTP/1.x nothing follows from it while the client is watched already.
+            is_in_order = (
+                self._stall_check_s is not None
+                and not self._engine.is_multiplexed
+                and self.link.held_bytes <= self._server.write_buffer_bytes_max
+            )
+        finally:
+            if is_in_order:
+                self._write_output()
+            else:
+                self._handle(self._engine.take_events())
+                self._after_engine()
+
     def body_consumed(self, exchange: HttpExchange, size_bytes: int) -> None:
         """A handler took a piece of a body: the client may send more."""
         if exchange.request.stream in self._exchanges and not exchange.closed:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from longwire.base.errors import LongwireError, ProtocolError
 from longwire.base.headers import Headers, HeadersLike
 from longwire.http.events import (
-    Body,
     BodyWanted,
     End,
     Informational,
@@ -191,7 +190,7 @@ class HttpExchange:
         """Send a piece of the body. Never waits: see ``drain`` and ``held_bytes``."""
         self._check_open()
         if data:
-            self._connection.send(Body(self.request.stream, data))
+            self._connection.write(self, data)
 
     def finish(self, trailers: HeadersLike = ()) -> None:
         """The response is complete."""

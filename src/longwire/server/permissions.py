@@ -70,6 +70,8 @@ class Permissions:
         for pattern, actions, rule in self._rules:
             if action in actions and pattern.matches(stream):
                 answer = rule(Access(principal, action, stream))
+                if answer is True:
+                    return True
                 return answer if inspect.isawaitable(answer) else bool(answer)
         if self._anonymous.allow(action, stream) or principal.grants.allow(action, stream):
             return True

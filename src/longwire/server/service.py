@@ -256,7 +256,9 @@ def _wrap_route(handler: RouteHandler) -> HttpHandler:
     def handle(request: Request, exchange: Exchange) -> Answer:
         # What a plain function keeps in context variables is for its own request.
         value = copy_context().run(handler, request)
-        return _make_later(value) if inspect.isawaitable(value) else make_response(value)
+        if isinstance(value, (str, Response)) or not inspect.isawaitable(value):
+            return make_response(value)
+        return _make_later(value)
 
     return handle
 

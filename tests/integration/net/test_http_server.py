@@ -610,3 +610,20 @@ async def test_httpx_and_compressed_bodies_pass() -> None:
         for _ in range(3):
             response = await client.post(uri_at(port, "http"), content=b"text" * 10_000)
             assert response.content == b"text" * 10_000
+
+
+async def test_pieces_written_in_a_row_arrive_whole_and_in_order() -> None:
+    pieces = [b"%d," % number for number in range(500)]
+
+    async def handler(exchange: HttpExchange) -> None:
+        exchange.start(200)
+        for piece in pieces:
+            exchange.write(piece)
+            if piece.endswith(b"00,"):
+                await exchange.drain()
+                await asyncio.sleep(0)
+
+    async with http(handler) as (_, _, port):
+        answer = await talk(port, get("/", LAST))
+    body = answer.partition(b"\r\n\r\n")[2]
+    assert body == b"".join(b"%x\r\n%b\r\n" % (len(p), p) for p in pieces) + b"0\r\n\r\n"
