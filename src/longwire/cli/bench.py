@@ -15,6 +15,7 @@ import click
 import msgspec
 from rich.console import Console
 
+from longwire.cli.bench_transports import transports_command
 from longwire.cli.exit_codes import FAILED, UNAVAILABLE, CommandError
 from longwire.client.transports import TRANSPORTS
 from longwire.lab.plan import CutKind, Drop, Kill, Plan, make_plan
@@ -43,12 +44,15 @@ _WIDTH = 160  # of tables that go to a file
 
 @click.group("bench", no_args_is_help=True)
 def bench_group() -> None:
-    """Measure what arrives while links are cut and servers are killed.
+    """Measure what arrives while links are cut and servers are killed, and what transports cost.
 
     Everything runs on this machine: servers, a proxy whose links fail, and clients, each with a
     link of its own. Each client publishes to a stream of its own that it also reads, and reads one
     shared stream. Exit code 1 when something was lost, doubled, reordered or late.
     """
+
+
+bench_group.add_command(transports_command)
 
 
 def common_options(command: Command) -> Command:
