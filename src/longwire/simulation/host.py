@@ -124,6 +124,8 @@ class SimHost:
         """How many descriptors each process may have open; one more is an OSError, EMFILE."""
         self.backlog_max = backlog_max
         self.wall_clock = WallClock(world.clock)
+        self.resolvers: tuple[str, ...] = ()
+        """Addresses of the name servers that its programs ask; without any, ``world.names``."""
         self.is_up = True
         self.programs: list[Program] = []
         self._lives = 0

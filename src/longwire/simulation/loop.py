@@ -162,6 +162,14 @@ class SimLoop(asyncio.SelectorEventLoop):
         flags: int = 0,
     ) -> Any:
         names = self._world.names
+        process = process_of(None)
+        if process is not None and process.host.resolvers and not names.is_local(host):
+            from longwire.simulation.resolver import resolve  # loads dnspython
+
+            found = await resolve(
+                str(host), family, process.host.resolvers, self._world.stream("resolver")
+            )
+            return names.infos_of(found, host, port, family, type, proto)
         if names.delay_s:
             await asyncio.sleep(names.delay_s)
         return names.address_info(host, port, family, type, proto, flags)

@@ -70,8 +70,20 @@ class Names:
         flags: int = 0,
     ) -> list[AddressInfo]:
         """Answer ``getaddrinfo``."""
-        number = _port_number(port)
         found = self._found(host, family, bool(flags & socket.AI_PASSIVE))
+        return self.infos_of(found, host, port, family, type, proto)
+
+    def infos_of(
+        self,
+        found: Iterable[Address],
+        host: str | bytes | None,
+        port: str | int | bytes | None,
+        family: int = 0,
+        type: int = 0,
+        proto: int = 0,
+    ) -> list[AddressInfo]:
+        """Return what ``getaddrinfo`` makes of the addresses of ``host``. Raises gaierror."""
+        number = _port_number(port)
         results: list[AddressInfo] = []
         for address in found:
             of = socket.AF_INET6 if len(address) == 16 else socket.AF_INET
@@ -85,6 +97,16 @@ class Names:
         if not results:
             raise socket.gaierror(socket.EAI_NONAME, f"no address of that kind: {host!r}")
         return results
+
+    def is_local(self, host: str | bytes | None) -> bool:
+        """Whether ``host`` is an address, this host or nothing: no name server is asked for it."""
+        if not isinstance(host, str) or not host or host.lower() == "localhost":
+            return True
+        try:
+            parse_address(host.partition("%")[0])
+        except ValueError:
+            return False
+        return True
 
     def _found(self, host: str | bytes | None, family: int, is_passive: bool) -> Iterable[Address]:
         if isinstance(host, bytes):
