@@ -32,7 +32,7 @@ def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[RunningSe
 
 async def publish_through(proxy: CuttingProxy, stream: str) -> bool:
     """Publish once, however often it takes; return whether it had been stored before."""
-    client = Client(proxy.url, random=lambda: 0.0)
+    client = Client(proxy.url, transports=["websocket"], random=lambda: 0.0)
     await client.start()
     try:
         async with asyncio.timeout(30):

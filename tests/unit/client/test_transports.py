@@ -1,0 +1,62 @@
+"""Which transport is tried next, by what failed and how."""
+
+from __future__ import annotations
+
+from longwire.client.carrier import Doubt
+from longwire.client.connection import Ending, Timing
+from longwire.client.transports import TRANSPORTS, Transports
+
+NOT_ITS_FAULT = Ending(0, "refused", True)
+MAYBE = Ending(1006, "reset", True, doubt=Doubt.SOME)
+CERTAIN = Ending(0, "HTTP 403", False, doubt=Doubt.CERTAIN)
+
+
+def make(remembered: str | None = None) -> Transports:
+    return Transports("ws://x/ws", TRANSPORTS, {}, Timing(climb_s=10.0), remembered)
+
+
+def test_what_certainly_does_not_work_gives_way_at_once() -> None:
+    choice = make()
+    assert choice.failed(CERTAIN) is None
+    assert choice.current == "sse"
+    assert choice.failed(CERTAIN) is None
+    assert choice.current == "long-poll"
+
+
+def test_what_may_be_the_networks_doing_gives_way_the_second_time() -> None:
+    choice = make()
+    assert choice.failed(MAYBE) is MAYBE
+    assert choice.current == "websocket"
+    assert choice.failed(MAYBE) is None
+    assert choice.current == "sse"
+
+
+def test_a_success_takes_doubts_away() -> None:
+    choice = make()
+    choice.failed(MAYBE)
+    choice.worked("websocket")
+    assert choice.failed(MAYBE) is MAYBE
+
+
+def test_a_server_that_is_not_there_says_nothing_against_a_transport() -> None:
+    choice = make()
+    for _ in range(10):
+        assert choice.failed(NOT_ITS_FAULT) is NOT_ITS_FAULT
+    assert choice.current == "websocket"
+
+
+def test_when_none_works_the_first_refusal_counts_unless_one_may_pass() -> None:
+    choice = make()
+    assert [choice.failed(CERTAIN) for _ in TRANSPORTS] == [None, None, CERTAIN]
+    assert choice.current == "websocket"
+    buffered = Ending(1006, "no event", True, doubt=Doubt.CERTAIN)
+    assert [choice.failed(one) for one in (CERTAIN, buffered, CERTAIN)] == [None, None, buffered]
+
+
+def test_what_worked_before_comes_first_and_better_ones_are_climbed_to() -> None:
+    choice = make("long-poll")
+    assert (choice.current, choice.better()) == ("long-poll", ("websocket", "sse"))
+    delays = [choice.climb_delay_s(lambda: 0.5) for _ in range(8)]
+    assert delays == [10.0, 20.0, 40.0, 80.0, 160.0, 320.0, 600.0, 600.0]
+    choice.worked("websocket")
+    assert choice.better() == ()
