@@ -1,8 +1,8 @@
 """Which way to the server is taken: WebSocket, server-sent events with POST, or long-polling.
 
-What worked is tried first the next time. What certainly does not work, and what has failed twice
-in doubt, gives way to the next one; from one that is not the best, better ones are tried again from
-time to time beside what works.
+What worked is tried first the next time. What certainly does not work, and what has failed several
+times in doubt, gives way to the next one; from one that is not the best, better ones are tried
+again from time to time beside what works.
 """
 
 from __future__ import annotations
@@ -24,6 +24,9 @@ TRANSPORTS: tuple[Transport, ...] = get_args(Transport)
 
 DOUBTS_MAX = 2
 """Failures in a row that may have been the network's, after which the transport is doubted."""
+
+DOUBTS_PROVEN_MAX = 8
+"""The same for one that has worked for this client: then it is the network, as a rule."""
 
 CLIMB_S_MAX = 600.0
 
@@ -53,6 +56,7 @@ class Transports:
         self._client_key = draw_client_key()
         self._index = self._names.index(remembered) if remembered in self._names else 0
         self._doubts = 0
+        self._proven: set[str] = set()
         self._failed: dict[str, Ending] = {}
         """How those failed that were tried since one worked, by name."""
         self._climbs = 0
@@ -78,6 +82,7 @@ class Transports:
     def worked(self, name: str) -> None:
         """The server has welcomed the client on it."""
         self._index = self._names.index(name)
+        self._proven.add(name)
         self._doubts = 0
         self._failed.clear()
         if self._index == 0:
@@ -89,7 +94,8 @@ class Transports:
         if ending.doubt is Doubt.NONE:
             return ending
         self._doubts += 1
-        if ending.doubt is Doubt.SOME and self._doubts < DOUBTS_MAX:
+        doubts_max = DOUBTS_PROVEN_MAX if self.current in self._proven else DOUBTS_MAX
+        if ending.doubt is Doubt.SOME and self._doubts < doubts_max:
             return ending
         self._failed.setdefault(self.current, ending)
         self._doubts = 0

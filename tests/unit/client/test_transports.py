@@ -31,11 +31,14 @@ def test_what_may_be_the_networks_doing_gives_way_the_second_time() -> None:
     assert choice.current == "sse"
 
 
-def test_a_success_takes_doubts_away() -> None:
+def test_what_has_worked_is_doubted_later_and_success_takes_doubts_away() -> None:
     choice = make()
-    choice.failed(MAYBE)
     choice.worked("websocket")
-    assert choice.failed(MAYBE) is MAYBE
+    for _ in range(2):
+        assert [choice.failed(MAYBE) for _ in range(7)] == [MAYBE] * 7
+        choice.worked("websocket")
+    assert [choice.failed(MAYBE) for _ in range(8)] == [MAYBE] * 7 + [None]
+    assert choice.current == "sse"
 
 
 def test_a_server_that_is_not_there_says_nothing_against_a_transport() -> None:
