@@ -7,7 +7,7 @@ ARGS ?=
 FUZZ_SECONDS ?= 60
 SEEDS ?= 1000
 
-.PHONY: help serve venv build test check bench parity conformance fuzz docs long chaos clean
+.PHONY: help serve venv build test check bench parity conformance fuzz sanitize docs long chaos clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 14
@@ -38,6 +38,9 @@ conformance: venv ## Autobahn|Testsuite, all 517 cases, server and client
 
 fuzz: venv ## coverage-guided fuzzing, FUZZ_SECONDS for each harness
 	@FUZZ_SECONDS=$(FUZZ_SECONDS) scripts/fuzz.sh $(ARGS)
+
+sanitize: venv ## the compiled modules under AddressSanitizer (gcc)
+	@scripts/sanitize.sh $(ARGS)
 
 docs: venv ## write the generated pages of docs/ anew
 	@scripts/docs.sh
