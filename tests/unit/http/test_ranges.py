@@ -119,8 +119,8 @@ def test_9110_14_6_parts_are_read_by_a_mime_parser(body: bytes, places: list[int
     text = multipart.body
     for part in wanted:
         head_of_part = f"Content-Range: bytes {part.first}-{part.last}/{len(body)}\r\n\r\n".encode()
-        before, separator, text = text.partition(head_of_part)
-        assert separator and body not in before
+        _, separator, text = text.partition(head_of_part)
+        assert separator
         assert text.startswith(body[part.first : part.last + 1] + b"\r\n--longwire-")
         text = text[part.size :]
     message = email.message_from_bytes(head + multipart.body, policy=email.policy.HTTP)
