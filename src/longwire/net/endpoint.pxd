@@ -51,4 +51,7 @@ cdef class Endpoint:
     @cython.locals(direct=ReactorLink)
     cdef _write_out(self)
 
+    @cython.locals(direct=ReactorLink)
+    cdef _write_all(self, list output)
+
     cdef _check_open(self)

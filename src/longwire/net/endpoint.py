@@ -465,7 +465,7 @@ class Endpoint:
             self._capture()
         output = engine.take_output(now)
         if output:
-            link.write(*output)
+            self._write_all(output)
         action = engine.transport_action
         if action is _NO_ACTION:
             pass
@@ -494,6 +494,14 @@ class Endpoint:
             direct.write_all(self.engine.take_output(now))
         else:
             link.write(*self.engine.take_output(link.now()))
+
+    def _write_all(self, output: list[bytes]) -> None:
+        link = self._link
+        if isinstance(link, ReactorLink):
+            direct = link
+            direct.write_all(output)
+        else:
+            link.write(*output)
 
     def _check_open(self) -> None:
         if self._closed is not None:
