@@ -37,6 +37,9 @@ __all__ = ["Done", "Outcome", "Publish", "Publisher", "SettingsFor"]
 
 logger = logging.getLogger("longwire.hub")
 
+# What a named tuple's own constructor does, without the function of Python's around it.
+_new_tuple = tuple.__new__
+
 Outcome: TypeAlias = Appended | StreamError
 Done: TypeAlias = Callable[[Outcome], None]
 
@@ -173,21 +176,20 @@ class Publisher:
                     continue
             waiting.append(done)
             may_create.append(publish.may_create)
-            requests.append(
-                Append(
-                    stream,
-                    batch,
-                    # What there is nothing of can not be of a wrong kind.
-                    publish.content_type if batch else None,
-                    publish.producer,
-                    publish.principal.name,
-                    None,
-                    publish.if_tail,
-                    publish.application_sequence,
-                    publish.closes,
-                    publish.durability,
-                )
+            values = (
+                stream,
+                batch,
+                # What there is nothing of can not be of a wrong kind.
+                publish.content_type if batch else None,
+                publish.producer,
+                publish.principal.name,
+                None,
+                publish.if_tail,
+                publish.application_sequence,
+                publish.closes,
+                publish.durability,
             )
+            requests.append(_new_tuple(Append, values))
         if not requests:
             return
         try:

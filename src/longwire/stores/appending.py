@@ -33,12 +33,31 @@ __all__ = [
     "check_append",
     "check_durability",
     "check_same",
+    "cost_bytes",
+    "creates_ephemeral",
     "find_duplicate",
 ]
 
 # What a named tuple's own constructor does, without the function of Python's around it: these are
 # made for every entry that is stored.
 _new_tuple = tuple.__new__
+
+_APPEND_OVERHEAD_BYTES = 512
+
+
+def cost_bytes(requests: Sequence[Append]) -> int:
+    """What appends that wait to be written hold in memory, about."""
+    cost = 0
+    for request in requests:
+        cost += _APPEND_OVERHEAD_BYTES
+        for entry in request.batch:
+            cost += len(entry.payload)
+    return cost
+
+
+def creates_ephemeral(requests: Sequence[Append]) -> bool:
+    """Whether one of them may create a stream that lives in memory only."""
+    return any(request.create is not None and request.create.is_ephemeral for request in requests)
 
 
 class Target(Protocol):

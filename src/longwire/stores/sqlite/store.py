@@ -21,6 +21,7 @@ from typing import Any, TypeVar
 from longwire.base.entropy import Entropy
 from longwire.base.errors import StoreError
 from longwire.base.limits import MemoryStoreLimits, SqliteStoreLimits
+from longwire.stores.appending import cost_bytes, creates_ephemeral
 from longwire.stores.local import LocalStore
 from longwire.stores.memory import MemoryStore
 from longwire.stores.sqlite.database import FileLock, open_database, prepare_database
@@ -37,8 +38,6 @@ __all__ = ["SqliteStore"]
 logger = logging.getLogger("longwire.sqlite")
 
 T = TypeVar("T")
-
-_APPEND_OVERHEAD_BYTES = 512
 
 
 def _wall_clock_ms() -> int:
@@ -160,10 +159,10 @@ class SqliteStore(LocalStore):
     async def append(self, request: Append) -> Appended:
         if await self._is_ephemeral(request.stream, request.create):
             return await self._ephemeral.append(request)
-        return await self._write(lambda w: w.append(request), _cost(request))
+        return await self._write(lambda w: w.append(request), cost_bytes([request]))
 
     async def append_many(self, requests: Sequence[Append]) -> list[Appended | StreamError]:
-        if not self._ephemeral.stream_count and not any(map(_creates_ephemeral, requests)):
+        if not self._ephemeral.stream_count and not creates_ephemeral(requests):
             return await self._append_all(requests)
         outcomes: dict[int, Appended | StreamError] = {}
         durable = []
@@ -178,7 +177,7 @@ class SqliteStore(LocalStore):
         return [outcomes[index] for index in range(len(requests))]
 
     async def _append_all(self, requests: Sequence[Append]) -> list[Appended | StreamError]:
-        return await self._write(lambda w: w.append_all(requests), sum(map(_cost, requests)))
+        return await self._write(lambda w: w.append_all(requests), cost_bytes(requests))
 
     async def close_stream(self, stream: str) -> StreamInfo:
         if self._ephemeral.has(stream):
@@ -365,14 +364,3 @@ class SqliteStore(LocalStore):
 
     async def _run(self, executor: ThreadPoolExecutor, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(executor, work)
-
-
-def _creates_ephemeral(request: Append) -> bool:
-    return request.create is not None and request.create.is_ephemeral
-
-
-def _cost(request: Append) -> int:
-    cost = _APPEND_OVERHEAD_BYTES
-    for entry in request.batch:
-        cost += len(entry.payload)
-    return cost

@@ -37,6 +37,9 @@ __all__ = ["Job", "Writer"]
 
 Job = Callable[["Writer"], object]
 
+# What a named tuple's own constructor does, without the function of Python's around it.
+_new_tuple = tuple.__new__
+
 _HEADS_CACHED_MAX = 10_000
 _EXPIRED_STREAMS = 500
 """Streams looked at in one transaction."""
@@ -282,7 +285,7 @@ class Writer:
         entries = self._store(head, request)
         stored = appended(entries, head, Durability.DISK)
         if request.producer is not None:
-            result = Result(stored.first, stored.last)
+            result = _new_tuple(Result, (stored.first, stored.last))
             self._producers.record(head, request.principal, request.producer, result, self.now_ms)
         return stored
 
