@@ -25,8 +25,9 @@ TRANSPORTS: tuple[Transport, ...] = get_args(Transport)
 DOUBTS_MAX = 2
 """Failures in a row that may have been the network's, after which the transport is doubted."""
 
-DOUBTS_PROVEN_MAX = 8
-"""The same for one that has worked for this client: then it is the network, as a rule."""
+DOUBTS_PROVEN_MAX = 20
+"""The same for one that has worked for this client: then it is the network, as a rule. By the waits
+of ``backoff`` an outage of two seconds takes about eight attempts, one of a minute twenty."""
 
 CLIMB_S_MAX = 600.0
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from longwire.client.carrier import Doubt
 from longwire.client.connection import Ending, Timing
-from longwire.client.transports import TRANSPORTS, Transports
+from longwire.client.transports import DOUBTS_PROVEN_MAX, TRANSPORTS, Transports
 
 NOT_ITS_FAULT = Ending(0, "refused", True)
 MAYBE = Ending(1006, "reset", True, doubt=Doubt.SOME)
@@ -34,10 +34,11 @@ def test_what_may_be_the_networks_doing_gives_way_the_second_time() -> None:
 def test_what_has_worked_is_doubted_later_and_success_takes_doubts_away() -> None:
     choice = make()
     choice.worked("websocket")
+    borne = DOUBTS_PROVEN_MAX - 1
     for _ in range(2):
-        assert [choice.failed(MAYBE) for _ in range(7)] == [MAYBE] * 7
+        assert [choice.failed(MAYBE) for _ in range(borne)] == [MAYBE] * borne
         choice.worked("websocket")
-    assert [choice.failed(MAYBE) for _ in range(8)] == [MAYBE] * 7 + [None]
+    assert [choice.failed(MAYBE) for _ in range(borne + 1)] == [MAYBE] * borne + [None]
     assert choice.current == "sse"
 
 
