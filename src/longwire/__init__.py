@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from longwire.base.errors import ConfigError, LimitError, LongwireError, ProtocolError, StoreError
+from longwire.base.limits import ConnectionLimits
 from longwire.base.version import __version__
 from longwire.net.broadcast import broadcast
 from longwire.net.callbacks import Callbacks
@@ -50,6 +51,7 @@ __all__ = [
     "ConnectionClosed",
     "ConnectionClosedError",
     "ConnectionClosedOK",
+    "ConnectionLimits",
     "DeflateOptions",
     "Endpoint",
     "Evidence",

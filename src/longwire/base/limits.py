@@ -41,7 +41,7 @@ class ConnectionLimits:
     opening_max: int | None = 4_096
     """Connections whose first request has not come whole. Past it those that have waited longest
     are closed and newcomers served: a client that means it is through in a moment. How long one
-    may take is ``http.head_timeout_s``."""
+    may take is ``http.head_timeout_s``, in ``longwire.serve`` ``open_timeout``."""
 
     open_per_address_max: int | None = None
     """Open connections from one network address; past it new ones are closed at once. Many users

@@ -463,6 +463,8 @@ class Endpoint:
         engine, link = self.engine, self._link
         if engine.failure is not None and self._evidence is None:
             self._capture()
+            # As for every close: who is not read is not seen to leave either.
+            self.resume_reading()
         output = engine.take_output(now)
         if output:
             self._write_all(output)

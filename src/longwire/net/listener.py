@@ -57,7 +57,8 @@ class Listener:
 
     ``handshake_timeout_s`` bounds the TLS handshake. ``connections_max`` refuses connections past
     it: they are closed at once, because an answer is what an overloaded server cannot afford.
-    ``limits`` has more of the kind; ``on_limit`` gets the name of each limit that was reached.
+    ``limits`` has more of the kind; ``on_limit`` gets the name of each limit that was reached,
+    ``on_lost`` each link that is over, while it still has its handler.
     """
 
     def __init__(
@@ -78,6 +79,7 @@ class Listener:
         connections_max: int | None = None,
         limits: ConnectionLimits | None = None,
         on_limit: Callable[[str], None] = lambda name: None,
+        on_lost: Callable[[AsyncioLink | ReactorLink], None] = lambda link: None,
         driver: Driver = "auto",
     ) -> None:
         if sum(given is not None for given in (port, path, sock)) != 1:
@@ -98,6 +100,7 @@ class Listener:
         self._tls_shutdown_timeout_s = tls_shutdown_timeout_s
         self._connections_max = connections_max
         self._on_limit = on_limit
+        self._on_lost = on_lost
         self._gate = Gate(limits or ConnectionLimits(), on_limit)
         self._driver: Driver = driver
         self._server: asyncio.Server | None = None
@@ -231,6 +234,7 @@ class Listener:
     def _forget(self, link: AsyncioLink | ReactorLink) -> None:
         self._links.pop(link, None)
         self._gate.left(link)
+        self._on_lost(link)
         if not self._links:
             self._drained.set()
 

@@ -9,19 +9,23 @@ import socket
 import ssl as ssl_module
 import sys
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable, Generator, Sequence
 from types import TracebackType
 from typing import Any
 
 from longwire.base.codes import CloseCode
 from longwire.base.dates import DateSource
-from longwire.base.limits import KIB, MIB
+from longwire.base.errors import LimitError
+from longwire.base.limits import KIB, MIB, ConnectionLimits, WebSocketLimits
+from longwire.net.asyncio_link import AsyncioLink
 from longwire.net.callbacks import Callbacks
 from longwire.net.closed import ConnectionClosed
 from longwire.net.connection import Connection
 from longwire.net.endpoint import Endpoint
 from longwire.net.link import Link, LinkHandler
 from longwire.net.listener import BACKLOG, Driver, Listener
+from longwire.net.reactor_link import ReactorLink
 from longwire.net.server_opening import OpeningRules, OriginRule, ServerOpening, origin_check
 from longwire.net.settings import MaxQueue, MaxSize, WriteLimit, websocket_settings
 from longwire.net.task_place import place_of
@@ -39,6 +43,8 @@ Handler = Callable[[Connection], Awaitable[None]]
 
 Hook = ResponseHead | None
 
+_DEFAULTS = WebSocketLimits()
+
 
 class Server:
     """A running server; made by :func:`serve`.
@@ -50,14 +56,16 @@ class Server:
     def __init__(
         self,
         handler: Handler | Callbacks,
-        make_listener: Callable[[Callable[[Link], LinkHandler]], Listener],
+        make_listener: Callable[[Server], Listener],
         rules: OpeningRules,
         drain_timeout_s: float | None,
     ) -> None:
         self._handler = handler
         self._rules = rules
         self._drain_timeout_s = drain_timeout_s
-        self._listener = make_listener(self._make_opening)
+        self._listener = make_listener(self)
+        self.limit_hits: Counter[str] = Counter()
+        """How often peers ran into each limit, by its name."""
         self._tasks: dict[asyncio.Task[None], Connection] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closing: asyncio.Task[None] | None = None
@@ -179,11 +187,22 @@ class Server:
 
     # -- connections ------------------------------------------------------------------------
 
-    def _make_opening(self, link: Link) -> LinkHandler:
+    def make_opening(self, link: Link) -> LinkHandler:
+        """Return the handler of a new connection."""
         loop = asyncio.get_running_loop()
         if isinstance(self._handler, Callbacks):
-            return ServerOpening(loop, self._rules, callbacks=self._handler)
-        return ServerOpening(loop, self._rules, run=self._run)
+            return ServerOpening(loop, self._rules, self.limit_hit, callbacks=self._handler)
+        return ServerOpening(loop, self._rules, self.limit_hit, run=self._run)
+
+    def limit_hit(self, name: str) -> None:
+        """Count that a peer ran into a limit."""
+        self.limit_hits[name] += 1
+
+    def link_lost(self, link: AsyncioLink | ReactorLink) -> None:
+        """A connection is over: count it if that was for a limit."""
+        failure = link.handler.engine.failure if isinstance(link.handler, Endpoint) else None
+        if isinstance(failure, LimitError):
+            self.limit_hit(failure.limit_name)
 
     def _run(self, connection: Connection) -> None:
         task = asyncio.get_running_loop().create_task(self._handle(connection))
@@ -240,6 +259,9 @@ def serve(
     reuse_port: bool = False,
     backlog: int = BACKLOG,
     connections_max: int | None = None,
+    limits: ConnectionLimits | None = None,
+    messages_per_s_max: float | None = _DEFAULTS.messages_per_s_max,
+    control_frames_per_s_max: float | None = _DEFAULTS.control_frames_per_s_max,
     driver: Driver = "auto",
 ) -> Server:
     """Serve WebSocket connections::
@@ -263,7 +285,10 @@ def serve(
     * ``open_timeout``: for the opening handshake, that of TLS apart; ``drain_timeout``: what
       ``close`` gives connections and handlers.
     * ``sock``, or ``path`` and ``mode`` (permissions) of a Unix socket, instead of host and port.
-    * ``connections_max``: connections past it are closed at once.
+    * ``connections_max``: connections past it are closed at once. ``limits`` has more of the kind:
+      :class:`longwire.ConnectionLimits`. ``Server.limit_hits`` counts each that was reached.
+    * ``messages_per_s_max`` and ``control_frames_per_s_max``: what one peer may send, on average
+      over ten seconds; past it the connection is closed with 1008.
     * ``driver``: what moves the bytes of TCP, ``reactor`` (longwire's own, on Linux) or
       ``asyncio`` (the event loop's transports); ``auto`` is the reactor where there can be one.
 
@@ -281,6 +306,8 @@ def serve(
         ping_interval=ping_interval,
         ping_timeout=ping_timeout,
         close_timeout=close_timeout,
+        messages_per_s_max=messages_per_s_max,
+        control_frames_per_s_max=control_frames_per_s_max,
     )
     rules = OpeningRules(
         settings=settings,
@@ -293,9 +320,9 @@ def serve(
         date=DateSource(time.time),
     )
 
-    def make_listener(make_handler: Callable[[Link], LinkHandler]) -> Listener:
+    def make_listener(server: Server) -> Listener:
         return Listener(
-            make_handler,
+            server.make_opening,
             host=host,
             port=0 if port is None and sock is None and path is None else port,
             path=path,
@@ -308,6 +335,9 @@ def serve(
             handshake_timeout_s=open_timeout,
             tls_shutdown_timeout_s=close_timeout,
             connections_max=connections_max,
+            limits=limits,
+            on_limit=server.limit_hit,
+            on_lost=server.link_lost,
             driver=driver,
         )
 

@@ -95,6 +95,7 @@ class ServerOpening:
         "_is_over",
         "_link",
         "_loop",
+        "_on_limit",
         "_reader",
         "_rules",
         "_run",
@@ -107,12 +108,14 @@ class ServerOpening:
         self,
         loop: asyncio.AbstractEventLoop,
         rules: OpeningRules,
+        on_limit: Callable[[str], None],
         *,
         run: Callable[[Connection], None] | None = None,
         callbacks: Callbacks | None = None,
     ) -> None:
         self._loop = loop
         self._rules = rules
+        self._on_limit = on_limit
         self._run = run
         self._callbacks = callbacks
         self._reader = HeadReader(rules.settings.limits, expects="request")
@@ -138,6 +141,8 @@ class ServerOpening:
                 return
             request = self._reader.request()
         except HandshakeError as error:
+            if error.limit_name is not None:
+                self._on_limit(error.limit_name)
             self._refuse(error.response())
             return
         self._process(request)
@@ -162,6 +167,7 @@ class ServerOpening:
         if self._task is not None:
             self._task.cancel()
         timeout_s = self._rules.settings.limits.handshake_timeout_s
+        self._on_limit("handshake_timeout_s")
         self._refuse(
             HandshakeError(
                 408, f"the opening handshake took longer than {timeout_s:g} s (open_timeout)"

@@ -13,6 +13,8 @@ MaxSize = int | None | tuple[int | None, int | None]
 MaxQueue = int | None | tuple[int | None, int | None]
 WriteLimit = int | tuple[int, int | None]
 
+_DEFAULTS = WebSocketLimits()
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WebSocketSettings:
@@ -44,6 +46,8 @@ def websocket_settings(
     ping_interval: float | None,
     ping_timeout: float | None,
     close_timeout: float | None,
+    messages_per_s_max: float | None = _DEFAULTS.messages_per_s_max,
+    control_frames_per_s_max: float | None = _DEFAULTS.control_frames_per_s_max,
 ) -> WebSocketSettings:
     """Make settings of the arguments of ``connect`` and ``serve``.
 
@@ -71,6 +75,8 @@ def websocket_settings(
         ("ping_interval", ping_interval),
         ("ping_timeout", ping_timeout),
         ("close_timeout", close_timeout),
+        ("messages_per_s_max", messages_per_s_max),
+        ("control_frames_per_s_max", control_frames_per_s_max),
     )
     for name, value in checked:
         if value is not None and value < 0:
@@ -82,18 +88,19 @@ def websocket_settings(
         if high is not None and low is not None and low > high:
             raise ValueError(f"{name} is ({high}, {low}); the low mark is at most the high one")
     # With room for one message at least, whatever its size, a queue in bytes alone cannot stall.
-    defaults = WebSocketLimits()
-    queue_bytes_max = None if queue_max is None else defaults.read_queue_bytes_max
+    queue_bytes_max = None if queue_max is None else _DEFAULTS.read_queue_bytes_max
     return WebSocketSettings(
         limits=WebSocketLimits(
             message_bytes_max=message_max,
             frame_bytes_max=frame_max,
-            fragments_max=_fragments_max(message_max, defaults.fragments_max),
+            fragments_max=_fragments_max(message_max, _DEFAULTS.fragments_max),
             read_queue_messages_max=queue_max,
             read_queue_bytes_max=queue_bytes_max,
             write_buffer_bytes_max=write_high,
             handshake_timeout_s=open_timeout,
             close_timeout_s=close_timeout,
+            messages_per_s_max=messages_per_s_max,
+            control_frames_per_s_max=control_frames_per_s_max,
         ),
         keepalive=KeepaliveSettings(ping_interval_s=ping_interval, ping_timeout_s=ping_timeout),
         deflate=deflate,

@@ -44,13 +44,22 @@ class HandshakeError(LongwireError):
 
     On the server ``status`` and ``headers`` are what to answer, and :meth:`response` is the
     answer. On the client they are what the server answered (or what was wrong with it).
+    ``limit_name`` is the setting that would have to be higher, if one was passed.
     """
 
-    def __init__(self, status: int, message: str, headers: HeadersLike = ()) -> None:
+    def __init__(
+        self,
+        status: int,
+        message: str,
+        headers: HeadersLike = (),
+        *,
+        limit_name: str | None = None,
+    ) -> None:
         super().__init__(message)
         self.status = status
         self.message = message
         self.headers = Headers(headers)
+        self.limit_name = limit_name
 
     def response(self) -> ResponseHead:
         """Return the whole answer of a server: the message as plain text, then the end."""
@@ -134,6 +143,7 @@ class HeadReader:
             raise HandshakeError(
                 431,
                 f"the head of the handshake has over {maximum} bytes (handshake_head_bytes_max)",
+                limit_name="handshake_head_bytes_max",
             )
         if end < 0:
             return False
@@ -218,6 +228,7 @@ class HeadReader:
                 431,
                 f"the handshake has {len(lines)} header fields, "
                 f"{maximum} are the most (handshake_headers_max)",
+                limit_name="handshake_headers_max",
             )
         headers = Headers()
         for line in lines:

@@ -10,14 +10,23 @@ import asyncio
 import contextlib
 import os
 import re
-import struct
-import zlib
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from pathlib import Path
 
 import pytest
 from websockets.asyncio.client import connect
 
+from tests.integration.net.hostile_websockets import (
+    compression_bomb,
+    empty_fragments,
+    endless_frame,
+    ping_flood,
+    send_until_closed,
+    silent_connections,
+    slow_head,
+    tiny_messages,
+    upgrade,
+)
 from tests.integration.server.running import RunningServer
 from tests.unit.http.h2_wire import (
     ACK,
@@ -75,51 +84,6 @@ def resident_bytes(server: RunningServer) -> int:
 # -- how to be a nuisance -------------------------------------------------------------------
 
 
-async def send_until_closed(port: int, pieces: list[bytes], pause_s: float = 0.0) -> bytes:
-    """Send piece after piece until the server has had enough; return what it said."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    answer = asyncio.create_task(reader.read())
-    try:
-        with contextlib.suppress(OSError):
-            for piece in pieces:
-                if answer.done():
-                    break
-                writer.write(piece)
-                await writer.drain()
-                if pause_s:
-                    await asyncio.wait([answer], timeout=pause_s)
-        return await asyncio.wait_for(answer, 30)
-    except ConnectionResetError:
-        return b""
-    finally:
-        writer.close()
-
-
-def upgrade(*lines: str) -> bytes:
-    head = [
-        "GET /echo HTTP/1.1",
-        "Host: x",
-        "Connection: Upgrade",
-        "Upgrade: websocket",
-        "Sec-WebSocket-Version: 13",
-        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
-        *lines,
-    ]
-    return "\r\n".join([*head, "", ""]).encode()
-
-
-def masked(first: int, payload: bytes = b"") -> bytes:
-    """A frame of a client; the mask of zeros leaves the payload as it is."""
-    size = len(payload)
-    if size < 126:
-        length = bytes([0x80 | size])
-    elif size < 65_536:
-        length = b"\xfe" + struct.pack("!H", size)
-    else:
-        length = b"\xff" + struct.pack("!Q", size)
-    return bytes([first]) + length + bytes(4) + payload
-
-
 def http2(*frames: bytes) -> list[bytes]:
     return [PREFACE + frame(SETTINGS, 0) + frame(SETTINGS, 0, flags=ACK), *frames]
 
@@ -132,59 +96,10 @@ def get(stream: int, flags: int = END_HEADERS | END_STREAM) -> bytes:
     return frame(HEADERS, stream, BLOCK, flags)
 
 
-def close_code(answer: bytes) -> int:
-    """The code of the Close frame that ends what the server sent."""
-    at = answer.rindex(b"\x88", 0, -3)
-    return int(struct.unpack("!H", answer[at + 2 : at + 4])[0])
-
-
-async def slow_head(port: int) -> None:
-    answer = await send_until_closed(port, [b"%c" % byte for byte in upgrade()], 0.05)
-    assert answer.startswith(b"HTTP/1.1 408 ")
-
-
 async def slow_body(port: int) -> None:
     head = b"POST /streams/slow HTTP/1.1\r\nHost: x\r\nContent-Type: text/plain\r\n"
     answer = await send_until_closed(port, [head + b"Content-Length: 5\r\n\r\nab"])
     assert answer.startswith(b"HTTP/1.1 408 ")
-
-
-async def silent_connections(port: int) -> None:
-    async with asyncio.TaskGroup() as group:
-        ends = [group.create_task(send_until_closed(port, [])) for _ in range(150)]
-    assert all(end.result() == b"" for end in ends)
-
-
-async def ping_flood(port: int) -> None:
-    answer = await send_until_closed(port, [upgrade(), masked(0x89, b"!") * 60])
-    assert close_code(answer) == 1008
-
-
-async def empty_fragments(port: int) -> None:
-    start, empty = masked(0x01, b"x"), masked(0x00) * 1_000
-    answer = await send_until_closed(port, [upgrade(), start, *[empty] * 67])
-    assert close_code(answer) in (1008, 1009)
-
-
-async def tiny_messages(port: int) -> None:
-    answer = await send_until_closed(port, [upgrade(), masked(0x81, b"x") * 1_100])
-    assert close_code(answer) == 1008
-
-
-async def compression_bomb(port: int) -> None:
-    deflater = zlib.compressobj(1, zlib.DEFLATED, -15)
-    zeros = b"".join([deflater.compress(bytes(MIB)) for _ in range(20)])
-    bomb = (zeros + deflater.flush(zlib.Z_SYNC_FLUSH))[:-4]
-    offer = upgrade("Sec-WebSocket-Extensions: permessage-deflate")
-    answer = await send_until_closed(port, [offer, masked(0xC2, bomb)])
-    assert close_code(answer) == 1009
-
-
-async def endless_frame(port: int) -> None:
-    answer = await send_until_closed(
-        port, [upgrade(), b"\x82\xff" + struct.pack("!Q", 1 << 62) + bytes(4)]
-    )
-    assert close_code(answer) == 1009
 
 
 async def rapid_reset(port: int) -> None:

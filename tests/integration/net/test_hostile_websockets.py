@@ -1,0 +1,101 @@
+"""Clients that mean harm to ``longwire.serve``: each ends at a named limit, others are served."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+import longwire
+from tests.integration.net.hostile_websockets import (
+    compression_bomb,
+    empty_fragments,
+    endless_frame,
+    ping_flood,
+    send_until_closed,
+    silent_connections,
+    slow_head,
+    tiny_messages,
+    upgrade,
+)
+from tests.integration.net.local import echo, eventually, serving
+
+
+class Echo(longwire.Callbacks):
+    def on_message(self, connection: longwire.Endpoint, message: str | bytes) -> None:
+        connection.send(message)
+
+
+ATTACKS = {
+    compression_bomb: "message_bytes_max",
+    empty_fragments: "fragments_max",
+    ping_flood: "control_frames_per_s_max",
+    slow_head: "handshake_timeout_s",
+    tiny_messages: "messages_per_s_max",
+}
+
+
+async def half_open(port: int) -> None:
+    """A peer that answers no ping, as one whose machine is gone."""
+    await send_until_closed(port, [upgrade()])
+
+
+AT_ONCE = (*ATTACKS, endless_frame, half_open)
+
+
+@pytest.mark.parametrize("handler", [echo, Echo()], ids=["coroutines", "callbacks"])
+async def test_attacks_end_at_their_limits_while_others_are_served(handler: Any) -> None:
+    async with serving(
+        handler,
+        ssl=None,
+        limits=longwire.ConnectionLimits(opening_max=100),
+        messages_per_s_max=100,
+        control_frames_per_s_max=5,
+        open_timeout=2,
+        ping_interval=1,
+        ping_timeout=1,
+    ) as (server, uri):
+        port = server.sockets[0].getsockname()[1]
+        async with longwire.connect(uri) as guest, asyncio.timeout(60):
+            # By themselves, for they take the places of who is slow.
+            for together in (AT_ONCE, (silent_connections,)):
+                attacks = [asyncio.create_task(attack(port)) for attack in together]
+                while any(not attack.done() for attack in attacks):
+                    await guest.send("still here")
+                    assert await guest.recv() == "still here"
+                    await asyncio.sleep(0.05)
+                await asyncio.gather(*attacks)
+            async with longwire.connect(uri) as newcomer:
+                await newcomer.send("me too")
+                assert await newcomer.recv() == "me too"
+        await eventually(lambda: not server.listener.links)
+        assert set(server.limit_hits) == {*ATTACKS.values(), "opening_max"}
+        assert server.limit_hits["message_bytes_max"] == 2
+
+
+async def test_a_listener_counts_heads_that_are_too_long() -> None:
+    async with serving(ssl=None) as (server, _):
+        port = server.sockets[0].getsockname()[1]
+        long = upgrade("X-Long: " + "x" * 16_384)
+        assert (await send_until_closed(port, [long])).startswith(b"HTTP/1.1 431 ")
+        many = upgrade(*["X-Many: x"] * 128)
+        assert (await send_until_closed(port, [many])).startswith(b"HTTP/1.1 431 ")
+        assert server.limit_hits == {"handshake_head_bytes_max": 1, "handshake_headers_max": 1}
+
+
+@pytest.mark.parametrize("name", ["messages_per_s_max", "control_frames_per_s_max"])
+def test_a_rate_below_zero_is_refused(name: str) -> None:
+    with pytest.raises(ValueError, match=name):
+        longwire.serve(echo, port=0, **{name: -1})  # type: ignore[arg-type]
+
+
+async def test_who_is_not_read_any_more_is_seen_to_leave_after_a_failure() -> None:
+    async def deaf(connection: longwire.Connection) -> None:
+        await connection.wait_closed()
+
+    async with serving(deaf, ssl=None, messages_per_s_max=10) as (server, _):
+        # The rate is passed when the queue has paused reading already.
+        await tiny_messages(server.sockets[0].getsockname()[1])
+        async with asyncio.timeout(5):  # half of what a peer has to end TCP itself
+            await eventually(lambda: not server.listener.links)
