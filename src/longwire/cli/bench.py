@@ -32,6 +32,7 @@ from longwire.lab.report import (
 from longwire.lab.returns import Returns, measure_returns
 from longwire.lab.run import Outcome, Progress, Watch, run_plan
 from longwire.lab.settings import RunSettings
+from longwire.lab.targets.mounted_server import MOUNTS
 from longwire.lab.targets.registry import TARGETS, TargetError, find_target
 
 __all__ = ["bench_group"]
@@ -109,6 +110,11 @@ def common_options(command: Command) -> Command:
             "has_nginx",
             is_flag=True,
             help="Put nginx before the servers; it spreads requests without stickiness.",
+        ),
+        click.option(
+            "--mount",
+            type=click.Choice(MOUNTS),
+            help="Serve longwire from within a site of this framework, under uvicorn.",
         ),
         click.option(
             "--settle",
@@ -247,8 +253,7 @@ def measure_avalanches(outcome: Outcome) -> list[Returns]:
 def base_settings(given: dict[str, Any], **more: Any) -> RunSettings:
     """Return what all runs have in common."""
     names = RunSettings.__dataclass_fields__.keys() & given.keys()
-    set_flags = tuple(part for flag in given["set_flags"] for part in ("--set", flag))
-    return RunSettings(**{name: given[name] for name in names}, server_arguments=set_flags, **more)
+    return RunSettings(**{name: given[name] for name in names}, **more)
 
 
 def bench(

@@ -15,7 +15,8 @@ import hashlib
 import secrets
 import socket
 from abc import ABC, abstractmethod
-from collections.abc import Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -100,7 +101,7 @@ class HttpCarrier(ABC):
         members = _decode(text)
         if op == "connect":
             self._connect = members
-            self._begin(self._follow())
+            self._begin(self._follow)
         elif op == "ping" and "id" not in members:
             self._turn_soon(is_urgent=True)
         elif op in ("ack", "nack"):
@@ -113,7 +114,7 @@ class HttpCarrier(ABC):
                 self._answer_soon(answers)
                 self._turn_soon()
             elif op == "call":
-                self._begin(self._ask_up([text]))
+                self._begin(partial(self._ask_up, [text]))
             else:
                 self._send_up(text)
 
@@ -140,18 +141,18 @@ class HttpCarrier(ABC):
                 task.cancel()
         self._requests.close()
 
-    def _begin(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+    def _begin(self, work: Callable[[], Coroutine[Any, Any, None]]) -> asyncio.Task[None]:
         task = self._loop.create_task(self._guard(work))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
 
-    async def _guard(self, work: Coroutine[Any, Any, None]) -> None:
+    async def _guard(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Whatever fails is the end of the carrier."""
         from longwire.client.http_requests import RequestFailed
 
         try:
-            await work
+            await work()
         except RequestFailed as failed:
             self._request_failed(failed)
         except TimeoutError:
@@ -165,7 +166,7 @@ class HttpCarrier(ABC):
         self._up.append(text)
         if self._sending is None:
             # Everything that is said in this turn of the loop goes in one request.
-            self._sending = self._begin(self._send_all())
+            self._sending = self._begin(self._send_all)
 
     async def _send_all(self) -> None:
         try:

@@ -15,7 +15,7 @@ class MemberSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One client: where it connects to, what it reads, and what it publishes how often."""
 
     number: int
-    url: str  # http://ADDRESS:PORT
+    url: str  # http://ADDRESS:PORT, with the path where the target has one
     reads: list[str] = []
     publishes: str | None = None
     per_s: float = 1.0

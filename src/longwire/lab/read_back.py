@@ -24,7 +24,10 @@ _START = "0" * 16 + "_" + "0" * 24
 
 
 def read_back(url: str, streams: Sequence[str], journal_path: Path) -> None:
-    """Write a record for each entry of each stream, in the order of the stream."""
+    """Write a record for each entry of each stream, in the order of the stream.
+
+    ``url`` is that of the native protocol's endpoint, as a client has it.
+    """
     journal = Journal(journal_path)
     try:
         run(_read_all(url, streams, journal))
@@ -33,7 +36,7 @@ def read_back(url: str, streams: Sequence[str], journal_path: Path) -> None:
 
 
 async def _read_all(url: str, streams: Sequence[str], journal: Journal) -> None:
-    address = url.replace("http://", "ws://", 1) + "/ws"
+    address = url.replace("http://", "ws://", 1)
     async with longwire.connect(address, subprotocols=["longwire.v1.json"]) as socket:
         await _ask(socket, {"op": "connect", "version": 1})
         for stream in streams:

@@ -49,6 +49,8 @@ def name_of(outcome: Outcome) -> str:
             parts.append(f"{settings.servers} servers")
         if settings.has_nginx:
             parts.append("nginx")
+        if settings.mount is not None:
+            parts.append(f"in {settings.mount}")
         if settings.transport is not None:
             parts.append(settings.transport)
         return f"{target.name} ({', '.join(parts)})"

@@ -97,7 +97,7 @@ class _Run:
         self._stack = stack
         self._watch = watch
         self._target: Target = find_target(settings.target)
-        self._target.check(settings.node_modules)
+        self._target.check(settings.node_modules, settings.mount)
         self._servers: list[Child] = []
         self._fleets: list[LedChild] = []
         self._status: dict[str, dict[str, Any]] = {}
@@ -154,7 +154,7 @@ class _Run:
             store = settings.store
         environment = self._target.environment_with(settings.node_modules)
         for number in range(settings.servers):
-            given = ServerSettings(free_port(), store, settings.server_arguments)
+            given = ServerSettings(free_port(), store, settings.set_flags, settings.mount)
             name = f"server-{number}"
             server = Child(
                 name,
@@ -206,7 +206,7 @@ class _Run:
         clients = [
             MemberSettings(
                 number=number,
-                url=f"http://{address_of_link(number)}:{port}",
+                url=self._url(address_of_link(number), port),
                 reads=[self._own(number), self._shared],
                 publishes=self._own(number),
                 per_s=settings.per_s,
@@ -217,7 +217,7 @@ class _Run:
         writers = [
             MemberSettings(
                 number=number,
-                url=f"http://{_PASSAGE}:{port}",
+                url=self._url(_PASSAGE, port),
                 publishes=self._shared,
                 per_s=settings.shared_per_s / settings.writers,
                 readers=settings.clients,
@@ -226,6 +226,9 @@ class _Run:
             for number in self._writers
         ]
         return [*clients, *writers]
+
+    def _url(self, address: str, port: int) -> str:
+        return f"http://{address}:{port}{self._target.path(self._settings.mount)}"
 
     @property
     def _writers(self) -> range:
@@ -251,7 +254,7 @@ class _Run:
             return []
         path = self._folder / "read-back.journal"
         streams = [self._own(number) for number in range(self._settings.clients)]
-        read_back(f"http://{_PASSAGE}:{port}", [*streams, self._shared], path)
+        read_back(self._url(_PASSAGE, port), [*streams, self._shared], path)
         return [path]
 
     # While it runs

@@ -32,5 +32,6 @@ class RunSettings:
     transport: str | None = None  # the only one of the clients of longwire; None: they choose
     has_nginx: bool = False  # in front of the servers
     processes: int = 2  # that the clients are spread over
-    server_arguments: tuple[str, ...] = ()
+    set_flags: tuple[str, ...] = ()  # settings of the longwire servers, SECTION.KEY=VALUE
+    mount: str | None = None  # the framework that longwire is mounted in; None: served by itself
     node_modules: Path | None = None

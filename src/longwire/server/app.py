@@ -23,6 +23,7 @@ from longwire.server.stream_rules import StreamRule, StreamRules
 
 if TYPE_CHECKING:
     from longwire.server.asgi import AsgiRunner
+    from longwire.server.asgi_beside import AsgiApplication
     from longwire.server.asgi_exchange import AsgiReceive, AsgiSend, Scope
     from longwire.server.service import Service
     from longwire.server.testing import TestClient
@@ -386,6 +387,19 @@ class App:
             yield
         finally:
             await runner.stop()
+
+    def beside(self, site: AsgiApplication, path: str = "/live") -> AsgiApplication:
+        """An ASGI application that is this one below ``path``, and ``site`` everywhere else: for a
+        site that mounts nothing, such as Django's, in its ``asgi.py``::
+
+            application = live.beside(get_asgi_application(), path="/live")
+
+        It starts and stops with the ASGI server; ``site`` gets HTTP requests only. Raises
+        :exc:`~longwire.base.errors.ConfigError` for a path that is none.
+        """
+        from longwire.server.asgi_beside import Beside
+
+        return Beside(self, site, path)
 
     def _asgi(self) -> AsgiRunner:
         if self._runner is None:

@@ -9,7 +9,7 @@ from urllib.parse import quote, unquote
 from longwire.base.headers import Headers
 from longwire.http.events import RequestReceived
 
-__all__ = ["request_of_scope", "target_of_scope"]
+__all__ = ["path_of_scope", "request_of_scope", "target_of_scope"]
 
 # RFC 3986 section 3.3: what may stand in a path unescaped.
 _PATH_SAFE = "/:@!$&'()*+,;=-._~"
@@ -34,14 +34,19 @@ def request_of_scope(scope: Mapping[str, Any]) -> RequestReceived:
     )
 
 
+def path_of_scope(scope: Mapping[str, Any]) -> str:
+    """Return the decoded path without ``root_path``, with which it begins with some servers and
+    frameworks and not with others."""
+    return _strip(scope["path"], scope.get("root_path", "").rstrip("/"))
+
+
 def target_of_scope(scope: Mapping[str, Any]) -> str:
     """Return path and query as they stood in the request, without ``root_path``.
 
-    ``path`` and ``raw_path`` begin with ``root_path`` with some servers and frameworks and not
-    with others, and ``raw_path`` may be missing.
+    ``raw_path`` may begin with that or not, as ``path`` does, and may be missing.
     """
     root = scope.get("root_path", "").rstrip("/")
-    path = _strip(scope["path"], root)
+    path = path_of_scope(scope)
     raw_path = scope.get("raw_path")
     target = quote(path, safe=_PATH_SAFE)
     if raw_path is not None:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 from collections.abc import AsyncIterator
 from typing import Any
 
+import hypercorn
+import hypercorn.asyncio
 import uvicorn
 from starlette.applications import Starlette
 from starlette.routing import Mount
@@ -38,9 +41,10 @@ async def serve_app(app: App, way: str) -> AsyncIterator[str]:
 
 
 @contextlib.asynccontextmanager
-async def serve_site(application: Any) -> AsyncIterator[str]:
-    """Serve any ASGI application; the value is its URL."""
-    async with _serve_with_uvicorn(application) as port:
+async def serve_site(application: Any, server: str = "uvicorn") -> AsyncIterator[str]:
+    """Serve any ASGI application, with uvicorn or hypercorn; the value is its URL."""
+    serve = {"uvicorn": _serve_with_uvicorn, "hypercorn": _serve_with_hypercorn}[server]
+    async with serve(application) as port:
         yield f"http://127.0.0.1:{port}"
 
 
@@ -74,4 +78,23 @@ async def _serve_with_uvicorn(application: Any) -> AsyncIterator[int]:
         yield server.servers[0].sockets[0].getsockname()[1]
     finally:
         server.should_exit = True
+        await task
+
+
+@contextlib.asynccontextmanager
+async def _serve_with_hypercorn(application: Any) -> AsyncIterator[int]:
+    sock = socket.create_server(("127.0.0.1", 0))
+    port = sock.getsockname()[1]
+    config = hypercorn.Config()
+    config.bind = [f"fd://{sock.detach()}"]  # which it closes
+    config.loglevel = "error"
+    config.graceful_timeout = 5
+    stopping = asyncio.Event()
+    task = asyncio.create_task(
+        hypercorn.asyncio.serve(application, config, shutdown_trigger=stopping.wait)
+    )
+    try:
+        yield port
+    finally:
+        stopping.set()
         await task

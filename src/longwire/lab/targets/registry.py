@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from longwire.lab.targets.mounted_server import MOUNT_PATH, modules_of
+
 __all__ = ["TARGETS", "ServerSettings", "Target", "TargetError", "find_target"]
 
 _NODE_FOLDER = Path(__file__).resolve().parent.parent / "node"
@@ -26,12 +28,16 @@ class ServerSettings:
 
     port: int
     store: str = "memory"
-    arguments: tuple[str, ...] = ()
+    set_flags: tuple[str, ...] = ()  # SECTION.KEY=VALUE
+    mount: str | None = None  # the framework whose site it is mounted in, under uvicorn
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A server and its clients. ``server`` and ``fleet`` give the arguments to start them with."""
+    """A server and its clients. ``server`` and ``fleet`` give the arguments to start them with.
+
+    ``has_stores`` is that of longwire: it has several stores, and can be mounted in a site.
+    """
 
     name: str
     server: Callable[[ServerSettings], list[str]]
@@ -41,9 +47,12 @@ class Target:
     node_packages: tuple[str, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
 
-    def check(self, node_modules: Path | None) -> None:
+    def check(self, node_modules: Path | None, mount: str | None = None) -> None:
         """Raise :exc:`TargetError` if something that it needs is missing."""
-        missing = [name for name in self.modules if importlib.util.find_spec(name) is None]
+        needed = self.modules
+        if mount is not None and self.has_stores:
+            needed += modules_of(mount)
+        missing = [name for name in needed if importlib.util.find_spec(name) is None]
         if missing:
             raise TargetError(
                 f"the target {self.name} needs {', '.join(missing)}: "
@@ -60,6 +69,12 @@ class Target:
                 f"the target {self.name} needs {', '.join(absent)} in {folder}: "
                 f"npm install {' '.join(absent)}, then --node-modules FOLDER/node_modules"
             )
+
+    def path(self, mount: str | None = None) -> str:
+        """Return where its clients connect to, below the address of a server."""
+        if not self.has_stores:
+            return ""
+        return "/ws" if mount is None else f"{MOUNT_PATH}/ws"
 
     def environment_with(self, node_modules: Path | None) -> dict[str, str]:
         """Return the environment for its processes."""
@@ -78,11 +93,18 @@ def _python_fleet(name: str) -> list[str]:
 
 
 def _longwire_server(settings: ServerSettings) -> list[str]:
+    # The streams are read as a whole in the end.
+    kept = ("retention.entries_max=none", "retention.bytes_max=none", *settings.set_flags)
+    if settings.mount is not None:
+        given = (f"store.url={settings.store}", *kept)
+        return _module(
+            "longwire.lab.targets.mounted_server", settings.mount, str(settings.port), *given
+        )
     flags = ["--dev", "--host", "127.0.0.1", "--port", str(settings.port)]
     flags += ["--store", settings.store, "--log-level", "warning"]
-    for name in ("entries_max", "bytes_max"):  # the streams are read as a whole in the end
-        flags += ["--set", f"retention.{name}=none"]
-    return _module("longwire", "serve", *flags, *settings.arguments)
+    for text in kept:
+        flags += ["--set", text]
+    return _module("longwire", "serve", *flags)
 
 
 def _python_server(module: str) -> Callable[[ServerSettings], list[str]]:
