@@ -25,7 +25,7 @@ from typing import Any
 from longwire.cli.serve import spare_the_collector
 from longwire.hub.hub import Hub
 from longwire.hub.publishing import Publish
-from longwire.stores.sqlite import bulk, entries, producers, writer
+from longwire.stores.sqlite import bulk, producers, writer
 from longwire.stores.sqlite.database import open_database, prepare_database
 from longwire.stores.sqlite.store import SqliteStore
 from longwire.streams.entry import BYTES, NewEntry
@@ -91,9 +91,18 @@ class Recorder:
 
     def __init__(self) -> None:
         self.transactions: list[Written] = [[]]
-        self._insert, self._update = bulk.insert_rows, bulk.update_rows
-        entries.insert_rows = producers.insert_rows = self._insert_rows
+        self._insert, self._update, self._do = bulk.insert_rows, bulk.update_rows, SqliteStore._do
+        producers.insert_rows = self._insert_rows
         producers.update_rows = writer.update_rows = self._update_rows
+        recorder, do = self, SqliteStore._do
+
+        def record(store: SqliteStore, jobs: Any) -> list[Any]:
+            results = do(store, jobs)
+            recorder._end_transaction(results)
+            return results
+
+        SqliteStore._do = record  # type: ignore[method-assign]
+        self._numbers: dict[str, int] = {}
 
     def _insert_rows(self, connection: Any, table: str, rows: list[Any]) -> None:
         if rows:
@@ -108,12 +117,26 @@ class Recorder:
             kept = [tuple(row) for row in rows]
             self.transactions[-1].append((f"UPDATE {table} SET {names} WHERE id = ?1", kept))
         self._update(connection, table, columns, rows)
-        if table == "streams":
-            self.transactions.append([])  # they are written last
+
+    def _end_transaction(self, results: list[Any]) -> None:
+        rows = []
+        for outcomes in results:
+            for appended in outcomes if isinstance(outcomes, list) else ():
+                for entry in getattr(appended, "entries", ()):
+                    # The epoch tells one stream from another.
+                    number = self._numbers.setdefault(entry.position.epoch, len(self._numbers) + 1)
+                    links = (entry.position.link, entry.previous.link)
+                    rest = (entry.time_ms, 0, entry.key, entry.payload)
+                    rows.append((number, entry.position.offset, *links, *rest))
+        if rows:
+            written = (f"INSERT INTO entries VALUES ({', '.join('?' * 8)})", rows)
+            self.transactions[-1].insert(0, written)
+        self.transactions.append([])
 
     def stop(self) -> list[Written]:
-        entries.insert_rows = producers.insert_rows = self._insert
+        producers.insert_rows = self._insert
         producers.update_rows = writer.update_rows = self._update
+        SqliteStore._do = self._do  # type: ignore[method-assign]
         return [transaction for transaction in self.transactions if transaction]
 
 

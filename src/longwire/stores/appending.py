@@ -1,3 +1,4 @@
+# cython: annotation_typing=False
 """What every append is put to before it is stored, in the order that the contract names."""
 
 from __future__ import annotations

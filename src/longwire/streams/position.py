@@ -1,3 +1,4 @@
+# cython: annotation_typing=False
 """Positions: how far somebody has read a stream, as a value that every transport spells alike.
 
 The text is ``OFFSET_EPOCHLINK`` (docs/protocol.md, 1.2): 16 decimal digits, an underscore, 8
@@ -6,7 +7,6 @@ base-36 characters and 16 hexadecimal digits. It sorts as text like positions do
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import re
 from collections.abc import Callable
@@ -32,7 +32,7 @@ FIRST_LINK = bytes(8)
 
 # No secret and no signature (docs/protocol.md, 1.3), so that a build of OpenSSL that forbids SHA-1
 # for those must not refuse it.
-_sha1 = functools.partial(hashlib.sha1, usedforsecurity=False)
+_blank_sha1 = hashlib.sha1(usedforsecurity=False)
 _EPOCH_CHARACTERS = "0123456789abcdefghijklmnopqrstuvwxyz"
 _START_PREFIX = "0" * 16 + "_"
 _START_TEXT_CHARACTERS_MAX = 256
@@ -98,7 +98,9 @@ def _find_problem(text: str) -> str:
 
 def next_link(link: bytes, payload: bytes) -> bytes:
     """Return the link of the entry with this payload that follows ``link``."""
-    return _sha1(link + payload).digest()[:8]
+    digest = _blank_sha1.copy()  # to make a new one costs as much as to hash a small payload
+    digest.update(link + payload)
+    return digest.digest()[:8]
 
 
 def draw_epoch(entropy: Callable[[int], bytes]) -> str:

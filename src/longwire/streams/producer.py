@@ -1,3 +1,4 @@
+# cython: annotation_typing=False
 """The producer rule: how a publish that is sent again is recognised (docs/protocol.md, 6.2).
 
 The rule is a pure function over what is remembered of a producer in one stream. Stores keep the

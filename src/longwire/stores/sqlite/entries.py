@@ -1,3 +1,4 @@
+# cython: annotation_typing=False, auto_pickle=False
 """Entries of the SQLite store: rows, and what retention and keep-latest do to them."""
 
 from __future__ import annotations
@@ -5,8 +6,8 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator, Sequence
 
-from longwire.stores.sqlite.bulk import insert_rows
 from longwire.stores.sqlite.head import KIND_ENTRY, KIND_ERASED, KIND_SUPERSEDED, Head
+from longwire.stores.sqlite.packing import PackedEntries
 from longwire.streams.entry import Entry
 from longwire.streams.position import Position
 
@@ -81,30 +82,20 @@ class LogView:
 
 
 class Entries:
-    """What the writing thread does to entries. Rows are gathered until ``flush``."""
+    """What the writing thread does to entries. What is added is gathered until ``flush``."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
-        self._rows: list[tuple[object, ...]] = []
+        self._gathered = PackedEntries()
 
     def add(self, head: Head, entries: Sequence[Entry]) -> None:
         """Put entries at the end of a stream."""
         if not entries:
             return
-        number = head.id
+        self._gathered.add(head.id, entries)
+        if self._gathered.is_full:
+            self.flush()
         for entry in entries:
-            offset, _, link = entry.position
-            row = (
-                number,
-                offset,
-                link,
-                entry.previous.link,
-                entry.time_ms,
-                KIND_ENTRY,
-                entry.key,
-                entry.payload,
-            )
-            self._rows.append(row)
             head.kept_bytes += len(entry.payload)
         head.kept_entries += len(entries)
         head.tail = entries[-1].position
@@ -114,14 +105,12 @@ class Entries:
                 self._supersede(head, entry.key, entry.position.offset)
 
     def flush(self) -> None:
-        """Write the rows that were gathered."""
-        if self._rows:
-            insert_rows(self._connection, "entries", self._rows)
-            self._rows.clear()
+        """Write what was gathered."""
+        self._gathered.insert(self._connection)
 
     def drop(self) -> None:
         """Forget them: the transaction was rolled back."""
-        self._rows.clear()
+        self._gathered.clear()
 
     def _supersede(self, head: Head, key: str, offset: int) -> None:
         connection, number = self._connection, head.id

@@ -1,3 +1,4 @@
+# cython: annotation_typing=False, auto_pickle=False
 """Producers of the SQLite store: a row each, and those in use in memory."""
 
 from __future__ import annotations
@@ -88,6 +89,7 @@ class Producers:
 
     def __init__(self, limits: SqliteStoreLimits) -> None:
         self._limits = limits
+        self._silent_ms_max = round(limits.producer_state_s * 1000)
         self._cached: dict[Key, _Known] = {}
         self._dirty: dict[Key, _Known] = {}
         self._rows: int | None = None
@@ -104,10 +106,10 @@ class Producers:
             if known is None:
                 return None
             self._cached[key] = known
-        silent_ms = now_ms - known.state.used_ms
-        if known.is_forgotten or silent_ms > self._limits.producer_state_s * 1000:
-            return ForgottenProducer(known.state.epoch)
-        return known.state
+        state = known.state
+        if known.is_forgotten or now_ms - state.used_ms > self._silent_ms_max:
+            return ForgottenProducer(state.epoch)
+        return state
 
     def _load(self, connection: sqlite3.Connection, head: Head, key: Key) -> _Known | None:
         row = connection.execute(
@@ -136,8 +138,9 @@ class Producers:
             if key not in self._dirty and head.producer_count is not None:
                 head.producer_count += 1
             known.is_forgotten = False
-        known.state.record(stamp, result)
-        known.state.used_ms = now_ms
+        state = known.state
+        state.record(stamp, result)
+        state.used_ms = now_ms
         self._dirty[key] = known
 
     def flush(self, connection: sqlite3.Connection) -> None:
@@ -203,7 +206,7 @@ class Producers:
 
     def forget_silent(self, connection: sqlite3.Connection, now_ms: int) -> None:
         """Forget all that have been silent for too long, to give their room back."""
-        oldest_ms = now_ms - round(self._limits.producer_state_s * 1000)
+        oldest_ms = now_ms - self._silent_ms_max
         rows = connection.execute(
             "SELECT id FROM producers WHERE is_forgotten = 0 AND used_ms < ? LIMIT 10000",
             (oldest_ms,),

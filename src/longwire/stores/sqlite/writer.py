@@ -1,3 +1,4 @@
+# cython: annotation_typing=False, auto_pickle=False
 """The one who writes: many pieces of work in one transaction, on one thread.
 
 What belongs together is one job. A job that is refused (``StreamError``) has changed nothing; a
@@ -39,6 +40,9 @@ Job = Callable[["Writer"], object]
 
 # What a named tuple's own constructor does, without the function of Python's around it.
 _new_tuple = tuple.__new__
+
+# An enum's member is slow to look up.
+_DISK = Durability.DISK
 
 _HEADS_CACHED_MAX = 10_000
 _EXPIRED_STREAMS = 500
@@ -256,37 +260,34 @@ class Writer:
 
     def append(self, request: Append) -> Appended:
         """One append of the contract."""
-        head = self.find(request.stream)
+        stream, _, _, stamp, principal, create, _, _, _, _ = request
+        head = self.find(stream)
         if head is None:
-            if request.create is None:
-                raise StreamMissingError(request.stream)
+            if create is None:
+                raise StreamMissingError(stream)
             # The row is written only when nothing speaks against the append.
-            settings = request.create
-            head = Head(0, request.stream, settings, Lineage(""), 0, 0, START, START)
+            head = Head(0, stream, create, Lineage(""), 0, 0, START, START)
         elif head.is_deleted:
-            raise StreamGoneError(request.stream)
-        remembered = None
-        if request.producer is not None and head.id:
-            remembered = self._producers.find(
-                self.connection,
-                head,
-                request.principal,
-                request.producer.producer_id,
-                self.now_ms,
-            )
-        duplicate = find_duplicate(remembered, request, head, Durability.DISK)
-        if duplicate is not None:
-            self._touch(head)
-            return duplicate
-        check_append(request, head, Durability.DISK)
+            raise StreamGoneError(stream)
+        if stamp is not None:
+            remembered = None
+            if head.id:
+                remembered = self._producers.find(
+                    self.connection, head, principal, stamp.producer_id, self.now_ms
+                )
+            duplicate = find_duplicate(remembered, request, head, _DISK)
+            if duplicate is not None:
+                self._touch(head)
+                return duplicate
+        check_append(request, head, _DISK)
         if not head.id:
             lineage = Lineage(draw_epoch(self._entropy))
-            head = self._begin(request.stream, head.settings, lineage, None)
+            head = self._begin(stream, head.settings, lineage, None)
         entries = self._store(head, request)
-        stored = appended(entries, head, Durability.DISK)
-        if request.producer is not None:
+        stored = appended(entries, head, _DISK)
+        if stamp is not None:
             result = _new_tuple(Result, (stored.first, stored.last))
-            self._producers.record(head, request.principal, request.producer, result, self.now_ms)
+            self._producers.record(head, principal, stamp, result, self.now_ms)
         return stored
 
     def _store(self, head: Head, request: Append) -> list[Entry]:

@@ -1,0 +1,11 @@
+cimport cython
+
+
+cpdef find_duplicate(remembered, request, target, durability)
+
+cpdef check_append(request, target, durability)
+
+@cython.locals(entries=list)
+cpdef list chain(batch, tail, epoch, time_ms, content_type)
+
+cpdef appended(entries, target, durability)

@@ -1,0 +1,12 @@
+from longwire.stores.sqlite.packing cimport PackedEntries
+
+
+cdef class Entries:
+    cdef object _connection
+    cdef PackedEntries _gathered
+
+    cpdef add(self, head, entries)
+
+    cpdef flush(self)
+
+    cpdef drop(self)

@@ -1,0 +1,1 @@
+cpdef bytes next_link(link, payload)

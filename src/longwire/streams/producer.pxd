@@ -1,0 +1,1 @@
+cpdef decide(remembered, stamp)

@@ -1,0 +1,107 @@
+"""Entries packed into one statement: what lies in the file is what one by one would be there."""
+
+import sqlite3
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from longwire.stores.sqlite.database import open_database, prepare_database
+from longwire.stores.sqlite.packing import PACKED_BYTES_MAX, PackedEntries
+from longwire.streams.entry import BYTES, Entry
+from longwire.streams.position import FIRST_LINK, Position, next_link
+
+ROW = "stream, offset, link, previous_link, time_ms, kind, key, payload"
+
+batches = st.lists(
+    st.tuples(
+        st.sampled_from([1, 2, 9_000_000_000_000_000_000]),  # the stream
+        st.integers(0, 2),  # how much later it is
+        st.lists(st.tuples(st.binary(max_size=20), st.sampled_from(["", "k", "\0ü"])), max_size=4),
+    ),
+    max_size=12,
+)
+
+
+def chained(tail, pairs, time_ms):
+    entries = []
+    for payload, key in pairs:
+        link = next_link(tail.link, payload)
+        position = Position(tail.offset + 1, "epoch000", link)
+        entries.append(Entry(position, tail, payload, time_ms, BYTES, key))
+        tail = position
+    return entries
+
+
+def stored(connection):
+    return connection.execute(f"SELECT {ROW} FROM entries ORDER BY rowid").fetchall()
+
+
+def opened(path=":memory:"):
+    connection = open_database(path)
+    prepare_database(connection, path)
+    return connection
+
+
+@given(batches)
+def test_rows_are_those_of_the_entries_in_order(batches):
+    connection, packed = opened(), PackedEntries()
+    tails = dict.fromkeys((1, 2, 9_000_000_000_000_000_000), Position(10, "epoch000", FIRST_LINK))
+    time_ms, expected = 1_700_000_000_000, []
+    for stream, later_ms, pairs in batches:
+        time_ms += later_ms
+        entries = chained(tails[stream], pairs, time_ms)
+        packed.add(stream, entries)
+        for entry in entries:
+            tails[stream] = entry.position
+            expected.append(
+                (
+                    stream,
+                    entry.position.offset,
+                    entry.position.link,
+                    entry.previous.link,
+                    entry.time_ms,
+                    0,
+                    entry.key,
+                    entry.payload,
+                )
+            )
+    packed.insert(connection)
+    assert stored(connection) == expected
+    packed.insert(connection)  # nothing is left
+    assert len(stored(connection)) == len(expected)
+    connection.close()
+
+
+def test_what_is_cleared_is_not_inserted():
+    connection, packed = opened(), PackedEntries()
+    start = Position(0, "epoch000", FIRST_LINK)
+    packed.add(1, chained(start, [(b"lost", "")], 1))
+    packed.clear()
+    packed.add(1, chained(start, [(b"kept", "")], 1))
+    packed.insert(connection)
+    assert [row[-1] for row in stored(connection)] == [b"kept"]
+    connection.close()
+
+
+def test_it_is_full_at_its_limit_and_not_before():
+    packed = PackedEntries()
+    start = Position(0, "epoch000", FIRST_LINK)
+    packed.add(1, chained(start, [(bytes(PACKED_BYTES_MAX - 1), "")], 1))
+    assert not packed.is_full
+    packed.add(2, chained(start, [(b"1", "")], 1))
+    assert packed.is_full
+    packed.clear()
+    assert not packed.is_full
+
+
+def test_an_entry_that_is_there_already_fails_the_whole_statement():
+    connection, packed = opened(), PackedEntries()
+    entries = chained(Position(0, "epoch000", FIRST_LINK), [(b"1", ""), (b"2", "")], 1)
+    packed.add(1, entries[1:])
+    packed.insert(connection)
+    packed.add(1, entries)
+    with pytest.raises(sqlite3.IntegrityError):
+        packed.insert(connection)
+    assert len(stored(connection)) == 1
+    connection.close()
