@@ -42,6 +42,9 @@ _QUOTE_MAX = {
     6: IPV6_MTU_MIN - IPV6_HEADER_OCTETS - ICMP_HEADER_OCTETS,
 }
 
+# RFC 4443 3.4: 1 is for a next header that is not known, 2 for an option, 0 for everything else.
+_PROBLEM_CODES = {Reason.IPV6_EXTENSION_ORDER: 1, Reason.IPV6_OPTION_UNKNOWN: 2}
+
 
 class ErrorSink(Protocol):
     """A transport that ICMP errors are about."""
@@ -206,10 +209,10 @@ class IcmpLayer:
             return
         size = len(packet.source)
         word = problem.pointer << 24 if size == 4 else problem.pointer
-        # RFC 4443 3.4: code 2 is for options, 0 for everything else.
         kind = 12 if size == 4 else 4
+        code = _PROBLEM_CODES.get(problem.reason, 0)
         quote = octets[: _QUOTE_MAX[packet.version]]
-        self._send_error(IcmpError(kind, 2 * is_option, word, quote, size), packet, now_ns)
+        self._send_error(IcmpError(kind, code, word, quote, size), packet, now_ns)
 
     def _send_error(self, error: IcmpError, packet: Packet, now_ns: int) -> None:
         if not self._bucket.take(now_ns):

@@ -42,19 +42,30 @@ class ExtensionChain:
     ``kind`` names the first header. The walk ends at a fragment header, at ``NO_NEXT_HEADER`` or
     at an upper-layer protocol: ``next_header`` says which, ``octets`` how long the chain is.
     ``last_kind_at`` is the offset of the octet that names ``next_header``, or ``None`` without a
-    chain.
+    chain. ``start`` is where ``data`` lies in the packet, for the pointers of errors.
     """
 
     __slots__ = ("last_kind_at", "next_header", "octets")
 
-    def __init__(self, kind: int, data: bytes | memoryview, *, is_first: bool = True) -> None:
+    def __init__(
+        self,
+        kind: int,
+        data: bytes | memoryview,
+        *,
+        start: int = IPV6_HEADER_OCTETS,
+        is_first: bool = True,
+    ) -> None:
         position = 0
         count = 0
         self.last_kind_at: int | None = None
         while kind in (HOP_BY_HOP, ROUTING, DESTINATION_OPTIONS):
-            # RFC 8200 4.1: hop-by-hop options only directly behind the IPv6 header.
+            # RFC 8200 4: hop-by-hop options only directly behind the IPv6 header; anywhere else
+            # the 0 that announces them is to be reported as a next header that is not known.
             if kind == HOP_BY_HOP and (position or not is_first):
-                raise WireError(Reason.IPV6_EXTENSION_ORDER)
+                named_at = self.last_kind_at
+                if named_at is None:  # The fragment header in front of ``data`` has named it.
+                    named_at = -IPV6_FRAGMENT_OCTETS
+                raise WireError(Reason.IPV6_EXTENSION_ORDER, pointer=start + named_at)
             count += 1
             if count > _EXTENSIONS_MAX:
                 raise WireError(Reason.IPV6_EXTENSIONS_MANY)
@@ -64,9 +75,9 @@ class ExtensionChain:
             if end > len(data):
                 raise WireError(Reason.IPV6_EXTENSION_LENGTH, f"at {position}, ends at {end}")
             if kind == ROUTING:
-                _check_routing(data, position)
+                _check_routing(data, position, start)
             else:
-                _check_options(bytes(data[position:end]), position)
+                _check_options(bytes(data[position:end]), start + position)
             self.last_kind_at = position
             kind = data[position]
             position = end
@@ -74,18 +85,18 @@ class ExtensionChain:
         self.octets = position
 
 
-def _check_routing(data: bytes | memoryview, position: int) -> None:
+def _check_routing(data: bytes | memoryview, position: int, start: int) -> None:
     # RFC 8200 4.4: an unknown routing type is passed over when no segments are left, else the
     # packet is discarded. RFC 5095 deprecates type 0, and no other type is known here.
     if data[position + 3]:
         raise WireError(
             Reason.IPV6_ROUTING_HEADER,
             f"type {data[position + 2]}",
-            pointer=IPV6_HEADER_OCTETS + position + 2,
+            pointer=start + position + 2,
         )
 
 
-def _check_options(header: bytes, position: int) -> None:
+def _check_options(header: bytes, header_at: int) -> None:
     """Walk the options of one hop-by-hop or destination header."""
     place = 2
     while place < len(header):
@@ -101,7 +112,7 @@ def _check_options(header: bytes, position: int) -> None:
                 Reason.IPV6_OPTION_UNKNOWN,
                 f"option {kind}",
                 # 01 asks for silence, 10 and 11 for an ICMP error that points here.
-                pointer=IPV6_HEADER_OCTETS + position + place if kind >> 7 else None,
+                pointer=header_at + place if kind >> 7 else None,
             )
         place += 2 + header[place + 1]
 
@@ -240,7 +251,8 @@ def fold_extensions(packet: Packet) -> Packet:
     fragment header they follow the others. Raises WireError when they break the rules there.
     """
     payload = packet.payload_octets()
-    inner = ExtensionChain(packet.protocol, payload, is_first=not packet.options)
+    start = IPV6_HEADER_OCTETS + len(packet.options) + IPV6_FRAGMENT_OCTETS
+    inner = ExtensionChain(packet.protocol, payload, start=start, is_first=not packet.options)
     if inner.next_header == NO_NEXT_HEADER:
         raise WireError(Reason.IPV6_NO_NEXT_HEADER)
     if inner.next_header == FRAGMENT:

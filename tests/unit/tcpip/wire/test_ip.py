@@ -195,7 +195,21 @@ def test_8200_4_5_bad_chain_behind_an_atomic_fragment_is_refused(
     assert reason_of(v6_packet(44, bytes([kind]) + b"\0\0\0\0\0\0\x09" + rest)) is reason
 
 
-def test_4443_parameter_problem_points_at_the_octet() -> None:
+@pytest.mark.parametrize(
+    ("kind", "body", "pointer"),
+    [
+        (0, b"\x11\0\x81\x04\0\0\0\0", 42),
+        (0, b"\x11\0\x41\x04\0\0\0\0", None),
+        (60, b"\x2b\0" + PAD + b"\x11\0\0\x01\0\0\0\0", 50),
+        (60, b"\x00\0" + PAD + INNER, 40),
+        (60, b"\x3c\0" + PAD + b"\x00\0" + PAD + INNER, 48),
+        (44, b"\x3c\0\0\0\0\0\0\x09" + b"\x11\0\x81\x04\0\0\0\0", 50),
+        (60, b"\x2c\0" + PAD + b"\x00\0\0\0\0\0\0\x09" + INNER, 48),
+    ],
+)
+def test_4443_3_4_parameter_problem_points_at_the_octet(
+    kind: int, body: bytes, pointer: int | None
+) -> None:
     with pytest.raises(WireError) as caught:
-        decode_packet(v6_packet(0, b"\x11\0\x81\x04\0\0\0\0"))
-    assert caught.value.pointer == 42
+        decode_packet(v6_packet(kind, body))
+    assert caught.value.pointer == pointer
