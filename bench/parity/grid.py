@@ -36,6 +36,8 @@ class Cell:
     loss: float
     rate_mbit: int
     congestion: str
+    late_ms: int = 0
+    """How much later acknowledgments come than the path has them: to see what that does."""
 
     @property
     def duration_s(self) -> int:
@@ -73,7 +75,7 @@ class Cell:
             queue=lambda: DropTailQueue(packets_max=self.queue_packets),
             loss=lambda: ListedLoss(dropped),
         )
-        back = PathSettings(delay_ns=delay_ns)
+        back = PathSettings(delay_ns=delay_ns + self.late_ms * MILLISECOND)
         return Link(forward, back, stream=RandomStream(seed, "parity"))
 
     def _dropped(self, seed: int) -> list[int]:

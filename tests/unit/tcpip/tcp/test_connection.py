@@ -16,6 +16,8 @@ from longwire.tcpip.sockets import Readiness, SocketError
 from longwire.tcpip.tcp.control import TcpEvent
 from longwire.tcpip.tcp.profile import LINUX, RFC
 from longwire.tcpip.tcp.state import State
+from longwire.tcpip.wire.icmp import IcmpError
+from longwire.tcpip.wire.packet import Packet
 from tests.unit.tcpip.world import World, two_hosts
 
 
@@ -198,3 +200,17 @@ def test_host_without_an_interface_has_nowhere_to_go() -> None:
         host.connect("10.0.0.1", 80, 0)
     host.poll(0)
     assert host.poll_at() is None
+
+
+def test_8200_4_misplaced_hop_by_hop_options_are_told_as_an_unknown_next_header() -> None:
+    _, a, _, _, second = two_hosts()
+    padding = b"\0\x01\x04\0\0\0\0"
+    chain = b"\0" + padding + b"\x3b" + padding  # destination options, then hop-by-hop ones
+    source, destination = parse_address("fd00::2"), parse_address("fd00::1")
+    second.inner.send(b"\x60\0\0\0\0\x10\x3c\x40" + source + destination + chain, 0)
+    a.poll(0)
+    (told,) = second.inner.receive(0)
+    assert isinstance(told, Packet)
+    error = told.payload
+    assert isinstance(error, IcmpError)
+    assert (error.type, error.code, error.word) == (4, 1, 40)
