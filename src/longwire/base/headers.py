@@ -18,17 +18,23 @@ class Headers:
     characters are the octets (ISO 8859-1), as RFC 9110 section 5.5 has them.
     """
 
-    __slots__ = ("_fields",)
+    __slots__ = ("_fields", "_is_shared")
 
     _fields: list[tuple[str, str]]
 
     def __init__(self, fields: HeadersLike = ()) -> None:
+        self._is_shared = False
+        """Whether another one may hold the same list: it is copied by who changes it first."""
         if isinstance(fields, Headers):
-            self._fields = list(fields._fields)
+            self._share(fields)
         elif isinstance(fields, (tuple, list)) or not isinstance(fields, Mapping):
             self._fields = list(fields)
         else:
             self._fields = list(fields.items())
+
+    def _share(self, other: Headers) -> None:
+        self._fields = other._fields
+        self._is_shared = other._is_shared = True
 
     def get(self, name: str, default: str | None = None) -> str | None:
         """Return the first value of ``name``."""
@@ -53,8 +59,18 @@ class Headers:
         values = self.get_all(name)
         return ", ".join(values) if values else None
 
+    def has_any(self, names: frozenset[str]) -> bool:
+        """Tell whether any of ``names``, which are in lower case, is there."""
+        for field, _ in self._fields:  # noqa: SIM110 - compiled, a loop is no generator
+            if field.lower() in names:
+                return True
+        return False
+
     def add(self, name: str, value: str) -> None:
         """Append a field, whether or not the name is there already."""
+        if self._is_shared:
+            self._fields = list(self._fields)
+            self._is_shared = False
         self._fields.append((name, value))
 
     def set(self, name: str, value: str) -> None:
@@ -66,10 +82,15 @@ class Headers:
         """Take away every field of this name."""
         unwanted = name.lower()
         self._fields = [field for field in self._fields if field[0].lower() != unwanted]
+        self._is_shared = False
 
     def items(self) -> list[tuple[str, str]]:
         """Return the fields in order, repeated names included."""
         return list(self._fields)
+
+    def as_tuple(self) -> tuple[tuple[str, str], ...]:
+        """Return the fields in order as something that can be looked up."""
+        return tuple(self._fields)
 
     def __iter__(self) -> Iterator[tuple[str, str]]:
         return iter(self._fields)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from longwire.base.headers import Headers
-from longwire.http.events import HttpCommand, HttpEvent, RequestReceived
+from longwire.http.events import HttpCommand, HttpEvent
 
 __all__ = ["HttpEngine"]
 
@@ -63,13 +63,6 @@ class HttpEngine(Protocol):
     def receive(self, data: bytes | bytearray | memoryview, now: float) -> list[HttpEvent]:
         """Take bytes from the peer; return what they amount to. ``data`` is not kept."""
 
-    def receive_whole(
-        self, data: bytes | bytearray | memoryview, now: float
-    ) -> RequestReceived | None:
-        """Take ``data`` if that is short work: all of one request without a body, while no other is
-        known. The end of such a request is not told. ``None``: nothing was taken; ``receive`` it.
-        """
-
     def receive_eof(self, now: float) -> list[HttpEvent]:
         """Learn that the peer will send no more. Requests that came whole are still answered."""
 
@@ -81,9 +74,10 @@ class HttpEngine(Protocol):
         that does not fit its Content-Length): then the connection is closed as well.
         """
 
-    def respond(self, stream: int, status: int, headers: Headers, body: bytes, now: float) -> None:
+    def respond(self, stream: int, status: int, headers: Headers, body: bytes, now: float) -> bool:
         """Queue a complete response: ``send`` of ``Response``, ``Body`` and ``End``, with its
-        errors and duties."""
+        errors and duties. ``True``: nothing follows from it but the end of the stream, which is
+        not told then."""
 
     def write(self, stream: int, data: bytes, now: float) -> None:
         """Queue a piece of the body: ``send`` of a ``Body``, with its errors and duties."""

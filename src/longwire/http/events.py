@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from longwire.base.headers import Headers
+from longwire.http.request_received import RequestReceived
 
 __all__ = [
     "Body",
@@ -36,31 +37,7 @@ __all__ = [
 ]
 
 
-# Received: an engine reports these.
-
-
-@dataclass(frozen=True, slots=True)
-class RequestReceived:
-    """The head of a request, complete and checked.
-
-    ``target`` is the path with its query (``/a?b``), or ``*`` for a server-wide OPTIONS, whatever
-    form stood on the wire; ``scheme`` and ``authority`` hold the rest of the target URI
-    (RFC 9110 section 7.1). ``authority`` is empty only for HTTP/1.0 without Host.
-
-    ``protocol`` is set when the client asks for another protocol on this stream: ``websocket``
-    for an Upgrade on HTTP/1.1, the ``:protocol`` of an extended CONNECT (RFC 8441, RFC 9220) on
-    HTTP/2 and 3. The answer that agrees is ``Informational(101)`` on HTTP/1.1, ``Response(200)``
-    without ``end`` on the others.
-    """
-
-    stream: int
-    method: str
-    target: str
-    version: str
-    headers: Headers
-    scheme: str
-    authority: str
-    protocol: str | None
+# Received: an engine reports these, and ``RequestReceived``.
 
 
 @dataclass(frozen=True, slots=True)

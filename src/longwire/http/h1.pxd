@@ -3,6 +3,7 @@ cimport cython
 from longwire.http.h1_exchange cimport Exchange
 from longwire.http.h1_known_heads cimport KnownHeads
 from longwire.http.h1_reader cimport RequestReader
+from longwire.http.request_received cimport RequestReceived
 
 
 cdef Py_ssize_t _HELD_BYTES_MAX
@@ -31,14 +32,16 @@ cdef class Http1Engine:
     cdef public bint wants_linger
 
     @cython.locals(exchange=Exchange)
-    cpdef receive_whole(self, object data, object now)
+    cpdef RequestReceived receive_whole(self, object data, object now)
 
     cpdef list take_events(self)
 
     cpdef list take_output(self)
 
     @cython.locals(exchange=Exchange)
-    cpdef respond(self, object stream, int status, object headers, bytes body, object now)
+    cpdef bint respond(self, object stream, int status, object headers, bytes body, object now) except -1
+
+    cdef bint _is_at_rest(self) except -1
 
     cdef bint _is_blocked(self)
 
@@ -59,3 +62,7 @@ cdef class Http1Engine:
     cdef bint _is_last(self, Exchange exchange, bint is_answered_at_once)
 
     cdef _finish_exchange(self, Exchange exchange, object now)
+
+    cpdef find_deadline(self)
+
+    cdef _timeout_s(self)

@@ -34,7 +34,6 @@ from longwire.http.events import (
     HttpEvent,
     Informational,
     RequestEnded,
-    RequestReceived,
     Reset,
     Response,
     StreamClosed,
@@ -44,6 +43,7 @@ from longwire.http.h1_exchange import Exchange
 from longwire.http.h1_known_heads import HEAD_BYTES_MAX, KnownHeads
 from longwire.http.h1_reader import RequestReader
 from longwire.http.h1_writer import failure_response, interim_response
+from longwire.http.request_received import RequestReceived
 from longwire.http.response_fields import known_body_bytes
 
 __all__ = ["Http1Engine"]
@@ -322,7 +322,7 @@ class Http1Engine:
         if not self._is_upgraded:
             self._advance(now)
 
-    def respond(self, stream: int, status: int, headers: Headers, body: bytes, now: float) -> None:
+    def respond(self, stream: int, status: int, headers: Headers, body: bytes, now: float) -> bool:
         """Queue a complete response; the same as ``send`` with all its parts."""
         exchange = self._exchange_for(stream)
         head = exchange.writer.start(
@@ -334,8 +334,25 @@ class Http1Engine:
             self._date,
         )
         self._output += exchange.writer.whole(head, body)
+        if exchange.writer.keep_alive and self._is_at_rest():
+            self._exchanges.popleft()
+            self._since = now
+            return True
         self._finish_exchange(exchange, now)
         self._advance(now)
+        return False
+
+    def _is_at_rest(self) -> bool:
+        """Tell whether, but for the one request that is being answered, nothing goes on."""
+        return (
+            len(self._exchanges) == 1
+            and self._reading is None
+            and not self._events
+            and not self._is_input_closed
+            and not self._has_eof
+            and not self._is_shutting_down
+            and not self._reader.is_inside_head()
+        )
 
     def write(self, stream: int, data: bytes, now: float) -> None:
         """Queue a piece of the body; the same as ``send`` of a ``Body``."""
@@ -433,6 +450,10 @@ class Http1Engine:
     @property
     def deadline(self) -> float | None:
         """When to be called again."""
+        return self.find_deadline()
+
+    def find_deadline(self) -> float | None:
+        """Return ``deadline``, as the hot path asks for it."""
         if self.wants_close or self._is_upgraded or self._paused_since is not None:
             return None
         timeout_s = self._timeout_s()
@@ -456,7 +477,7 @@ class Http1Engine:
 
     def handle_deadline(self, now: float) -> list[HttpEvent]:
         """Refuse what is too slow, close what is idle."""
-        deadline = self.deadline
+        deadline = self.find_deadline()
         if deadline is not None and now >= deadline:
             # RFC 9110 section 15.5.9: 408 when no complete request came in time. Before the first
             # byte of one nobody waits for an answer, and after ours nobody waits for another.

@@ -1,4 +1,11 @@
+cimport cython
+
+from longwire.base.headers cimport Headers
 from longwire.http.h1_writer cimport ResponseWriter
+from longwire.http.request_received cimport RequestReceived
+
+
+cdef Py_ssize_t _DISCARDED_BYTES_MAX
 
 
 cdef class Exchange:
@@ -12,4 +19,4 @@ cdef class Exchange:
 
     cdef bint has_too_much_to_discard(self)
 
-    cpdef request_received(self, str scheme)
+    cpdef RequestReceived request_received(self, str scheme)

@@ -5,10 +5,11 @@ from __future__ import annotations
 
 from longwire.base.headers import Headers
 from longwire.base.limits import KIB, HttpLimits
-from longwire.http.events import HttpEvent, RequestReceived
+from longwire.http.events import HttpEvent
 from longwire.http.h1_body import body_reader
 from longwire.http.h1_head import RequestHead
 from longwire.http.h1_writer import ResponseWriter
+from longwire.http.request_received import RequestReceived
 
 __all__ = ["Exchange"]
 
@@ -44,6 +45,8 @@ class Exchange:
 
     def has_too_much_to_discard(self) -> bool:
         """Whether the rest of the body is not worth reading once the response has ended."""
+        if self.body.ended:
+            return self.discarded_bytes > _DISCARDED_BYTES_MAX
         remaining = self.body.remaining_bytes
         return max(remaining or 0, self.discarded_bytes) > _DISCARDED_BYTES_MAX
 

@@ -1,8 +1,15 @@
 cimport cython
 
+from longwire.http.response_fields cimport ResponseFields, read_fields
+
 
 cdef object _NO_BODY, _LENGTH, _CHUNKED, _CLOSE
 cdef Py_ssize_t _JOINED_BYTES_MAX
+cdef dict _status_lines
+
+
+@cython.locals(line=str)
+cdef str _status_line(int status)
 
 
 cdef class ResponseWriter:
@@ -15,7 +22,7 @@ cdef class ResponseWriter:
     cdef readonly bint keep_alive
     cdef readonly bint started
 
-    @cython.locals(text=str)
+    @cython.locals(lines=list, fields=ResponseFields)
     cpdef bytes start(
         self,
         int status,

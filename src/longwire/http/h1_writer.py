@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from enum import Enum
-from functools import cache
 
 from longwire.base.errors import ProtocolError
 from longwire.base.headers import Headers
@@ -85,26 +84,27 @@ class ResponseWriter:
         if framing is _NO_BODY and body_bytes and not self._is_head:
             raise misuse(f"a response with status {status} has no body")
         keep_alive = keep_alive and "close" not in fields.options and framing is not _CLOSE
-        text = _status_line(status)
+        lines = [_status_line(status)]
         # RFC 9110 section 6.6.1: an origin server with a clock sends Date.
         if date is not None and "date" not in fields.names:
-            text += f"Date: {date()}\r\n"
+            lines += ("Date: ", date(), "\r\n")
         if server is not None and "server" not in fields.names:
-            text += f"Server: {server}\r\n"
-        text += fields.text
+            lines += ("Server: ", server, "\r\n")
+        lines.append(fields.text)
         if framing is _CHUNKED:
-            text += "Transfer-Encoding: chunked\r\n"
+            lines.append("Transfer-Encoding: chunked\r\n")
         elif announced is not None:
-            text += f"Content-Length: {announced}\r\n"
+            lines += ("Content-Length: ", str(announced), "\r\n")
         if fields.options or not keep_alive or self._version == "1.0":
             connection = self._connection_options(fields.options, keep_alive)
             if connection:
-                text += f"Connection: {', '.join(connection)}\r\n"
+                lines.append(f"Connection: {', '.join(connection)}\r\n")
+        lines.append("\r\n")
         self.started = True
         self.keep_alive = keep_alive
         self._framing = framing
         self._remaining = announced or 0
-        return (text + "\r\n").encode("latin-1")
+        return "".join(lines).encode("latin-1")
 
     def whole(self, head: bytes, body: bytes) -> list[bytes]:
         """Return the response that ``start`` was told all of: its head, and its body if it has one
@@ -210,9 +210,15 @@ def _chunk(data: bytes) -> list[bytes]:
     return [_last_chunk]
 
 
-@cache  # there are 400 of them
 def _status_line(status: int) -> str:
-    return f"HTTP/1.1 {status} {reason_phrase(status)}\r\n"
+    line = _status_lines.get(status)
+    if line is None:
+        line = f"HTTP/1.1 {status} {reason_phrase(status)}\r\n"
+        _status_lines[status] = line
+    return line
+
+
+_status_lines: dict[int, str] = {}  # there are 400 of them
 
 
 def failure_response(

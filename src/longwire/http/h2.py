@@ -120,12 +120,6 @@ class Http2Engine:
                 self._fail(violation.code, violation.message)
         return self.take_events()
 
-    def receive_whole(
-        self, data: bytes | bytearray | memoryview, now: float
-    ) -> RequestReceived | None:
-        """Take nothing: there is no short way here."""
-        return None
-
     def receive_eof(self, now: float) -> list[HttpEvent]:
         """Learn that the peer will send no more. Requests that came whole are still answered."""
         for stream in list(self._streams.values()):
@@ -477,10 +471,11 @@ class Http2Engine:
                 self._forget(stream, command.reason)
         self._send_pending(now)
 
-    def respond(self, stream: int, status: int, headers: Headers, body: bytes, now: float) -> None:
+    def respond(self, stream: int, status: int, headers: Headers, body: bytes, now: float) -> bool:
         """Queue a complete response; the same as ``send`` with all its parts."""
         head = Response(stream, status, headers)
         self.send(*((head, Body(stream, body)) if body else (head,)), End(stream), now=now)
+        return False
 
     def write(self, stream: int, data: bytes, now: float) -> None:
         """Queue a piece of the body; the same as ``send`` of a ``Body``."""

@@ -1,3 +1,4 @@
+# cython: annotation_typing=False, auto_pickle=False
 """Which response a client gets for a representation: all of it, a part, or that it has it already.
 
 One layer for pages, API, static files and history. It takes the response that a handler made,
@@ -69,12 +70,10 @@ class Selector:
         codings = self.codings
         if codings is not None and (body is None or len(body) >= codings.threshold_bytes):
             return True
-        # A list is made faster than a generator runs.
-        names = [name.lower() for name, _ in request.items()]
-        if not _SELECTING_FIELDS.isdisjoint(names):
+        if request.has_any(_SELECTING_FIELDS):
             return True
         # A small body is coded for who refuses it plain alone.
-        return "accept-encoding" in names and _refuses(request.joined("Accept-Encoding"))
+        return _refuses(request.joined("Accept-Encoding"))
 
     def select(
         self,

@@ -1,10 +1,10 @@
+# cython: annotation_typing=False, auto_pickle=False
 """What every version of HTTP asks of a response before it is framed (RFC 9110 sections 5 and 6)."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 
 from longwire.base.errors import ProtocolError
@@ -65,20 +65,25 @@ def known_body_bytes(following: Sequence[HttpCommand]) -> int | None:
     return None
 
 
-@dataclass(frozen=True, slots=True)
 class ResponseFields:
-    """The headers of a response, checked, without what the framing decides."""
+    """The headers of a response, checked, without what the framing decides. Shared, so that
+    nobody changes it."""
 
-    lines: Sequence[tuple[str, str, str]]
-    """(lower-case name, name, value) of each."""
-    text: str
-    """The same as HTTP/1.x writes them."""
-    names: frozenset[str]
-    """In lower case."""
-    options: Sequence[str]
-    """Those of Connection."""
-    length: int | None
-    """The Content-Length."""
+    __slots__ = ("length", "lines", "names", "options", "text")
+
+    def __init__(
+        self, lines: list[tuple[str, str, str]], options: list[str], length: int | None
+    ) -> None:
+        self.lines = lines
+        """(lower-case name, name, value) of each."""
+        self.text = "".join([f"{name}: {value}\r\n" for _, name, value in lines])
+        """The same as HTTP/1.x writes them."""
+        self.names = frozenset([lower for lower, _, _ in lines])
+        """In lower case."""
+        self.options = options
+        """Those of Connection."""
+        self.length = length
+        """The Content-Length."""
 
 
 def read_fields(headers: Headers) -> ResponseFields:
@@ -87,7 +92,8 @@ def read_fields(headers: Headers) -> ResponseFields:
     What a handler answers has the same headers again and again, so what was found is kept for a
     while. Raises ProtocolError(side="local").
     """
-    return _read_fields(tuple(headers))
+    fields: ResponseFields = _read_fields(headers.as_tuple())
+    return fields
 
 
 @lru_cache(maxsize=256)
@@ -106,13 +112,7 @@ def _read_fields(headers: tuple[tuple[str, str], ...]) -> ResponseFields:
                 raise misuse("Transfer-Encoding is the engine's: leave it out of the response")
         else:
             lines.append((lower, name, value.strip(" \t")))
-    return ResponseFields(
-        lines=lines,
-        text="".join([f"{name}: {value}\r\n" for _, name, value in lines]),
-        names=frozenset([lower for lower, _, _ in lines]),
-        options=options,
-        length=length,
-    )
+    return ResponseFields(lines, options, length)
 
 
 def check_field(name: str, value: str) -> str:

@@ -17,6 +17,7 @@ cdef class HttpConnection:
     cdef bint _is_lingering
     cdef bint _is_done
     cdef bint _is_paused
+    cdef Py_ssize_t _write_buffer_bytes_max
     cdef long long _written_bytes
     cdef object _stall_check_s
     cdef long long _stall_progress
@@ -25,6 +26,7 @@ cdef class HttpConnection:
 
     cpdef bint is_held_up(self, object exchange) except -1
 
+    @cython.locals(is_over=bint, h1=Http1Engine)
     cpdef respond(self, object exchange, int status, object headers, bytes body)
 
     cdef _handle(self, object events)
@@ -33,12 +35,25 @@ cdef class HttpConnection:
 
     cdef _handle_one(self, object event, object fresh)
 
+    cdef _end_exchange(self, object stream, object error)
+
+    @cython.locals(direct=ReactorLink, h1=Http1Engine, output=list, buffer=bytes)
     cdef _write_output(self)
+
+    @cython.locals(direct=ReactorLink)
+    cdef Py_ssize_t _link_held_bytes(self) except -1
 
     cdef _after_engine(self)
 
     cdef _steer_reading(self)
 
+    @cython.locals(direct=ReactorLink, h1=Http1Engine)
     cdef _set_deadline(self)
+
+    @cython.locals(direct=ReactorLink)
+    cdef _now(self)
+
+    @cython.locals(h1=Http1Engine)
+    cpdef data_received(self, object data)
 
     cpdef write(self, object exchange, bytes data)

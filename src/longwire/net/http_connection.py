@@ -25,6 +25,7 @@ from longwire.http.events import (
     StreamClosed,
     Upgraded,
 )
+from longwire.http.h1 import Http1Engine
 from longwire.http.h2_frames import PREFACE
 from longwire.net.callbacks import Callbacks
 from longwire.net.endpoint import Endpoint
@@ -32,6 +33,7 @@ from longwire.net.http_exchange import NO_TRAILERS, HttpExchange
 from longwire.net.link import Link
 from longwire.net.open_endpoint import open_endpoint
 from longwire.net.opening import Opening
+from longwire.net.reactor_link import ReactorLink
 from longwire.net.settings import WebSocketSettings
 from longwire.net.stream_link import StreamLink
 from longwire.websocket.connection import Role
@@ -65,6 +67,7 @@ class HttpConnection:
         "_stall_check_s",
         "_stall_progress",
         "_tunnels",
+        "_write_buffer_bytes_max",
         "_written_bytes",
         "is_shutting_down",
         "link",
@@ -72,6 +75,7 @@ class HttpConnection:
 
     def __init__(self, server: HttpServer) -> None:
         self._server = server
+        self._write_buffer_bytes_max = server.write_buffer_bytes_max
         self.link: Link
         self.is_shutting_down = False
         self._engine: HttpEngine
@@ -89,11 +93,14 @@ class HttpConnection:
 
     def held_bytes(self, exchange: HttpExchange) -> int:
         """Bytes written to an exchange that the client has not taken."""
-        return self._engine.held_bytes(exchange.request.stream) + self.link.held_bytes
+        engine = self._engine
+        if isinstance(engine, Http1Engine):
+            return self._link_held_bytes()  # nothing waits in there
+        return engine.held_bytes(exchange.request.stream) + self._link_held_bytes()
 
     def is_held_up(self, exchange: HttpExchange) -> bool:
         """Whether the client has to take something before more is sent on an exchange."""
-        return self.held_bytes(exchange) > self._server.write_buffer_bytes_max
+        return self.held_bytes(exchange) > self._write_buffer_bytes_max
 
     @property
     def is_opening(self) -> bool:
@@ -104,7 +111,7 @@ class HttpConnection:
 
     def link_made(self, link: Link) -> None:
         self.link = link
-        high = self._server.write_buffer_bytes_max
+        high = self._write_buffer_bytes_max
         link.set_write_limits(high, high // 4)
         self._engine = self._server.make_engine(link)
         if link.tls is None and self._server.takes_prior_knowledge:
@@ -119,12 +126,16 @@ class HttpConnection:
             if begun is None:
                 return
             data = begun
-        now = self.link.now()
-        request = self._engine.receive_whole(data, now)
-        if request is not None:
-            self._serve_whole(request)
-        else:
-            self._handle(self._engine.receive(data, now))
+        now = self._now()
+        engine = self._engine
+        if isinstance(engine, Http1Engine):
+            h1 = engine  # typed for the compiler
+            request = h1.receive_whole(data, now)
+            if request is not None:
+                self._serve_whole(request)
+                self._after_engine()
+                return
+        self._handle(engine.receive(data, now))
         self._after_engine()
         if self._engine.is_multiplexed:
             self._look_at_windows()
@@ -193,10 +204,19 @@ class HttpConnection:
 
     def respond(self, exchange: HttpExchange, status: int, headers: Headers, body: bytes) -> None:
         """Tell the engine a complete response."""
+        stream, is_over, engine = exchange.request.stream, False, self._engine
         try:
-            self._engine.respond(exchange.request.stream, status, headers, body, self.link.now())
+            if isinstance(engine, Http1Engine):
+                h1 = engine  # typed for the compiler
+                is_over = h1.respond(stream, status, headers, body, self._now())
+            else:
+                engine.respond(stream, status, headers, body, self._now())
         finally:
-            self._handle(self._engine.take_events())
+            if is_over and not self._events:
+                self._end_exchange(stream, None)
+            else:
+                events = self._engine.take_events()
+                self._handle([*events, StreamClosed(stream, None)] if is_over else events)
             self._after_engine()
 
     def write(self, exchange: HttpExchange, data: bytes) -> None:
@@ -208,7 +228,7 @@ class HttpConnection:
             is_in_order = (
                 self._stall_check_s is not None
                 and not self._engine.is_multiplexed
-                and self.link.held_bytes <= self._server.write_buffer_bytes_max
+                and self._link_held_bytes() <= self._write_buffer_bytes_max
             )
         finally:
             if is_in_order:
@@ -337,7 +357,8 @@ class HttpConnection:
             self._server.start_handler(exchange)
         finally:
             self._is_handling = False
-        self._handle(())
+        if self._events:
+            self._handle(())
 
     def _handle_one(self, event: HttpEvent, fresh: deque[HttpExchange]) -> None:
         if isinstance(event, RequestReceived):
@@ -351,9 +372,7 @@ class HttpConnection:
         elif isinstance(event, RequestEnded):
             self._exchanges[event.stream].body_ended(event.trailers)
         elif isinstance(event, StreamClosed):
-            closed = self._exchanges.pop(event.stream, None)
-            if closed is not None:
-                closed.stream_closed(event.error)
+            self._end_exchange(event.stream, event.error)
         elif isinstance(event, RequestRefused):
             if self._server.on_refused is not None:
                 self._server.on_refused(event.status, event.error)
@@ -366,6 +385,11 @@ class HttpConnection:
         ):
             self._server.on_refused(event.status, event.error or "")
 
+    def _end_exchange(self, stream: int, error: str | None) -> None:
+        exchange = self._exchanges.pop(stream, None)
+        if exchange is not None:
+            exchange.stream_closed(error)
+
     def _handle_tunnel(self, tunnel: StreamLink, event: HttpEvent) -> None:
         if isinstance(event, BodyReceived):
             tunnel.data_received(event.data)
@@ -376,10 +400,21 @@ class HttpConnection:
             tunnel.lost(None if event.error is None else ConnectionResetError(event.error))
 
     def _write_output(self) -> None:
-        output = self._engine.take_output()
+        engine = self._engine
+        if isinstance(engine, Http1Engine):
+            h1 = engine  # typed for the compiler
+            output = h1.take_output()
+        else:
+            output = engine.take_output()
         if output:
-            self._written_bytes += sum(map(len, output))
-            self.link.write(*output)
+            for buffer in output:
+                self._written_bytes += len(buffer)
+            link = self.link
+            if isinstance(link, ReactorLink):
+                direct = link  # typed for the compiler
+                direct.write_all(output)
+            else:
+                link.write(*output)
 
     def _after_engine(self) -> None:
         """Write, and obey the engine about reading, closing and time."""
@@ -398,17 +433,17 @@ class HttpConnection:
         """Read when the engine wants to, answers get away and handlers take their bodies."""
         if self._is_done or self._is_lingering:
             return
-        is_own_pause = self.link.held_bytes > self._server.write_buffer_bytes_max
-        if not self._engine.is_multiplexed and not is_own_pause:
-            unread_bytes = sum(exchange.unread_bytes for exchange in self._exchanges.values())
+        is_own_pause = self._link_held_bytes() > self._write_buffer_bytes_max
+        if self._exchanges and not self._engine.is_multiplexed and not is_own_pause:
+            unread_bytes = sum([exchange.unread_bytes for exchange in self._exchanges.values()])
             is_own_pause = unread_bytes > UNREAD_BODY_BYTES_MAX
         if is_own_pause != self._is_paused:
             self._is_paused = is_own_pause
             self._engine.set_reading_paused(is_own_pause, self.link.now())
-        if self._engine.wants_read and not is_own_pause:
-            self.link.resume_reading()
-        else:
+        if not self._engine.wants_read or is_own_pause:
             self.link.pause_reading()
+        elif self.link.is_reading_paused:
+            self.link.resume_reading()
 
     def _close(self) -> None:
         if self._is_lingering or self.link.is_closing:
@@ -440,10 +475,35 @@ class HttpConnection:
 
     def _set_deadline(self) -> None:
         """Set the earlier of the engine's deadline and the look at a client that takes nothing."""
-        if self.link.held_bytes and self._stall_check_s is None:
-            self._stall_check_s = self.link.now() + self._server.write_stall_timeout_s
+        stall_check_s = self._stall_check_s
+        if stall_check_s is None and self._link_held_bytes():
+            stall_check_s = self._stall_check_s = self._now() + self._server.write_stall_timeout_s
             self._stall_progress = self._progress()
-        deadlines = [
-            each for each in (self._engine.deadline, self._stall_check_s) if each is not None
-        ]
-        self.link.set_deadline(min(deadlines, default=None))
+        engine = self._engine
+        if isinstance(engine, Http1Engine):
+            h1 = engine  # typed for the compiler
+            deadline = h1.find_deadline()
+        else:
+            deadline = engine.deadline
+        if stall_check_s is not None and (deadline is None or stall_check_s < deadline):
+            deadline = stall_check_s
+        link = self.link
+        if isinstance(link, ReactorLink):
+            direct = link
+            direct.set_deadline(deadline)
+        else:
+            link.set_deadline(deadline)
+
+    def _now(self) -> float:
+        link = self.link
+        if isinstance(link, ReactorLink):
+            direct = link  # typed for the compiler
+            return direct.now()
+        return link.now()
+
+    def _link_held_bytes(self) -> int:
+        link = self.link
+        if isinstance(link, ReactorLink):
+            direct = link  # typed for the compiler
+            return direct._held
+        return link.held_bytes

@@ -73,3 +73,7 @@ cdef class ReactorLink(WheelEntry):
     cdef _watch(self)
 
     cdef _end_soon(self, object error)
+
+    cpdef now(self)
+
+    cpdef set_deadline(self, object when)

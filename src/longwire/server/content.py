@@ -1,3 +1,4 @@
+# cython: annotation_typing=False, auto_pickle=False
 """What is sent of a handler's response: coded, in part, or not at all when the client has it."""
 
 from __future__ import annotations
@@ -35,6 +36,8 @@ def make_selector(settings: Settings) -> Selector:
 
 class ContentSelection:
     """Fits responses to their requests; ``cache_control`` is for those that say nothing of it."""
+
+    __slots__ = ("__weakref__", "_cache_control", "_selector")
 
     def __init__(self, selector: Selector, cache_control: str | None) -> None:
         self._selector = selector
@@ -83,7 +86,7 @@ def _is_left_to_guess(request: Request, response: Response) -> bool:
     """
     if request.method not in ("GET", "HEAD") or response.status in (301, 308):
         return False
-    return _FRESHNESS_FIELDS.isdisjoint([name.lower() for name, _ in response.headers.items()])
+    return not response.headers.has_any(_FRESHNESS_FIELDS)
 
 
 async def _encode_whole(codings: Codings, coding: str, body: bytes) -> bytes:

@@ -1,3 +1,4 @@
+# cython: annotation_typing=False, auto_pickle=False
 """Pages of other origins: what they may ask for, and what they may see of the answer.
 
 One setting, ``origins.allowed``, decides for WebSocket, for server-sent events and for everything

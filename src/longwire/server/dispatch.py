@@ -1,3 +1,4 @@
+# cython: annotation_typing=False, auto_pickle=False
 """From a request to its answer: find the handler, run it, send what it returns, or say why not."""
 
 from __future__ import annotations
@@ -11,14 +12,16 @@ from longwire.base.limits import FormLimits
 from longwire.http.pages import error_page
 from longwire.hub.errors import RateError
 from longwire.hub.rates import Rates
+from longwire.net.http_exchange import HttpExchange
 from longwire.server.asgi_socket import AsgiHandshake
 from longwire.server.content import ContentSelection
 from longwire.server.cross_origin import CrossOrigin
 from longwire.server.errors import HttpError, LimitHitError
 from longwire.server.exchange import Exchange
 from longwire.server.request import Request
+from longwire.server.request_counts import RequestCounts
 from longwire.server.response import Response
-from longwire.server.router import BadPathError, Resource, Router, split_target
+from longwire.server.router import BadPathError, Resource, Router
 
 __all__ = ["Answer", "Dispatcher", "HttpHandler", "HttpObserver", "SocketHandler", "refusal"]
 
@@ -41,8 +44,9 @@ STREAM_HELD_BYTES_MAX = 64 * 1024
 class HttpObserver(Protocol):
     """Who counts requests."""
 
-    def request_done(self, method: str, status: int, duration_s: float, *, is_stream: bool) -> None:
-        """A request was answered; ``is_stream``: its end says nothing about speed."""
+    @property
+    def requests(self) -> RequestCounts:
+        """Those that were answered."""
 
     def limit_hit(self, name: str) -> None:
         """A request ran into a limit."""
@@ -50,6 +54,17 @@ class HttpObserver(Protocol):
 
 class Dispatcher:
     """Answers every request; none of its errors reaches the server it runs in."""
+
+    __slots__ = (
+        "__weakref__",
+        "_address_rates",
+        "_content",
+        "_counts",
+        "_cross_origin",
+        "_form_limits",
+        "_observer",
+        "_router",
+    )
 
     def __init__(
         self,
@@ -62,6 +77,7 @@ class Dispatcher:
     ) -> None:
         self._router = router
         self._observer = observer
+        self._counts = observer.requests
         self._cross_origin = cross_origin
         self._address_rates = address_rates
         self._content = content
@@ -75,19 +91,7 @@ class Dispatcher:
         """
         started_s = time.monotonic()
         head = exchange.request
-        path, query = split_target(head.target)
-        request = Request(
-            method=head.method,
-            path=path,
-            query_text=query,
-            headers=head.headers,
-            scheme=head.scheme,
-            authority=head.authority,
-            remote_address=exchange.remote_address,
-            source=exchange,
-            form_limits=self._form_limits,
-            root_path=exchange.root_path,
-        )
+        request = Request(head, exchange, self._form_limits, exchange.root_path)
         if head.protocol is None and not isinstance(exchange, AsgiHandshake):
             exchange = self._cross_origin.dress(request, exchange)
         try:
@@ -114,7 +118,7 @@ class Dispatcher:
         request.release()
         duration_s = time.monotonic() - started_s
         is_stream = status == 101 or exchange.is_open_ended
-        self._observer.request_done(request.method, status, duration_s, is_stream=is_stream)
+        self._counts.add(request.method, status, duration_s, is_stream)
         if access_logger.isEnabledFor(logging.INFO):
             access_logger.info(
                 "%s %s %s %s %.1f ms",
@@ -200,6 +204,9 @@ class Dispatcher:
         try:
             if not self._content.suits(request, response):
                 return False
+            if isinstance(exchange, HttpExchange):
+                direct = exchange  # typed for the compiler
+                return direct.respond_at_once(response.status, response.headers, body)
             return exchange.respond_at_once(response.status, response.headers, body)
         except Exception:
             if not exchange.closed:

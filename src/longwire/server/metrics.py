@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-from bisect import bisect_left
 from collections.abc import Callable, Iterable
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any, Protocol
@@ -29,6 +28,7 @@ from prometheus_client.utils import floatToGoString
 from longwire.base.errors import LimitError
 from longwire.base.limits import Http2Limits, HttpLimits
 from longwire.base.version import __version__
+from longwire.server.request_counts import BOUNDS_S, RequestCounts
 
 if TYPE_CHECKING:
     from longwire.net.closed import Closed
@@ -38,10 +38,7 @@ __all__ = ["METRICS_CONTENT_TYPE", "CountedSocket", "HubFigures", "ServerMetrics
 METRICS_CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 
 _LAG_BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
-_REQUEST_BUCKETS_S = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0)
 _LAG_SAMPLE_S = 1.0
-
-_KNOWN_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "CONNECT"})
 
 _HTTP_LIMITS = frozenset(
     field.name for limits in (HttpLimits, Http2Limits) for field in dataclasses.fields(limits)
@@ -120,21 +117,10 @@ class SocketTotals(Collector):
 
 
 class RequestTotals(Collector):
-    """The requests that were answered. Counting one is for the hot path: two additions."""
+    """The requests that were answered."""
 
-    def __init__(self) -> None:
-        self._counts: dict[tuple[str, int], int] = {}
-        # How many took no longer than the bucket's bound, and longer than the one before.
-        self._buckets = [0] * (len(_REQUEST_BUCKETS_S) + 1)
-        self._duration_s = 0.0
-
-    def add(self, method: str, status: int, duration_s: float | None) -> None:
-        """Count a request. Methods that we do not know share one label: clients choose them."""
-        key = (method if method in _KNOWN_METHODS else "other", status)
-        self._counts[key] = self._counts.get(key, 0) + 1
-        if duration_s is not None:
-            self._buckets[bisect_left(_REQUEST_BUCKETS_S, duration_s)] += 1
-            self._duration_s += duration_s
+    def __init__(self, counts: RequestCounts) -> None:
+        self._counts = counts
 
     def collect(self) -> Iterable[Metric]:
         """Called for every scrape."""
@@ -143,15 +129,15 @@ class RequestTotals(Collector):
             "HTTP requests answered, handshakes of WebSocket included; status 0: not answered.",
             labels=["method", "status"],
         )
-        for (method, status), count in self._counts.items():
+        for (method, status), count in self._counts.by_outcome.items():
             requests.add_metric([method, str(status)], count)
         yield requests
-        bounds = [*map(floatToGoString, _REQUEST_BUCKETS_S), "+Inf"]
+        bounds = [*map(floatToGoString, BOUNDS_S), "+Inf"]
         yield HistogramMetricFamily(
             "longwire_http_request_seconds",
             "From a request's head to its answer; streams and WebSocket connections left out.",
-            buckets=list(zip(bounds, accumulate(self._buckets), strict=True)),
-            sum_value=self._duration_s,
+            buckets=list(zip(bounds, accumulate(self._counts.buckets), strict=True)),
+            sum_value=self._counts.duration_s,
         )
 
 
@@ -183,8 +169,8 @@ class ServerMetrics:
         self.ready = Gauge(
             "longwire_ready", "1 while new connections are taken.", registry=self.registry
         )
-        self.requests = RequestTotals()
-        self.registry.register(self.requests)
+        self.requests = RequestCounts()
+        self.registry.register(RequestTotals(self.requests))
         self._refused = Counter(
             "longwire_http_refused",
             "Requests that never reached a handler: malformed, too slow or past a limit.",
@@ -213,10 +199,6 @@ class ServerMetrics:
     def add_figures(self, read: HubFigures) -> None:
         """Show figures that somebody else keeps."""
         self.registry.register(FigureCollector(read))
-
-    def request_done(self, method: str, status: int, duration_s: float, *, is_stream: bool) -> None:
-        """Count a request."""
-        self.requests.add(method, status, None if is_stream else duration_s)
 
     def request_refused(self, status: int, reason: str) -> None:
         """Count a request that the HTTP engine refused, and the limit that it ran into."""

@@ -1,3 +1,4 @@
+# cython: annotation_typing=False, auto_pickle=False
 """A request as handlers of an :class:`~longwire.server.app.App` see it."""
 
 from __future__ import annotations
@@ -8,16 +9,24 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 from urllib.parse import parse_qsl
 
-from longwire.base.headers import Headers
 from longwire.base.limits import FormLimits
 from longwire.http.conditions import Validators
+from longwire.http.request_received import RequestReceived
 from longwire.server.errors import HttpError
 from longwire.server.forms import Form, read_form
 from longwire.server.preconditions import check_conditions
 
-__all__ = ["BodySource", "Query", "Request"]
+__all__ = ["Query", "Request", "RequestSource", "split_target"]
 
 _QUERY_FIELDS_MAX = 1000
+
+
+def split_target(target: str) -> tuple[str, str]:
+    """Split the target of a request into its path and its query, both as they stood."""
+    if "?" not in target:
+        return target, ""
+    path, _, query = target.partition("?")
+    return path, query
 
 
 class Query:
@@ -54,8 +63,11 @@ class Query:
         return f"Query({self._pairs!r})"
 
 
-class BodySource(Protocol):
-    """Where the body of a request comes from."""
+class RequestSource(Protocol):
+    """Where a request comes from, and its body."""
+
+    @property
+    def remote_address(self) -> Any: ...
 
     async def read(self) -> bytes: ...
 
@@ -66,11 +78,12 @@ class Request:
     """One request.
 
     ``path`` is as it stood in the request, ``path_parameters`` are decoded. ``authority`` is the
-    host, with its port, that the client asked for. ``remote_address`` is ``(host, port)``, a path,
-    or ``None``. The body is read on demand and kept; it is at most ``http.body_bytes_max`` long.
+    host, with its port, that the client asked for. The body is read on demand and kept; it is at
+    most ``http.body_bytes_max`` long.
     """
 
     __slots__ = (
+        "__weakref__",
         "_body",
         "_form",
         "_form_limits",
@@ -83,32 +96,22 @@ class Request:
         "path",
         "path_parameters",
         "query_text",
-        "remote_address",
         "root_path",
         "scheme",
     )
 
     def __init__(
         self,
-        *,
-        method: str,
-        path: str,
-        query_text: str,
-        headers: Headers,
-        scheme: str,
-        authority: str,
-        remote_address: Any,
-        source: BodySource,
+        head: RequestReceived,
+        source: RequestSource,
         form_limits: FormLimits,
         root_path: str = "",
     ) -> None:
-        self.method = method
-        self.path = path
-        self.query_text = query_text
-        self.headers = headers
-        self.scheme = scheme
-        self.authority = authority
-        self.remote_address = remote_address
+        self.method = head.method
+        self.path, self.query_text = split_target(head.target)
+        self.headers = head.headers
+        self.scheme = head.scheme
+        self.authority = head.authority
         self.path_parameters: Mapping[str, str] = {}
         self.root_path = root_path
         self._source = source
@@ -117,6 +120,11 @@ class Request:
         self._body: bytes | None = None
         self._id: str | None = None
         self._query: Query | None = None
+
+    @property
+    def remote_address(self) -> Any:
+        """Who sent it: ``(host, port)``, the path of a Unix socket, or ``None``."""
+        return self._source.remote_address
 
     @property
     def id(self) -> str:

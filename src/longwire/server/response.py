@@ -1,3 +1,4 @@
+# cython: annotation_typing=False, auto_pickle=False
 """What a handler answers."""
 
 from __future__ import annotations
@@ -13,6 +14,13 @@ from longwire.base.headers import Headers, HeadersLike
 
 __all__ = ["Response", "ResponseBody", "make_response"]
 
+_TEXT = "text/plain; charset=utf-8"
+
+_TYPES_MAX = 64
+"""Content types whose fields are made once; an application has few."""
+
+_typed_fields: dict[str, Headers] = {}
+
 _REDIRECTS = (301, 302, 303, 307, 308)
 
 ResponseBody: TypeAlias = bytes | AsyncIterable[bytes]
@@ -26,7 +34,7 @@ class Response:
     pace of the client. Content-Length and Date are added when the response is sent.
     """
 
-    __slots__ = ("body", "headers", "status")
+    __slots__ = ("__weakref__", "body", "headers", "status")
 
     def __init__(
         self,
@@ -51,8 +59,7 @@ class Response:
     ) -> Response:
         """A body of this type. Browsers are told to believe the type."""
         if not headers:
-            kind = [("Content-Type", content_type), ("X-Content-Type-Options", "nosniff")]
-            return cls(status, kind, body)
+            return cls(status, _typed(content_type), body)
         response = cls(status, headers, body)
         if "Content-Type" not in response.headers:
             response.headers.set("Content-Type", content_type)
@@ -63,8 +70,7 @@ class Response:
     @classmethod
     def text(cls, text: str, *, status: int = 200, headers: HeadersLike = ()) -> Response:
         """Plain text."""
-        kind = "text/plain; charset=utf-8"
-        return cls.bytes(text.encode("utf-8"), kind, status=status, headers=headers)
+        return cls.bytes(text.encode("utf-8"), _TEXT, status=status, headers=headers)
 
     @classmethod
     def html(cls, text: str, *, status: int = 200, headers: HeadersLike = ()) -> Response:
@@ -126,6 +132,16 @@ class Response:
         return f"<Response {self.status} {size}>"
 
 
+def _typed(content_type: str) -> Headers:
+    """The fields of a body that has a type and nothing else to say."""
+    fields = _typed_fields.get(content_type)
+    if fields is None:
+        fields = Headers([("Content-Type", content_type), ("X-Content-Type-Options", "nosniff")])
+        if len(_typed_fields) < _TYPES_MAX:
+            _typed_fields[content_type] = fields
+    return fields
+
+
 def _quote_location(location: str) -> str:
     return quote(location, safe="%/:?#[]@!$&'()*+,;=~")
 
@@ -149,7 +165,7 @@ def make_response(value: object) -> Response:
     if value is None:
         return Response(204)
     if isinstance(value, str):
-        return Response.text(value)
+        return Response(200, _typed(_TEXT), value.encode("utf-8"))
     if isinstance(value, (bytes, bytearray, memoryview)):
         return Response.bytes(bytes(value))
     if isinstance(value, (dict, list)):

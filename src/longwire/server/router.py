@@ -1,3 +1,4 @@
+# cython: annotation_typing=False, auto_pickle=False
 """Which handler a path means.
 
 A path pattern is literal text with parameters: ``/rooms/{room}`` takes one segment,
@@ -14,7 +15,7 @@ from urllib.parse import unquote_to_bytes
 
 from longwire.base.errors import ConfigError
 
-__all__ = ["BadPathError", "Resource", "Router", "split_target"]
+__all__ = ["BadPathError", "Resource", "Router"]
 
 Handler = TypeVar("Handler")
 WebSocketHandler = TypeVar("WebSocketHandler")
@@ -140,12 +141,6 @@ class Router(Generic[Handler, WebSocketHandler]):
         resource = Resource(pattern)
         self._patterns.append((_compile(pattern), resource))
         return resource
-
-
-def split_target(target: str) -> tuple[str, str]:
-    """Split the target of a request into its path and its query, both as they stood."""
-    path, _, query = target.partition("?")
-    return path, query
 
 
 def _decode(text: str) -> str:

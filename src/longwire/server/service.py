@@ -7,8 +7,7 @@ import contextlib
 import inspect
 import logging
 import time
-from collections.abc import Awaitable, Mapping, Sequence
-from contextvars import copy_context
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from longwire.base.errors import ConfigError
@@ -17,12 +16,12 @@ from longwire.identity.origins import OriginPolicy
 from longwire.identity.principal import Principal
 from longwire.server.administration import REVOKE_PATH, Administration
 from longwire.server.admission import Admission
-from longwire.server.app import BROWSER_MODULES, App, LifespanHook, RouteHandler, SocketRoute
+from longwire.server.app import BROWSER_MODULES, App, LifespanHook, SocketRoute
 from longwire.server.authentication import Authentication
 from longwire.server.backend import AuthorizationCallback
 from longwire.server.content import ContentSelection, make_selector
 from longwire.server.cross_origin import CrossOrigin
-from longwire.server.dispatch import Answer, Dispatcher, HttpHandler, SocketHandler
+from longwire.server.dispatch import Dispatcher, HttpHandler, SocketHandler
 from longwire.server.exchange import Exchange
 from longwire.server.gateways import StreamGateways
 from longwire.server.metrics import ServerMetrics
@@ -31,9 +30,10 @@ from longwire.server.overload import Overload
 from longwire.server.permissions import PermitRule
 from longwire.server.policy import AppPolicy
 from longwire.server.request import Request
-from longwire.server.response import Response, make_response
+from longwire.server.response import Response
 from longwire.server.revoked_users import RevokedUsers
 from longwire.server.router import Router
+from longwire.server.routes import wrap_route
 from longwire.server.sessions import Sessions
 from longwire.server.settings import Settings
 from longwire.server.sockets import SocketEndpoints
@@ -224,7 +224,7 @@ class Service:
         for resource in self.app.routes.resources():
             taken.add(resource.pattern)
             for method, handler in resource.methods.items():
-                router.add(resource.pattern, [method], self._overload.guard(_wrap_route(handler)))
+                router.add(resource.pattern, [method], self._overload.guard(wrap_route(handler)))
             if resource.websocket is not None:
                 router.add_websocket(resource.pattern, self._wrap_socket(resource.websocket))
         echo = self.app.routes.find("/echo")
@@ -250,21 +250,6 @@ class Service:
             await self.sockets.serve(request, exchange, route)
 
         return handle
-
-
-def _wrap_route(handler: RouteHandler) -> HttpHandler:
-    def handle(request: Request, exchange: Exchange) -> Answer:
-        # What a plain function keeps in context variables is for its own request.
-        value = copy_context().run(handler, request)
-        if isinstance(value, (str, Response)) or not inspect.isawaitable(value):
-            return make_response(value)
-        return _make_later(value)
-
-    return handle
-
-
-async def _make_later(value: Awaitable[object]) -> Response:
-    return make_response(await value)
 
 
 async def _run_hook(hook: LifespanHook) -> None:

@@ -157,18 +157,17 @@ def test_responding_at_once_is_the_same_as_in_parts(
     for in_parts in (False, True):
         engine = Http1Engine(now=0)
         engine.receive(request, 0)
-        error = ""
+        error, is_over = "", False
         try:
             if in_parts:
                 parts = (Response(1, status, Headers(fields)), Body(1, body), End(1))
                 engine.send(*parts, now=1)
             else:
-                engine.respond(1, status, Headers(fields), body, 1)
+                is_over = engine.respond(1, status, Headers(fields), body, 1)
         except ProtocolError as problem:
             error = problem.message
-        outcomes.append(
-            (error, b"".join(engine.take_output()), engine.take_events(), engine.wants_close)
-        )
+        events = [*engine.take_events(), *([StreamClosed(1, None)] if is_over else [])]
+        outcomes.append((error, b"".join(engine.take_output()), events, engine.wants_close))
     assert outcomes[0] == outcomes[1]
 
 

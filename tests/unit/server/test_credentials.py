@@ -6,12 +6,15 @@ import pytest
 
 from longwire.base.headers import Headers
 from longwire.base.limits import FormLimits
+from longwire.http.events import RequestReceived
 from longwire.server.credentials import Credential, find_credential, leave_out_tokens
 from longwire.server.errors import HttpError
 from longwire.server.request import Request
 
 
 class NoBody:
+    remote_address = None
+
     async def read(self) -> bytes:
         return b""
 
@@ -21,17 +24,9 @@ class NoBody:
 def find(
     *fields: tuple[str, str], query: str = "", cookie: str | None = "longwire_token"
 ) -> Credential | None:
-    request = Request(
-        method="GET",
-        path="/",
-        query_text=query,
-        headers=Headers(fields),
-        scheme="http",
-        authority="a",
-        remote_address=None,
-        source=NoBody(),
-        form_limits=FormLimits(),
-    )
+    target = f"/?{query}" if query else "/"
+    head = RequestReceived(1, "GET", target, "1.1", Headers(fields), "http", "a", None)
+    request = Request(head, NoBody(), FormLimits())
     return find_credential(request, cookie)
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from longwire.base.headers import Headers, HeadersLike
 from longwire.base.limits import FormLimits
+from longwire.http.events import RequestReceived
 from longwire.identity.origins import OriginPolicy
 from longwire.server.cross_origin import CrossOrigin
 from longwire.server.errors import HttpError
@@ -19,6 +20,8 @@ EVIL = "https://evil.example"
 
 
 class NoBody:
+    remote_address = None
+
     async def read(self) -> bytes:
         return b""
 
@@ -26,17 +29,9 @@ class NoBody:
 
 
 def request(method: str = "GET", **fields: str) -> Request:
-    return Request(
-        method=method,
-        path="/",
-        query_text="",
-        headers=Headers({name.replace("_", "-"): value for name, value in fields.items()}),
-        scheme="http",
-        authority="ws.test",
-        remote_address=None,
-        source=NoBody(),
-        form_limits=FormLimits(),
-    )
+    headers = Headers({name.replace("_", "-"): value for name, value in fields.items()})
+    head = RequestReceived(1, method, "/", "1.1", headers, "http", "ws.test", None)
+    return Request(head, NoBody(), FormLimits())
 
 
 def policy(*allowed: str) -> CrossOrigin:

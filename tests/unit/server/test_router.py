@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from longwire.base.errors import ConfigError
-from longwire.server.router import BadPathError, Router, split_target
+from longwire.server.request import split_target
+from longwire.server.router import BadPathError, Router
 
 
 def routes(*patterns: str) -> Router[str, str]:
