@@ -47,6 +47,12 @@ class ConnectionLimits:
     """Open connections from one network address; past it new ones are closed at once. Many users
     may share one behind a gateway or a proxy."""
 
+    in_flight_bytes_max: int | None = 1024 * MIB
+    """Bytes that all peers of a process together have sent and nobody has handled: messages and
+    request bodies that have not come whole or wait for their handler, counted from 32 KiB on for
+    each. Past it those that hold the most are given up, WebSockets with 1013 and requests with 503,
+    until an eighth is free. What each may hold for itself has limits of its own."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WebSocketLimits:

@@ -5,6 +5,7 @@ from longwire.websocket.connection cimport WebSocketEngine
 
 
 cdef object _OPEN, _NO_ACTION
+cdef Py_ssize_t _COUNTED_BYTES_MIN
 
 
 cdef class Endpoint:
@@ -16,6 +17,7 @@ cdef class Endpoint:
     cdef object _callbacks
     cdef object _closed
     cdef object _evidence
+    cdef object _in_flight
     cdef bint _is_feeding
     cdef bint _is_in_burst
     cdef bint _is_paused
@@ -32,6 +34,8 @@ cdef class Endpoint:
     cpdef Py_ssize_t send_shared(self, bytes frames, long long messages, object now) except -1
 
     cdef _take_in(self, object data, object now)
+
+    cpdef count_in_flight(self)
 
     @cython.locals(share=Py_ssize_t)
     cdef _handle(self, list events, object now)

@@ -12,10 +12,11 @@ import logging
 from collections.abc import Callable, Iterator
 
 from longwire.base.codes import CloseCode
-from longwire.base.errors import ProtocolError
+from longwire.base.errors import LimitError, ProtocolError
 from longwire.net.callbacks import Callbacks
 from longwire.net.closed import Closed, ConnectionClosed
 from longwire.net.evidence import Evidence, LinkEnd, take_evidence
+from longwire.net.in_flight import COUNTED_BYTES_MIN, InFlight
 from longwire.net.link import Address, Link
 from longwire.net.loop_state import loop_state
 from longwire.net.opening import Opening
@@ -31,6 +32,7 @@ logger = logging.getLogger("longwire.net")
 _NO_CALLBACKS = Callbacks()
 # Read as plain globals, since an enum's members are slow to look up.
 _OPEN, _NO_ACTION = State.OPEN, TransportAction.NONE
+_COUNTED_BYTES_MIN = COUNTED_BYTES_MIN
 _POLITE_CODES = frozenset({1000, 1001, 1005})
 
 INFLATE_STEP_BYTES = 4096
@@ -51,6 +53,7 @@ class Endpoint:
         "_callbacks",
         "_closed",
         "_evidence",
+        "_in_flight",
         "_is_feeding",
         "_is_in_burst",
         "_is_paused",
@@ -68,13 +71,21 @@ class Endpoint:
         "user_data",
     )
 
-    def __init__(self, engine: WebSocketEngine, callbacks: Callbacks, opening: Opening) -> None:
+    def __init__(
+        self,
+        engine: WebSocketEngine,
+        callbacks: Callbacks,
+        opening: Opening,
+        in_flight: InFlight | None = None,
+    ) -> None:
         self.engine = engine
         self.opening = opening
         self.user_data: object = None
         """Yours."""
         self.messages_discarded = 0
         self._callbacks = callbacks
+        # Servers count what all peers together have sent and nobody has handled.
+        self._in_flight = in_flight
         self._link: Link
         self._link_end: LinkEnd = "open"
         self._link_error: OSError | None = None
@@ -274,6 +285,26 @@ class Endpoint:
     def _take_in(self, data: bytes | bytearray | memoryview, now: float) -> None:
         # Callbacks answer first what came before a Close frame or a broken one in the same read.
         self._handle(self.engine.take_in(data, now), now)
+        if self.engine.unfinished_bytes() >= _COUNTED_BYTES_MIN:
+            self.count_in_flight()
+
+    def count_in_flight(self) -> None:
+        """This connection holds more of what its peer sent than it did."""
+        if self._in_flight is not None and self._closed is None:
+            self._in_flight.grew(self, self.in_flight_bytes())
+
+    def in_flight_bytes(self) -> int:
+        """What arrived and was not handled: of a message that is not whole, or for ``recv``."""
+        unread = getattr(self._callbacks, "unread", None)
+        waiting = 0 if unread is None else unread()[1]
+        return self.engine.unfinished_bytes() + len(self._unfed) + waiting
+
+    def give_up(self, error: LimitError) -> None:
+        """End for the sake of the others: the server holds too much."""
+        if self.engine.state is _OPEN:
+            self.fail(error)
+        else:
+            self.abort()
 
     def _handle(self, events: list[Event], now: float) -> None:
         """Give ``events`` to the callbacks; those past our share of this turn in the next one."""
@@ -403,6 +434,9 @@ class Endpoint:
         self._link_error = error
         if error is not None:
             self._link_end = "error"
+        if self._in_flight is not None:
+            self._in_flight.forget(self)
+            self._in_flight = None
         now = self._link.now()
         self._feed_all()
         self._capture()

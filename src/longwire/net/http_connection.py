@@ -30,6 +30,7 @@ from longwire.http.h2_frames import PREFACE
 from longwire.net.callbacks import Callbacks
 from longwire.net.endpoint import Endpoint
 from longwire.net.http_exchange import NO_TRAILERS, HttpExchange
+from longwire.net.in_flight import InFlight
 from longwire.net.link import Link
 from longwire.net.open_endpoint import open_endpoint
 from longwire.net.opening import Opening
@@ -242,6 +243,15 @@ class HttpConnection:
         if exchange.request.stream in self._exchanges and not exchange.closed:
             self.send(BodyConsumed(exchange.request.stream, size_bytes))
 
+    @property
+    def in_flight(self) -> InFlight:
+        """What all requests and WebSockets of the server hold of what was sent to them."""
+        return self._server.in_flight
+
+    def limit_hit(self, name: str) -> None:
+        """A request ran into a limit that is not the engine's."""
+        self._server.on_limit(name)
+
     def socket_link(self, exchange: HttpExchange) -> Link:
         """Return the link that a WebSocket on this exchange would have."""
         return StreamLink(self, exchange) if self._engine.is_multiplexed else self.link
@@ -281,7 +291,15 @@ class HttpConnection:
         self._events.clear()
         self._write_output()
         self._is_done = True
-        return open_endpoint(self.link, Role.SERVER, settings, callbacks, opening, upgraded.rest)
+        return open_endpoint(
+            self.link,
+            Role.SERVER,
+            settings,
+            callbacks,
+            opening,
+            upgraded.rest,
+            self._server.in_flight,
+        )
 
     def _open_tunnel(
         self,
@@ -298,7 +316,9 @@ class HttpConnection:
         self._tunnels[stream] = link
         rest = exchange.take_unread()
         link.consumed(len(rest))
-        return open_endpoint(link, Role.SERVER, settings, callbacks, opening, rest)
+        return open_endpoint(
+            link, Role.SERVER, settings, callbacks, opening, rest, self._server.in_flight
+        )
 
     # -- inside -----------------------------------------------------------------------------
 

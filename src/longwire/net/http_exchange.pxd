@@ -1,3 +1,6 @@
+cdef Py_ssize_t _COUNTED_BYTES_MIN
+
+
 cdef class HttpExchange:
     cdef readonly object request
     cdef public str root_path
@@ -10,9 +13,11 @@ cdef class HttpExchange:
     cdef Py_ssize_t _body_bytes
     cdef str _closed_reason
     cdef list _collected
+    cdef Py_ssize_t _collected_bytes
     cdef object _connection
     cdef bint _has_asked_for_body
     cdef bint _is_body_complete
+    cdef bint _is_counted
     cdef bint _is_draining
     cdef bint _is_finished
     cdef list _waiters
@@ -20,6 +25,10 @@ cdef class HttpExchange:
     cpdef bint respond_at_once(self, int status, object headers=*, bytes body=*) except -1
 
     cpdef body_ended(self, object trailers)
+
+    cdef _count_in_flight(self)
+
+    cdef _drop_body(self)
 
     cpdef stream_closed(self, object error)
 

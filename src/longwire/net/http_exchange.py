@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from longwire.base.errors import LongwireError, ProtocolError
+from longwire.base.errors import LimitError, LongwireError, ProtocolError
 from longwire.base.headers import Headers, HeadersLike
 from longwire.http.events import (
     BodyWanted,
@@ -17,9 +17,11 @@ from longwire.http.events import (
     Reset,
     Response,
 )
+from longwire.http.pages import error_page
 from longwire.net.callbacks import Callbacks
 from longwire.net.connection import Connection
 from longwire.net.endpoint import Endpoint
+from longwire.net.in_flight import COUNTED_BYTES_MIN
 from longwire.net.link import Address, Link
 from longwire.net.settings import WebSocketSettings
 
@@ -28,6 +30,12 @@ if TYPE_CHECKING:
 
 __all__ = ["NO_TRAILERS", "ExchangeClosed", "HttpExchange"]
 
+
+GIVEN_UP_RETRY_AFTER_S = 5
+"""When a client may come again whose request was given up for the sake of the others, seconds."""
+
+_COUNTED_BYTES_MIN = COUNTED_BYTES_MIN
+_TOO_MUCH = "The server holds too many bytes of requests and messages; please come again."
 
 NO_TRAILERS = Headers()
 """Of requests without any. Nobody adds to it."""
@@ -50,9 +58,11 @@ class HttpExchange:
         "_body_bytes",
         "_closed_reason",
         "_collected",
+        "_collected_bytes",
         "_connection",
         "_has_asked_for_body",
         "_is_body_complete",
+        "_is_counted",
         "_is_draining",
         "_is_finished",
         "_waiters",
@@ -81,6 +91,8 @@ class HttpExchange:
         self._body: list[bytes] = []
         self._body_bytes = 0
         self._collected: list[bytes] = []
+        self._collected_bytes = 0
+        self._is_counted = False
         self._is_body_complete = False
         self._has_asked_for_body = False
         self._is_draining = False
@@ -140,9 +152,39 @@ class HttpExchange:
         """Return the whole body, up to the server's limit. May be called again. Cancel-safe."""
         while piece := await self.read():
             self._collected.append(piece)
+            self._collected_bytes += len(piece)
+            self._count_in_flight()
         if len(self._collected) > 1:
             self._collected = [b"".join(self._collected)]
         return self._collected[0] if self._collected else b""
+
+    def in_flight_bytes(self) -> int:
+        """What of the body arrived and was not handled: unread, or collected for the handler."""
+        return self._body_bytes + self._collected_bytes
+
+    def _count_in_flight(self) -> None:
+        size_bytes = self._body_bytes + self._collected_bytes
+        if size_bytes >= _COUNTED_BYTES_MIN and not self.closed:
+            self._is_counted = True
+            self._connection.in_flight.grew(self, size_bytes)
+
+    def give_up(self, error: LimitError) -> None:
+        """End for the sake of the others: the server holds too much."""
+        self._connection.limit_hit(error.limit_name)
+        if self.status is not None:
+            self.abort()
+            return
+        headers, body = error_page(503, None, _TOO_MUCH, self.request.headers.joined("Accept"))
+        headers.add("Retry-After", str(GIVEN_UP_RETRY_AFTER_S))
+        if not self.respond_at_once(503, headers, body):
+            self.abort()
+        self._drop_body()
+        self.stream_closed(_TOO_MUCH)
+
+    def _drop_body(self) -> None:
+        self._body.clear()
+        self._collected.clear()
+        self._body_bytes = self._collected_bytes = 0
 
     def _ask_for_body(self) -> None:
         if not self._has_asked_for_body and self._closed_reason is None and self.status is None:
@@ -292,6 +334,7 @@ class HttpExchange:
     def body_received(self, data: bytes) -> None:
         self._body.append(data)
         self._body_bytes += len(data)
+        self._count_in_flight()
         self.wake()
 
     def body_ended(self, trailers: Headers) -> None:
@@ -300,6 +343,8 @@ class HttpExchange:
         self.wake()
 
     def stream_closed(self, error: str | None) -> None:
+        if self._is_counted:
+            self._connection.in_flight.forget(self)
         if self._closed_reason is None:
             self._closed_reason = error or "the response is complete"
         self.wake()

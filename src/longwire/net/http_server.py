@@ -21,6 +21,7 @@ from longwire.net.closed import ConnectionClosed
 from longwire.net.connection import Connection
 from longwire.net.http_connection import HttpConnection
 from longwire.net.http_exchange import ExchangeClosed, HttpExchange
+from longwire.net.in_flight import InFlight
 from longwire.net.link import Link, LinkHandler
 from longwire.net.task_place import place_of
 
@@ -53,6 +54,7 @@ class HttpServer:
     ``respond`` wait and reading pauses; one that takes nothing for ``write_stall_timeout_s`` is
     dropped. ``on_refused`` is told of requests that the engine itself refuses, malformed or past
     a limit, with the status and the reason; ``on_limit`` of limits that end a response under way.
+    ``in_flight`` bounds what all requests and WebSockets together hold of what was sent to them.
     """
 
     def __init__(
@@ -66,6 +68,7 @@ class HttpServer:
         write_stall_timeout_s: float = 60.0,
         on_refused: Callable[[int, str], None] | None = None,
         on_limit: Callable[[str], None] = lambda name: None,
+        in_flight: InFlight | None = None,
     ) -> None:
         self._handler = handler
         self._limits = limits or HttpLimits()
@@ -78,6 +81,7 @@ class HttpServer:
         self.write_stall_timeout_s = write_stall_timeout_s
         self.on_refused = on_refused
         self.on_limit = on_limit
+        self.in_flight = InFlight(None) if in_flight is None else in_flight
 
     @property
     def exchanges(self) -> list[HttpExchange]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from longwire.net.callbacks import Callbacks
 from longwire.net.endpoint import Endpoint
 from longwire.net.entropy_source import ENTROPY
+from longwire.net.in_flight import InFlight
 from longwire.net.link import Link
 from longwire.net.opening import Opening
 from longwire.net.settings import WebSocketSettings
@@ -20,8 +21,12 @@ def open_endpoint(
     callbacks: Callbacks,
     opening: Opening,
     rest: bytes,
+    in_flight: InFlight | None = None,
 ) -> Endpoint:
-    """Give ``link`` to a new endpoint. ``rest`` is what came right behind the handshake."""
+    """Give ``link`` to a new endpoint. ``rest`` is what came right behind the handshake.
+
+    A server's connections share ``in_flight``.
+    """
     engine = WebSocketEngine(
         role,
         now=link.now(),
@@ -30,7 +35,7 @@ def open_endpoint(
         keepalive=settings.keepalive,
         deflate=opening.deflate,
     )
-    endpoint = Endpoint(engine, callbacks, opening)
+    endpoint = Endpoint(engine, callbacks, opening, in_flight)
     link.set_write_limits(*settings.write_marks)
     link.resume_reading()
     link.switch_handler(endpoint)

@@ -5,6 +5,7 @@ from longwire.net.receive_queue cimport ReceiveQueue
 
 
 cdef object _OPEN
+cdef Py_ssize_t _COUNTED_BYTES_MIN
 
 
 cdef class Receiver:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from longwire.base.errors import LongwireError
 from longwire.net.closed import ConnectionClosedOK
 from longwire.net.endpoint import Endpoint
+from longwire.net.in_flight import COUNTED_BYTES_MIN
 from longwire.net.receive_queue import ReceiveQueue
 from longwire.websocket.connection import State
 from longwire.websocket.events import Fragment
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from longwire.net.settings import WebSocketSettings
 
 _OPEN = State.OPEN
+_COUNTED_BYTES_MIN = COUNTED_BYTES_MIN
 
 __all__ = ["ConcurrencyError", "MessageParts", "Receiver", "converted"]
 
@@ -85,6 +87,8 @@ class Receiver:
         if queue.is_over() and not self._is_paused:
             self._is_paused = True
             endpoint.pause_reading()
+        if queue._bytes >= _COUNTED_BYTES_MIN:
+            endpoint.count_in_flight()
         self.wake()
 
     def wake(self) -> None:

@@ -23,6 +23,7 @@ from longwire.net.callbacks import Callbacks
 from longwire.net.closed import ConnectionClosed
 from longwire.net.connection import Connection
 from longwire.net.endpoint import Endpoint
+from longwire.net.in_flight import InFlight
 from longwire.net.link import Link, LinkHandler
 from longwire.net.listener import BACKLOG, Driver, Listener
 from longwire.net.reactor_link import ReactorLink
@@ -309,6 +310,7 @@ def serve(
         messages_per_s_max=messages_per_s_max,
         control_frames_per_s_max=control_frames_per_s_max,
     )
+    limits = limits or ConnectionLimits()
     rules = OpeningRules(
         settings=settings,
         subprotocols=tuple(subprotocols or ()),
@@ -318,6 +320,7 @@ def serve(
         process_response=process_response,
         server_header=server_header,
         date=DateSource(time.time),
+        in_flight=InFlight(limits.in_flight_bytes_max),
     )
 
     def make_listener(server: Server) -> Listener:

@@ -17,6 +17,7 @@ from typing import TypeAlias
 from longwire.base.headers import Headers
 from longwire.net.callbacks import Callbacks
 from longwire.net.connection import Connection
+from longwire.net.in_flight import InFlight
 from longwire.net.link import Link
 from longwire.net.open_endpoint import open_endpoint
 from longwire.net.opening import Opening
@@ -67,6 +68,7 @@ class OpeningRules:
     ) = None
     server_header: str | None = None
     date: Callable[[], str] | None = None
+    in_flight: InFlight | None = None
 
 
 def origin_check(origins: Sequence[OriginRule] | None) -> Callable[[str | None], bool] | None:
@@ -259,6 +261,7 @@ class ServerOpening:
             self._callbacks or self._connection(None),
             opening,
             self._reader.rest,
+            self._rules.in_flight,
         )
 
     def _refuse(self, response: ResponseHead, method: str = "GET") -> None:

@@ -14,6 +14,7 @@ from typing import cast
 
 from longwire.base.errors import ConfigError
 from longwire.net.http_server import HttpServer
+from longwire.net.in_flight import InFlight
 from longwire.net.listener import Driver, Listener
 from longwire.net.loop_state import loop_state
 from longwire.net.tls import Certificate, ServerTls
@@ -54,6 +55,7 @@ async def serve_until_stopped(service: Service, announce: Callable[[str], None])
         http2=service.settings.http2 if settings.http2 else None,
         on_refused=service.metrics.request_refused,
         on_limit=service.metrics.limit_hit,
+        in_flight=InFlight(service.settings.connections.in_flight_bytes_max),
     )
     listener = make_listener(service, server, tls)
     service.metrics.add_figures(lambda: _listener_figures(listener))

@@ -53,6 +53,8 @@ cdef class WebSocketEngine:
     @cython.locals(items=list)
     cpdef list take_in(self, object data, object now)
 
+    cpdef Py_ssize_t unfinished_bytes(self) except -1
+
     @cython.locals(events=list)
     cdef list _handle_items(self, list items, object now)
 

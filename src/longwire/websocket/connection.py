@@ -232,6 +232,10 @@ class WebSocketEngine:
             return cast("list[Event]", items)
         return self._handle_items(items, now)
 
+    def unfinished_bytes(self) -> int:
+        """Payload of the message that is arriving, bytes; its end has not come yet."""
+        return 0 if self._assembler is None else len(self._assembler._buffer)
+
     def _handle_items(self, items: list[Item], now: float) -> list[Event]:
         events: list[Event] = []
         try:

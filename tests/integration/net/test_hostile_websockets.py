@@ -8,10 +8,13 @@ from typing import Any
 import pytest
 
 import longwire
+from longwire.base.limits import KIB
 from tests.integration.net.hostile_websockets import (
+    close_code,
     compression_bomb,
     empty_fragments,
     endless_frame,
+    masked,
     ping_flood,
     send_until_closed,
     silent_connections,
@@ -72,6 +75,42 @@ async def test_attacks_end_at_their_limits_while_others_are_served(handler: Any)
         await eventually(lambda: not server.listener.links)
         assert set(server.limit_hits) == {*ATTACKS.values(), "opening_max"}
         assert server.limit_hits["message_bytes_max"] == 2
+
+
+@pytest.mark.parametrize("handler", [echo, Echo()], ids=["coroutines", "callbacks"])
+async def test_messages_that_never_end_are_bounded_for_all_peers_together(handler: Any) -> None:
+    begun = upgrade() + masked(0x02, bytes(100 * KIB))  # without FIN
+    limits = longwire.ConnectionLimits(in_flight_bytes_max=1024 * KIB)
+    async with serving(handler, ssl=None, limits=limits) as (server, uri):
+        port = server.sockets[0].getsockname()[1]
+        async with longwire.connect(uri) as guest, asyncio.timeout(30):
+            peers = [asyncio.create_task(send_until_closed(port, [begun])) for _ in range(30)]
+            while sum(peer.done() for peer in peers) < 20:
+                await guest.send("still here")
+                assert await guest.recv() == "still here"
+            assert all(close_code(peer.result()) == 1013 for peer in peers if peer.done())
+            held = [endpoint.in_flight_bytes() for endpoint in server.endpoints]
+            assert sum(held) <= 1024 * KIB
+            await eventually(lambda: server.limit_hits["in_flight_bytes_max"] >= 20)
+            for peer in peers:
+                peer.cancel()
+            await asyncio.wait(peers)
+
+
+async def test_what_waits_for_recv_counts_too() -> None:
+    async def busy(connection: longwire.Connection) -> None:
+        await connection.wait_closed()
+
+    limits = longwire.ConnectionLimits(in_flight_bytes_max=256 * KIB)
+    async with serving(busy, ssl=None, limits=limits) as (server, uri):
+        async with longwire.connect(uri) as peer:
+            for _ in range(5):
+                await peer.send(bytes(64 * KIB))
+            with pytest.raises(longwire.ConnectionClosedError) as caught:
+                await peer.recv()
+        assert caught.value.code == 1013
+        assert caught.value.reason.startswith("in_flight_bytes_max")
+        await eventually(lambda: server.limit_hits["in_flight_bytes_max"] == 1)
 
 
 async def test_a_listener_counts_heads_that_are_too_long() -> None:

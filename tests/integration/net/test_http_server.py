@@ -15,9 +15,10 @@ from typing import Any
 import pytest
 
 import longwire
-from longwire.base.limits import HttpLimits
+from longwire.base.limits import KIB, HttpLimits
 from longwire.net.http_exchange import ExchangeClosed, HttpExchange
 from longwire.net.http_server import HttpServer
+from longwire.net.in_flight import InFlight
 from longwire.net.listener import Listener
 from tests.integration.net import local
 from tests.integration.net.local import (
@@ -120,6 +121,28 @@ async def test_body_is_read_whole_in_pieces_and_never() -> None:
             b"Connection: close\r\n\r\n3\r\nabc\r\n0\r\n\r\n"
         )
         assert (await talk(port, chunked)).endswith(b"3")
+
+
+async def test_bodies_that_never_end_are_bounded_for_all_clients_together() -> None:
+    limits_hit: list[str] = []
+
+    async def handler(exchange: HttpExchange) -> None:
+        body = await exchange.read_body()
+        await exchange.respond(200, {}, b"%d" % len(body))
+
+    settings = {"in_flight": InFlight(1024 * KIB), "on_limit": limits_hit.append}
+    async with http(handler, **settings) as (_, _, port):
+        begun = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 200000\r\n\r\n" + bytes(100_000)
+        clients = [asyncio.create_task(talk(port, begun)) for _ in range(30)]
+        await eventually(lambda: sum(client.done() for client in clients) >= 20)
+        answers = [client.result() for client in clients if client.done()]
+        assert all(answer.startswith(b"HTTP/1.1 503 ") for answer in answers)
+        assert all(b"\r\nRetry-After: 5\r\n" in answer for answer in answers)
+        assert limits_hit == ["in_flight_bytes_max"] * len(answers)
+        assert (await talk(port, get("/", LAST))).endswith(b"\r\n\r\n0")
+        for client in clients:
+            client.cancel()
+        await asyncio.wait(clients)
 
 
 async def test_100_continue_is_sent_when_the_body_is_wanted() -> None:
