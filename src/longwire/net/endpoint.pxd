@@ -58,4 +58,10 @@ cdef class Endpoint:
     @cython.locals(direct=ReactorLink)
     cdef _write_all(self, list output)
 
+    @cython.locals(direct=ReactorLink)
+    cdef object _now(self)
+
+    @cython.locals(direct=ReactorLink)
+    cdef _set_deadline(self, object when)
+
     cdef _check_open(self)

@@ -273,7 +273,7 @@ class Endpoint:
         self._after_engine(self._opened_s)
 
     def data_received(self, data: bytes | bytearray | memoryview) -> None:
-        now = self._link.now()
+        now = self._now()
         if self._put_off is not None:
             self._unfed += data
         elif not self._unfed and (self.opening.deflate is None or len(data) <= INFLATE_STEP_BYTES):
@@ -519,7 +519,7 @@ class Endpoint:
                 return
         else:
             self.abort()
-        link.set_deadline(engine.deadline)
+        self._set_deadline(engine.deadline)
 
     def _write_out(self) -> None:
         link = self._link
@@ -538,6 +538,23 @@ class Endpoint:
             direct.write_all(output)
         else:
             link.write(*output)
+
+    def _now(self) -> float:
+        """``link.now``, for the hot path."""
+        link = self._link
+        if isinstance(link, ReactorLink):
+            direct = link  # typed for the compiler
+            return direct.now()
+        return link.now()
+
+    def _set_deadline(self, when: float | None) -> None:
+        """``link.set_deadline``, for the hot path."""
+        link = self._link
+        if isinstance(link, ReactorLink):
+            direct = link  # typed for the compiler
+            direct.set_deadline(when)
+        else:
+            link.set_deadline(when)
 
     def _check_open(self) -> None:
         if self._closed is not None:

@@ -17,6 +17,7 @@ cdef class ReactorLink(WheelEntry):
     cdef object _peer
     cdef object _reactor
     cdef SocketCalls _calls
+    cdef object _clock
     cdef object _on_lost
     cdef object _handler
     cdef list _pending
@@ -35,6 +36,10 @@ cdef class ReactorLink(WheelEntry):
     cdef bint _is_eof_written
     cdef bint _has_eof
     cdef bint _is_lost
+
+    cpdef object now(self)
+
+    cpdef set_deadline(self, object when)
 
     cpdef handle_events(self, int events)
 

@@ -46,6 +46,7 @@ class ReactorLink(WheelEntry):
     __slots__ = (
         "__weakref__",
         "_calls",
+        "_clock",
         "_handler",
         "_has_eof",
         "_held",
@@ -86,6 +87,7 @@ class ReactorLink(WheelEntry):
         self._local_address: Address = None
         self._reactor = reactor
         self._calls = calls
+        self._clock = reactor.state.clock
         self._on_lost = on_lost
         self._handler: LinkHandler = _GONE
         # Written and not taken by the kernel: of the first buffer, ``skipped`` bytes are gone.
@@ -198,7 +200,7 @@ class ReactorLink(WheelEntry):
         return None
 
     def now(self) -> float:
-        return self._reactor.state.clock()
+        return self._clock()
 
     def set_deadline(self, when: float | None) -> None:
         if when is not self.deadline:
@@ -209,11 +211,11 @@ class ReactorLink(WheelEntry):
 
     def longest_block(self, window_s: float) -> Block | None:
         state = self._reactor.state
-        return state.lag.longest_block(state.clock(), window_s)
+        return state.lag.longest_block(self._clock(), window_s)
 
     def blocked_s(self, since_s: float) -> float:
         state = self._reactor.state
-        return state.lag.blocked_s(state.clock(), since_s)
+        return state.lag.blocked_s(self._clock(), since_s)
 
     @property
     def held_bytes(self) -> int:

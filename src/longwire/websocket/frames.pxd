@@ -84,4 +84,11 @@ cdef class FrameParser:
 @cython.locals(bits="unsigned long long", header=bytes)
 cpdef bytes encode_header(int first, Py_ssize_t payload_bytes, bytes mask)
 
+@cython.locals(
+    count="long long",
+    length_bytes=int,
+    index=int,
+    made=bytes,
+    target="unsigned char *",
+)
 cpdef bytes seal(int first, bytes payload, bytes mask)

@@ -22,6 +22,15 @@ from longwire.base.errors import LimitError, ProtocolError
 from longwire.websocket._mask import mask_range
 from longwire.websocket.payload import BytesLike, encode_payload
 
+try:
+    import cython
+except ImportError:
+    from longwire.base import cy as cython
+
+if cython.compiled:
+    from cython.cimports.cpython.bytes import PyBytes_AS_STRING, PyBytes_FromStringAndSize
+    from cython.cimports.libc.string import memcpy
+
 __all__ = [
     "BINARY",
     "CLOSE",
@@ -413,9 +422,21 @@ def encode_header(first: int, payload_bytes: int, mask: bytes | None) -> bytes:
 
 def seal(first: int, payload: bytes, mask: bytes | None) -> bytes:
     """Return a frame whose first octet is given: the FIN and RSV1 bits and the opcode."""
-    if mask is None:
+    if mask is not None:
+        return encode_header(first, len(payload), mask) + mask_range(payload, 0, len(payload), mask)
+    if cython.compiled:
+        count = len(payload)
+        length_bytes = 0 if count < 126 else 2 if count < 0x10000 else 8
+        made: bytes = PyBytes_FromStringAndSize(cython.NULL, 2 + length_bytes + count)
+        target = cython.cast(cython.p_uchar, PyBytes_AS_STRING(made))
+        target[0] = first
+        target[1] = count if length_bytes == 0 else 126 if length_bytes == 2 else 127
+        for index in range(length_bytes):
+            target[2 + index] = (count >> 8 * (length_bytes - 1 - index)) & 0xFF
+        memcpy(target + 2 + length_bytes, PyBytes_AS_STRING(payload), count)
+        return made
+    else:
         return encode_header(first, len(payload), None) + payload
-    return encode_header(first, len(payload), mask) + mask_range(payload, 0, len(payload), mask)
 
 
 def encode_frame(
