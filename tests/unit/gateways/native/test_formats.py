@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from longwire.gateways.native.formats.choice import choose_subprotocol, find_format, formats
+from longwire.gateways.native.formats.choice import choose_subprotocol, find_format, subprotocols
 from longwire.streams.errors import StreamError
 from longwire.streams.protobuf import longwire_pb2
 from longwire.websocket.handshake import HandshakeError
@@ -136,7 +136,7 @@ async def test_text_message_is_refused():
 
 
 @pytest.mark.formats("json")
-@pytest.mark.parametrize("subprotocol", sorted(formats()))
+@pytest.mark.parametrize("subprotocol", sorted(subprotocols()))
 @given(message=st.binary(max_size=200))
 def test_no_message_upsets_a_decoder(subprotocol, message):
     format_ = find_format(subprotocol)

@@ -11,19 +11,17 @@ from longwire.gateways.native.formats.json_text import JSON_FORMAT
 from longwire.gateways.native.formats.message_pack import MESSAGE_PACK_FORMAT
 from longwire.websocket.handshake import HandshakeError
 
-__all__ = ["choose_subprotocol", "find_format", "formats"]
+__all__ = ["choose_subprotocol", "find_format", "subprotocols"]
+
+_PROTOBUF = "longwire.v1.protobuf"
 
 
 @cache
-def formats() -> dict[str, Format]:
-    """The formats that are spoken, by subprotocol. Protobuf needs a package that a plain install
-    does not bring."""
-    known: list[Format] = [JSON_FORMAT, MESSAGE_PACK_FORMAT]
-    if _has_protobuf():
-        from longwire.gateways.native.formats.protocol_buffers import PROTOBUF_FORMAT
-
-        known.append(PROTOBUF_FORMAT)
-    return {format_.subprotocol: format_ for format_ in known}
+def subprotocols() -> tuple[str, ...]:
+    """The formats that are spoken, by their subprotocols. Protobuf needs a package that a plain
+    install does not bring."""
+    always = (JSON_FORMAT.subprotocol, MESSAGE_PACK_FORMAT.subprotocol)
+    return (*always, _PROTOBUF) if _has_protobuf() else always
 
 
 def _has_protobuf() -> bool:
@@ -40,17 +38,25 @@ def choose_subprotocol(offered: Sequence[str]) -> str | None:
     ``select_subprotocol`` of an upgrade.
     """
     for name in offered:
-        if name in formats():
+        if name in subprotocols():
             return name
     if offered:
         raise HandshakeError(
             400,
             f"the subprotocols offered are {', '.join(offered)}; this path speaks "
-            f"{', '.join(formats())}",
+            f"{', '.join(subprotocols())}",
         )
     return None
 
 
+@cache
 def find_format(subprotocol: str | None) -> Format:
     """The format of a connection; JSON where no subprotocol was agreed."""
-    return JSON_FORMAT if subprotocol is None else formats()[subprotocol]
+    if subprotocol is None or subprotocol == JSON_FORMAT.subprotocol:
+        return JSON_FORMAT
+    if subprotocol == MESSAGE_PACK_FORMAT.subprotocol:
+        return MESSAGE_PACK_FORMAT
+    # Three megabytes of a library, which who does not speak it does without.
+    from longwire.gateways.native.formats.protocol_buffers import PROTOBUF_FORMAT
+
+    return PROTOBUF_FORMAT
