@@ -83,6 +83,8 @@ class HttpCarrier(ABC):
         """Messages that were passed on."""
         self._is_stale = False
         """Whether what stands has changed since the request that is being read."""
+        self._is_urgent = False
+        """Whether the next request is to be answered at once, as a sign of life."""
         self._turning: asyncio.Handle | None = None
         self._tokens: dict[int, str] = {}
         """Those that the server has been shown and not judged yet, by request."""
@@ -127,6 +129,7 @@ class HttpCarrier(ABC):
             self.abort()
         else:
             self._sending.add_done_callback(lambda _: self.abort())
+            self._loop.call_later(self._timing.probe_s, self.abort)
 
     async def finish(self) -> None:
         if self._sending is not None:
@@ -274,6 +277,7 @@ class HttpCarrier(ABC):
     def _turn_soon(self, *, is_urgent: bool = False) -> None:
         """Ask for everything anew when this turn of the loop is over."""
         self._is_stale = True
+        self._is_urgent |= is_urgent
         if self._turning is None:
             self._turning = self._loop.call_soon(self._turn)
 
@@ -341,14 +345,14 @@ class EventsCarrier(HttpCarrier):
         stream = self._requests.messages(self._request(), kind="events")
         async with contextlib.aclosing(stream) as messages:
             while True:
-                limit_s = self._timing.events_s if is_first else None
+                # Answers to other requests are no sign that this one's connection lives.
+                limit_s = self._timing.events_s if is_first else 2 * self._heartbeat_s or None
                 try:
                     async with asyncio.timeout(limit_s):
                         message = await anext(messages, None)
                 except TimeoutError:
                     doubt = Doubt.SOME if self._is_welcome else Doubt.CERTAIN
-                    reason = f"no event came within {self._timing.events_s:g} s"
-                    self._lose(1006, reason, doubt=doubt)
+                    self._lose(1006, f"no event came within {limit_s:g} s", doubt=doubt)
                     return
                 if message is None:
                     break
@@ -372,11 +376,12 @@ class PollCarrier(HttpCarrier):
 
     async def _read_one(self) -> None:
         standing = self._standing
-        if self._is_welcome and not standing.is_needed and not self._is_stale:
+        is_urgent, self._is_urgent = self._is_urgent, False
+        if self._is_welcome and not standing.is_needed and not is_urgent:
             # Nothing can come; what remains is to notice when the server goes.
             self._waits = True
             await asyncio.sleep(self._heartbeat_s or WAIT_S_MAX)
-        self._waits = self._is_welcome and not standing.is_pending
+        self._waits = self._is_welcome and not standing.is_pending and not is_urgent
         wait_s = self._wait_s() if self._waits else 0.0
         began_s, told = self._loop.time(), self._told
         stream = self._requests.messages(self._request(), wait_s=wait_s)

@@ -1,4 +1,4 @@
-"""A way to the server that ends after so many bytes, and is whole from then on."""
+"""A way to the server that ends after so many bytes, or falls silent, and is whole from then on."""
 
 from __future__ import annotations
 
@@ -20,19 +20,23 @@ class Direction(Enum):
 
 
 class CuttingProxy:
-    """Forwards connections; the first one after ``cut_after`` is reset at exactly that byte."""
+    """Forwards connections; one after ``cut_after`` is reset at exactly that byte."""
 
     def __init__(self, server_port: int) -> None:
         self._server_port = server_port
         self._plan: tuple[Direction, int] | None = None
+        self._whole = 0
+        """Connections that stay whole before the one that ``cut_after`` ends."""
         self.plans: Callable[[], tuple[Direction, int]] | None = None
         """Draws for each connection where it ends; ``None``: only ``cut_after`` ends one."""
-        self.forwarded = {Direction.UP: 0, Direction.DOWN: 0}
-        """Bytes of the last connection."""
+        self.forwarded: list[dict[Direction, int]] = []
+        """Bytes of each connection since ``cut_after``, in the order in which they began."""
         self.is_cut = False
         self.cuts = 0
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
+        self._ways: set[asyncio.Task[None]] = set()
+        self._silenced: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> CuttingProxy:
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
@@ -50,27 +54,43 @@ class CuttingProxy:
         assert self._server is not None
         return f"ws://127.0.0.1:{self._server.sockets[0].getsockname()[1]}/ws"
 
-    def cut_after(self, direction: Direction, count: int) -> None:
-        """Let the next connection end when ``count`` bytes have gone in a direction."""
-        self._plan, self.is_cut = (direction, count), False
+    def cut_after(self, direction: Direction, count: int, connection: int = 0) -> None:
+        """Let a connection end when ``count`` bytes have gone in a direction: the next one, or one
+        after so many that stay whole."""
+        self._plan, self._whole, self.is_cut = (direction, count), connection, False
+        self.forwarded = []
+
+    def silence(self) -> None:
+        """Forward nothing more on the connections that there are, which stay open."""
+        self._silenced |= self._ways
+
+    def _next_plan(self) -> tuple[Direction, int] | None:
+        if self._plan is None:
+            return None if self.plans is None else self.plans()
+        if self._whole:
+            self._whole -= 1
+            return None
+        plan, self._plan = self._plan, None
+        return plan
 
     async def _serve(self, client: asyncio.StreamReader, to_client: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-        plan, self._plan = self._plan, None
-        if plan is None and self.plans is not None:
-            plan = self.plans()
+        plan = self._next_plan()
+        forwarded = dict.fromkeys(Direction, 0)
+        self.forwarded.append(forwarded)
         server, to_server = await asyncio.open_connection("127.0.0.1", self._server_port)
-        self.forwarded = dict.fromkeys(Direction, 0)
-        ways = [
-            asyncio.create_task(self._forward(Direction.UP, client, to_server, plan)),
-            asyncio.create_task(self._forward(Direction.DOWN, server, to_client, plan)),
-        ]
+        up = self._forward(Direction.UP, client, to_server, plan, forwarded)
+        down = self._forward(Direction.DOWN, server, to_client, plan, forwarded)
+        ways = {asyncio.create_task(up), asyncio.create_task(down)}
+        self._ways |= ways
         try:
             await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
         finally:
+            self._ways -= ways
+            self._silenced -= ways
             for way in ways:
                 way.cancel()
             for writer in (to_client, to_server):
@@ -82,14 +102,17 @@ class CuttingProxy:
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
         plan: tuple[Direction, int] | None,
+        forwarded: dict[Direction, int],
     ) -> None:
         left = plan[1] if plan is not None and plan[0] is direction else None
         with contextlib.suppress(OSError):
             while left != 0 and (data := await reader.read(65536)):
+                if asyncio.current_task() in self._silenced:
+                    await asyncio.Event().wait()
                 data = data if left is None else data[:left]
                 writer.write(data)
                 await writer.drain()
-                self.forwarded[direction] += len(data)
+                forwarded[direction] += len(data)
                 if left is not None:
                     left -= len(data)
             if left == 0:

@@ -22,6 +22,8 @@ class HinderingProxy:
         self.refuses_upgrade = False
         self.buffers_events = False
         self.upgrades_refused = 0
+        self.answered = 0
+        """Requests whose answers have ended."""
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._writers: set[asyncio.StreamWriter] = set()
@@ -87,6 +89,7 @@ class HinderingProxy:
             to_server.write(request)
             is_held = self.buffers_events and fields.get(b"accept") == b"text/event-stream"
             await _answer(server, to_client, is_held=is_held)
+            self.answered += 1
             asked.send(h11.Response(status_code=200, headers=[("Content-Length", "0")]))
             asked.send(h11.EndOfMessage())
             asked.start_next_cycle()

@@ -6,12 +6,14 @@ import asyncio
 import contextlib
 import random
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from longwire import App
+from longwire.base.limits import NativeLimits
 from longwire.client.client import Client, Event
 from longwire.client.connection import Timing
 from longwire.client.errors import ClientError
@@ -24,16 +26,18 @@ from tests.integration.server.app_servers import serve_app
 from tests.integration.server.running import RunningServer
 
 WAIT_S = 30.0
+SOON_S = 15.0
+"""Before a poll that waits for news ends by itself."""
 EVERYTHING = ("**",)
 TIMING = Timing(events_s=0.3, climb_s=0.3)
 OVER_HTTP = pytest.mark.parametrize("transport", ["sse", "long-poll"])
 
 
-def make_app() -> App:
+def make_app(long_poll_timeout_s: float = 2.0) -> App:
     app = App(
         settings=Settings(
             anonymous=AnonymousSettings(read=EVERYTHING, publish=EVERYTHING, presence=EVERYTHING),
-            server=ServerSettings(long_poll_timeout_s=2.0),
+            server=ServerSettings(long_poll_timeout_s=long_poll_timeout_s),
         )
     )
 
@@ -296,3 +300,94 @@ async def test_a_restarted_server_is_taken_up_again(tmp_path: Path) -> None:
         await until(lambda: len(seen) == 10)
         await client.close()
     assert seen == list(range(10))
+
+
+# -- connections that die without a word ---------------------------------------------------------
+
+
+@contextlib.asynccontextmanager
+async def through_cutting_proxy(
+    transport: str, **timing: float
+) -> AsyncIterator[tuple[CuttingProxy, Client, list[Event]]]:
+    """A server with heartbeats every second, a way to it, and a client."""
+    settings = make_app().settings
+    assert settings is not None
+    app = App(settings=replace(settings, native=NativeLimits(heartbeat_s=1.0)))
+    events: list[Event] = []
+    async with serve_app(app, "longwire") as url, CuttingProxy(port_of(url)) as proxy:
+        client = Client(proxy.url, transports=[transport], timing=Timing(**timing))
+        client.on_event(events.append)
+        async with client:
+            await client.connected(WAIT_S)
+            yield proxy, client, events
+
+
+@OVER_HTTP
+async def test_what_is_posted_into_silence_is_posted_again(transport: str) -> None:
+    async with through_cutting_proxy(transport, answer_s=0.5, probe_s=0.3) as (proxy, client, _):
+        seen: list[int] = []
+        await client.subscribe("s", lambda message: seen.append(message.data)).ready()
+        await client.publish("s", 0)
+        proxy.silence()
+        async with asyncio.timeout(WAIT_S):
+            assert (await client.publish("s", 1)).position
+            await client.publish("s", 2)
+        await until(lambda: len(seen) == 3)
+        assert seen == [0, 1, 2]
+
+
+@OVER_HTTP
+async def test_a_silent_reading_is_noticed_though_posts_are_answered(transport: str) -> None:
+    async with through_cutting_proxy(transport, answer_s=0.5) as (proxy, client, events):
+        seen: list[int] = []
+        await client.subscribe("s", lambda message: seen.append(message.data)).ready()
+        await asyncio.sleep(0)  # the request that brings what comes has been made
+        proxy.silence()
+        sent = 0
+        async with asyncio.timeout(WAIT_S):
+            while not seen:
+                await client.publish("s", sent)
+                sent += 1
+                await asyncio.sleep(0.05)
+        await until(lambda: len(seen) == sent)
+        assert seen == list(range(sent))
+        assert not [event for event in events if isinstance(event, Gap)]
+
+
+@pytest.mark.parametrize("is_reading", [False, True])
+async def test_a_long_poll_gives_a_sign_of_life_at_once(is_reading: bool) -> None:
+    """And does not wait for news, as its answer may be held back until its end."""
+    async with (
+        serve_app(make_app(long_poll_timeout_s=WAIT_S), "longwire") as url,
+        HinderingProxy(port_of(url)) as proxy,
+        Client(proxy.url, transports=["long-poll"], timing=Timing(probe_s=WAIT_S)) as client,
+    ):
+        await client.connected(WAIT_S)
+        if is_reading:
+            await client.subscribe("s", lambda message: None).ready()
+        answered = -1
+        while answered < proxy.answered:  # until it waits
+            answered = proxy.answered
+            await asyncio.sleep(0.3)
+        client.wake()
+        async with asyncio.timeout(SOON_S):
+            while proxy.answered == answered:
+                await asyncio.sleep(0.01)
+
+
+@OVER_HTTP
+async def test_a_client_ends_though_its_last_request_is_never_answered(transport: str) -> None:
+    async with through_cutting_proxy(transport, probe_s=0.2) as (proxy, client, _):
+        await client.publish("s", 1)
+        proxy.silence()
+        reading = tasks_of_client()
+        await client.submit("s", [2])
+        await until(lambda: tasks_of_client() - reading)
+        posting = tasks_of_client() - reading
+        await client.close()
+        await until(lambda: all(task.done() for task in posting))
+
+
+def tasks_of_client() -> set[asyncio.Task[Any]]:
+    """What carriers are doing: reading, and posting."""
+    return {task for task in asyncio.all_tasks() if "_guard" in repr(task.get_coro())}
