@@ -731,7 +731,7 @@ var Posting = class {
 
 // src/reading.ts
 var IDLE_MS = 25e3;
-var POLL_MS = 6e4;
+var POLL_MS = 25e3;
 var RESPONSE_OVER = 4005;
 var HASTE_MS = 1e3;
 var Reading = class {
@@ -781,18 +781,18 @@ var Reading = class {
     const operations = lasting.operations();
     this.#answers = new Map(operations.map((operation, index) => [index + 1, operation]));
     const isQuestion = lasting.hasNew || lasting.isEmpty || timeoutMs !== void 0;
-    const mayWait = this.#heartbeatMs > 0 && !isQuestion;
-    this.#isSettled = this.#isPolling && mayWait;
+    const waitMs = isQuestion ? 0 : Math.min(POLL_MS, this.#heartbeatMs);
+    this.#isSettled = this.#isPolling && waitMs > 0;
     this.#exchange = this.#host.exchange(
       operations.map((operation, index) => lineOf(index + 1, operation)),
       {
         received: (message) => this.#receive(message),
         ended: (error) => this.#end(error)
       },
-      this.#isPolling && !mayWait ? 0 : void 0
+      this.#isPolling ? Math.round(waitMs / 1e3) : void 0
     );
     const { firstEventTimeoutMs, answerTimeoutMs } = this.#times;
-    const usualMs = this.#isPolling ? answerTimeoutMs + (mayWait ? POLL_MS : 0) : firstEventTimeoutMs;
+    const usualMs = this.#isPolling ? answerTimeoutMs + waitMs : firstEventTimeoutMs;
     this.#limit(timeoutMs ?? usualMs);
   }
   #limit(timeoutMs) {
@@ -842,13 +842,14 @@ var Reading = class {
     if (this.#isClosing) return;
     if (error?.code === OVERDUE && this.#isSettled && !this.#isInDoubt) {
       this.#isInDoubt = true;
-      return this.begin();
+      return this.begin(this.#isPolling ? this.#times.probeTimeoutMs : void 0);
     }
     if (!error && this.#answers.size > 0) {
       const message = "the server ended its answer before it was complete";
       error = this.#host.errorOf({ code: BROKEN, message, retry: true });
     }
     if (error) return this.#host.ended(error);
+    if (this.#isPolling) this.#isInDoubt = false;
     const isHasty = !this.#hasNews && Date.now() - this.#begunMs < HASTE_MS;
     if (this.#isPolling && this.#host.lasting.isEmpty && !this.#isChanged) this.#rest(IDLE_MS);
     else if (isHasty && this.#isSettled) this.#rest(HASTE_MS);

@@ -30,8 +30,8 @@ export interface ReadingTimes {
 
 /** How often a server that nobody reads from is asked for a sign of life, milliseconds. */
 const IDLE_MS = 25_000;
-/** Longest time that a server may let a poll wait, milliseconds. */
-const POLL_MS = 60_000;
+/** Longest time that a poll asks to wait, milliseconds: some proxies end a silent request after 30 s. */
+const POLL_MS = 25_000;
 /** Close code of a response that has lasted long enough: the next one goes on. */
 const RESPONSE_OVER = 4005;
 /** After an answer without news that was over sooner, the next one is not asked for at once. */
@@ -96,18 +96,19 @@ export class Reading {
     const operations = lasting.operations();
     this.#answers = new Map(operations.map((operation, index) => [index + 1, operation]));
     const isQuestion = lasting.hasNew || lasting.isEmpty || timeoutMs !== undefined;
-    const mayWait = this.#heartbeatMs > 0 && !isQuestion;
-    this.#isSettled = this.#isPolling && mayWait;
+    // Whoever collects responses on the way brings nothing before the end of a poll.
+    const waitMs = isQuestion ? 0 : Math.min(POLL_MS, this.#heartbeatMs);
+    this.#isSettled = this.#isPolling && waitMs > 0;
     this.#exchange = this.#host.exchange(
       operations.map((operation, index) => lineOf(index + 1, operation)),
       {
         received: (message) => this.#receive(message),
         ended: (error) => this.#end(error),
       },
-      this.#isPolling && !mayWait ? 0 : undefined,
+      this.#isPolling ? Math.round(waitMs / 1000) : undefined,
     );
     const { firstEventTimeoutMs, answerTimeoutMs } = this.#times;
-    const usualMs = this.#isPolling ? answerTimeoutMs + (mayWait ? POLL_MS : 0) : firstEventTimeoutMs;
+    const usualMs = this.#isPolling ? answerTimeoutMs + waitMs : firstEventTimeoutMs;
     this.#limit(timeoutMs ?? usualMs);
   }
 
@@ -164,13 +165,14 @@ export class Reading {
     if (error?.code === OVERDUE && this.#isSettled && !this.#isInDoubt) {
       // The machine may have slept, or the response have died with nobody's word.
       this.#isInDoubt = true;
-      return this.begin();
+      return this.begin(this.#isPolling ? this.#times.probeTimeoutMs : undefined);
     }
     if (!error && this.#answers.size > 0) {
       const message = "the server ended its answer before it was complete";
       error = this.#host.errorOf({ code: BROKEN, message, retry: true });
     }
     if (error) return this.#host.ended(error);
+    if (this.#isPolling) this.#isInDoubt = false;
     const isHasty = !this.#hasNews && Date.now() - this.#begunMs < HASTE_MS;
     if (this.#isPolling && this.#host.lasting.isEmpty && !this.#isChanged) this.#rest(IDLE_MS);
     else if (isHasty && this.#isSettled) this.#rest(HASTE_MS);

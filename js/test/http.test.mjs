@@ -370,7 +370,7 @@ test("a server that goes away answers what it has taken, and says when to come b
 test("a poll that knows all positions may wait, one with something new may not", async () => {
   const { got } = await subscribed(["long-poll"]);
   assert.equal(net.requests.at(-2).headers.Prefer, "wait=0");
-  assert.equal(net.last.headers.Prefer, undefined);
+  assert.equal(net.last.headers.Prefer, "wait=25");
   assert.equal(net.last.asked("subscribe").position, START);
   await answerPoll((poll) => poll.says(entry("s", 1, "a")));
   assert.equal(net.last.asked("subscribe").position, at(1));
@@ -380,6 +380,20 @@ test("a poll that knows all positions may wait, one with something new may not",
   await settle();
   assert.ok(waiting.isAborted);
   assert.equal(net.last.headers.Prefer, "wait=0");
+});
+
+test("a poll that is not answered in time is doubted, and the server asked for a sign of life", async () => {
+  await subscribed(["long-poll"]);
+  for (let time = 0; time < 2; time += 1) {
+    const waiting = net.last;
+    await pass(35_000);
+    assert.ok(waiting.isAborted);
+    assert.equal(net.last.headers.Prefer, "wait=0");
+    assert.equal(client.state, "open");
+    if (time === 0) await answerPoll();
+  }
+  await pass(2000);
+  assert.notEqual(client.state, "open");
 });
 
 test("a poll that is answered at once without news is not repeated at once", async () => {
