@@ -87,7 +87,8 @@ class CuttingProxy:
         ways = {asyncio.create_task(up), asyncio.create_task(down)}
         self._ways |= ways
         try:
-            await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+            with contextlib.suppress(asyncio.CancelledError):  # which its server would log
+                await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
         finally:
             self._ways -= ways
             self._silenced -= ways

@@ -30,9 +30,9 @@ def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[RunningSe
         yield server
 
 
-async def publish_through(proxy: CuttingProxy, stream: str) -> bool:
+async def publish_through(proxy: CuttingProxy, stream: str, transport: str = "websocket") -> bool:
     """Publish once, however often it takes; return whether it had been stored before."""
-    client = Client(proxy.url, transports=["websocket"], random=lambda: 0.0)
+    client = Client(proxy.url, transports=[transport], random=lambda: 0.0)
     await client.start()
     try:
         async with asyncio.timeout(30):
@@ -43,21 +43,43 @@ async def publish_through(proxy: CuttingProxy, stream: str) -> bool:
     return ack.is_duplicate
 
 
-async def test_cut_at_every_byte_leaves_exactly_one_entry(server: RunningServer) -> None:
+async def cut_everywhere(server: RunningServer, transport: str, *, of: slice = slice(None)) -> None:
+    """Cut at every byte of the connections that a publish takes, ``of`` those."""
     async with (
         CuttingProxy(server.port) as proxy,
         Client(server.url, websocket_options={"compression": None}) as reader,
     ):
-        await publish_through(proxy, "whole")
-        sizes = dict(proxy.forwarded)
+        await publish_through(proxy, "whole", transport)
+        sizes = list(enumerate(dict(one) for one in proxy.forwarded))[of]
         duplicates = 0
-        for direction in Direction:
-            for cut in range(sizes[direction]):
-                stream = f"{direction.name}/{cut}"
-                proxy.cut_after(direction, cut)
-                duplicates += await publish_through(proxy, stream)
-                assert proxy.is_cut, f"nothing was cut {direction.value} at byte {cut}"
-                history = await reader.history(stream)
-                assert [message.data for message in history.messages] == [{"text": "once"}], stream
+        for number, size in sizes:
+            for direction in Direction:
+                for cut in range(size[direction]):
+                    stream = f"{number}/{direction.name}/{cut}"
+                    proxy.cut_after(direction, cut, connection=number)
+                    duplicates += await publish_through(proxy, stream, transport)
+                    assert proxy.is_cut, f"{stream}: nothing was cut {direction.value}"
+                    history = await reader.history(stream)
+                    data = [message.data for message in history.messages]
+                    assert data == [{"text": "once"}], stream
         # Some of them had been stored when the answer was lost: those are the point.
-        assert 0 < duplicates < sum(sizes.values())
+        assert 0 < duplicates < sum(sum(size.values()) for _, size in sizes)
+
+
+async def test_cut_at_every_byte_leaves_exactly_one_entry(server: RunningServer) -> None:
+    await cut_everywhere(server, "websocket")
+
+
+async def test_cut_at_every_byte_of_a_post_leaves_exactly_one_entry(tmp_path: Path) -> None:
+    """Both transports over HTTP post alike."""
+    with RunningServer(tmp_path, "--dev", "--store", "memory") as server:
+        await cut_everywhere(server, "sse", of=slice(1, None))
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("transport", ["sse", "long-poll"])
+async def test_cut_at_every_byte_over_http_leaves_exactly_one_entry(
+    server: RunningServer, transport: str
+) -> None:
+    await cut_everywhere(server, transport)
