@@ -33,8 +33,18 @@ __all__ = ["sim_command"]
     help="Draw windows, round-trip times, sequence numbers and throughput (.svg, .png, .pdf).",
 )
 @click.option("--packets", is_flag=True, help="Show each packet on the timeline.")
+@click.option(
+    "--every-hop",
+    is_flag=True,
+    help="Capture a packet that crosses routers on each link, not only where it was sent.",
+)
 def sim_command(
-    script: Path, seed: int, capture: Path | None, plots: tuple[Path, ...], packets: bool
+    script: Path,
+    seed: int,
+    capture: Path | None,
+    plots: tuple[Path, ...],
+    packets: bool,
+    every_hop: bool,
 ) -> None:
     """Run the `async def main(world)` of SCRIPT in a world in virtual time; print the timeline.
 
@@ -52,7 +62,7 @@ def sim_command(
     main = script_globals.get("main")
     if not inspect.iscoroutinefunction(main):
         raise CommandError(USAGE, f"{script}: it has no `async def main(world)`")
-    world = World(seed, show_packets=packets)
+    world = World(seed, show_packets=packets, capture_every_hop=every_hop)
     try:
         world.run(main(world))
     except SimulationError as error:

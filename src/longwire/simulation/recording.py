@@ -12,6 +12,7 @@ from longwire.simulation.packet_text import PacketText
 from longwire.simulation.traces import Traces
 from longwire.tcpip.device import Device, DeviceWrapper, Unit
 from longwire.tcpip.devices.capture import Capture
+from longwire.tcpip.devices.copies import CopyFinder
 from longwire.tcpip.reasons import Note
 from longwire.tcpip.wire.pcapng import PcapngWriter
 
@@ -59,10 +60,13 @@ class _SentDevice(DeviceWrapper):
 class Recording:
     """Takes packets as their senders see them. The same world gives the same octets.
 
-    With ``packet_text`` each packet is a line of the timeline, too.
+    With ``packet_text`` each packet is a line of the timeline, too; with ``takes_every_hop`` the
+    capture has each packet on every link that it crosses.
     """
 
-    def __init__(self, packet_text: PacketText | None = None) -> None:
+    def __init__(
+        self, packet_text: PacketText | None = None, *, takes_every_hop: bool = False
+    ) -> None:
         self.packet_text = packet_text
         self.traces = Traces()
         self.is_over = False
@@ -71,7 +75,8 @@ class Recording:
         self._parts: list[bytes] = []
         self._octets = 0
         self._is_whole = True
-        self.capture = Capture(PcapngWriter(self._take))
+        copies = None if takes_every_hop else CopyFinder()
+        self.capture = Capture(PcapngWriter(self._take), copies=copies)
         self.events: deque[Event] = deque(maxlen=EVENTS_MAX)
 
     def _take(self, data: bytes) -> None:

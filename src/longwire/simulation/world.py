@@ -45,14 +45,21 @@ class World:
     runs once; make another to run again.
     """
 
-    def __init__(self, seed: int = 0, *, show_packets: bool = False) -> None:
-        """``show_packets`` makes each packet a line of the timeline."""
+    def __init__(
+        self, seed: int = 0, *, show_packets: bool = False, capture_every_hop: bool = False
+    ) -> None:
+        """``show_packets`` makes each packet a line of the timeline.
+
+        The capture has a packet that crosses routers once, where it was sent, and again only where
+        something befell it; with ``capture_every_hop`` on each link.
+        """
         self.seed = seed
         self.clock = Clock()
         self.schedule = Schedule(self.clock)
         self.descriptors = DescriptorTable()
         self.names = Names()
-        self.recording = Recording(PacketText(self.host_of) if show_packets else None)
+        packet_text = PacketText(self.host_of) if show_packets else None
+        self.recording = Recording(packet_text, takes_every_hop=capture_every_hop)
         self.hosts: dict[str, SimHost] = {}
         self.links: list[SimLink] = []
         self._neighbours: dict[SimHost, list[Hop]] = {}
@@ -201,7 +208,11 @@ class World:
         write_plots(self, Path(path), panels)
 
     def write_capture(self, path: str | Path) -> None:
-        """Write all packets as pcapng, each with what befell it as its comment."""
+        """Write all packets as pcapng, each with what befell it as its comment.
+
+        A packet is there once, however many links it crosses, and again where it was lost, unless
+        the world was made with ``capture_every_hop``.
+        """
         self.recording.write(Path(path))
 
     # Running

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 from pathlib import Path
 
 import pytest
 
+from longwire.simulation import World as SimulatedWorld
 from longwire.tcpip.addresses import parse_address
 from longwire.tcpip.device import Medium
 from longwire.tcpip.devices.capture import Capture
@@ -19,6 +21,7 @@ from longwire.tcpip.sockets import SocketError
 from longwire.tcpip.tcp.profile import LINUX
 from longwire.tcpip.wire.pcapng import PcapngWriter
 from tests import needs
+from tests.unit.simulation.worlds import serve_echo
 from tests.unit.tcpip.world import World
 
 pytestmark = pytest.mark.slow
@@ -136,3 +139,31 @@ def test_expert_counts_retransmissions_as_we_do(tmp_path: Path) -> None:
     assert talk.retransmissions > 0
     assert len(again) == talk.retransmissions
     assert talk.world.now_ns < 60 * SECOND
+
+
+@pytest.mark.parametrize("every_hop", [False, True])
+def test_expert_takes_nothing_for_a_retransmission_that_routers_pass_on(
+    tmp_path: Path, every_hop: bool
+) -> None:
+    world = SimulatedWorld(1, capture_every_hop=every_hop)
+    server, router, client = world.host("server"), world.router("router"), world.host("client")
+    for host in (server, client):
+        world.link(host, router, delay=0.01, ipv6=True)
+
+    async def talk() -> None:
+        reader, writer = await asyncio.open_connection("server", 7)
+        writer.write(bytes(OCTETS))
+        writer.write_eof()
+        assert await reader.read() == bytes(OCTETS)
+        writer.close()
+
+    async def main() -> None:
+        server.start(serve_echo())
+        await client.run(talk())
+
+    world.run(main())
+    path = tmp_path / "routed.pcapng"
+    world.write_capture(path)
+    assert tshark(path, DAMAGED) == []
+    assert tshark(path, BAD_EXPERT) == []
+    assert (tshark(path, AGAIN) == []) == (not every_hop)

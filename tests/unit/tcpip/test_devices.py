@@ -10,6 +10,7 @@ import pytest
 from longwire.tcpip.addresses import parse_address
 from longwire.tcpip.device import Medium, Unit, unit_length
 from longwire.tcpip.devices.capture import Capture
+from longwire.tcpip.devices.copies import CopyFinder
 from longwire.tcpip.devices.link import Link, PathSettings
 from longwire.tcpip.devices.loss import GilbertElliottLoss, ListedLoss, RandomLoss
 from longwire.tcpip.devices.presets import PRESETS, preset
@@ -22,7 +23,7 @@ from longwire.tcpip.randomness import RandomStream
 from longwire.tcpip.reasons import Note, Reason
 from longwire.tcpip.wire.ethernet import EthernetFrame
 from longwire.tcpip.wire.icmp import ErrorKind, IcmpError
-from longwire.tcpip.wire.ip import decode_packet
+from longwire.tcpip.wire.ip import decode_packet, encode_packet
 from longwire.tcpip.wire.packet import Packet
 from longwire.tcpip.wire.pcapng import PcapngWriter
 from longwire.tcpip.wire.udp import Datagram
@@ -337,6 +338,51 @@ def test_capture_puts_reasons_beside_packets() -> None:
     assert len(packets) == 2
     assert "link-loss: packet 1" in packets[0]
     assert any("tcp-retransmission-timeout" in comment for comment in packets[0] + packets[1])
+
+
+def test_capture_without_copies_has_a_routed_packet_again_only_where_it_is_lost() -> None:
+    written = bytearray()
+    capture = Capture(PcapngWriter(written.extend), copies=CopyFinder())
+    near, _ = wire_pair()
+    lossy = PathSettings(loss=lambda: ListedLoss([2]))
+    far = Link(lossy, stream=RandomStream(1), observer=capture.observe)
+    first, second = capture.wrap(near, "near"), capture.wrap(far.a, "far")
+    for number in range(3):
+        first.send(unit(number), number)
+        second.send(unit(number).replace(hop_limit=63), number)
+    capture.flush()
+    packets = comments_of(bytes(written))
+    assert [len(comments) for comments in packets] == [0, 0, 1, 0]
+    assert "link-loss: packet 2" in packets[2]
+
+
+@pytest.mark.parametrize("version", [4, 6])
+def test_copies_are_told_from_retransmissions(version: int) -> None:
+    finder = CopyFinder()
+    prefix = "10.0.0." if version == 4 else "fd00::"
+    source, destination = (parse_address(f"{prefix}{number}") for number in (1, 2))
+    sent = Packet(source, destination, 17, b"text", hop_limit=64)
+    passed_on = encode_packet(sent.replace(hop_limit=63))
+    translated = encode_packet(sent.replace(source=destination))
+    sent_octets = encode_packet(sent)
+    assert not finder.is_copy(1, sent_octets)
+    assert finder.is_copy(2, passed_on)
+    assert not finder.is_copy(1, sent_octets)  # again
+    assert finder.is_copy(3, passed_on)  # the first of them took another way
+    assert finder.is_copy(2, passed_on)
+    assert not finder.is_copy(2, passed_on)  # a third time, without having come: doubled here
+    assert not finder.is_copy(2, translated)
+    assert not finder.is_copy(1, b"no packet")
+
+
+def test_copies_are_forgotten_when_there_are_too_many() -> None:
+    finder = CopyFinder(remembered_max=2)
+    for octets in (b"first", b"second"):
+        assert not finder.is_copy(1, octets)
+    assert finder.is_copy(2, b"first")
+    assert not finder.is_copy(1, b"third")
+    assert not finder.is_copy(3, b"first")
+    assert finder.is_copy(2, b"third")
 
 
 def comments_of(data: bytes) -> list[list[str]]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from longwire.tcpip.device import Device, DeviceWrapper, Medium, Unit, unit_octets
+from longwire.tcpip.devices.copies import CopyFinder
 from longwire.tcpip.reasons import Note
-from longwire.tcpip.wire.ethernet import EthernetFrame
+from longwire.tcpip.wire.ethernet import HEADER_OCTETS, EthernetFrame
 from longwire.tcpip.wire.packet import Packet
 from longwire.tcpip.wire.pcapng import LINK_TYPE_ETHERNET, LINK_TYPE_RAW_IP, PcapngWriter
 
@@ -15,13 +16,24 @@ _PENDING_MAX = 4096
 
 
 class _Pending:
-    __slots__ = ("comments", "interface", "is_outbound", "time_ns", "unit")
+    __slots__ = ("comments", "data", "interface", "is_copy", "is_outbound", "time_ns", "unit")
 
-    def __init__(self, interface: int, time_ns: int, unit: Unit, is_outbound: bool) -> None:
+    def __init__(
+        self,
+        interface: int,
+        time_ns: int,
+        unit: Unit,
+        is_outbound: bool,
+        is_copy: bool,
+        data: bytes,
+    ) -> None:
         self.interface = interface
         self.time_ns = time_ns
         self.unit = unit
+        self.data = data
         self.is_outbound = is_outbound
+        self.is_copy = is_copy
+        """A router has passed it on: written only if something befell it here."""
         self.comments: list[str] = []
 
 
@@ -31,10 +43,14 @@ class Capture:
     Give :meth:`observe` to hosts and links as their observer. A note about a packet that passed in
     this instant becomes its comment; one about nothing in particular (a change of state) goes to
     the packet that passed last. Packets are written when time moves on, and by :meth:`flush`.
+
+    With ``copies`` a packet that several devices carry, because routers pass it on, is written
+    where it was sent, and again only where something befell it.
     """
 
-    def __init__(self, writer: PcapngWriter) -> None:
+    def __init__(self, writer: PcapngWriter, *, copies: CopyFinder | None = None) -> None:
         self._writer = writer
+        self._copies = copies
         self._pending: list[_Pending] = []
 
     def wrap(self, device: Device, name: str) -> CaptureDevice:
@@ -50,27 +66,37 @@ class Capture:
 
     def observe(self, note: Note) -> None:
         """Put a note beside its packet."""
-        for pending in reversed(self._pending):
-            if note.unit is None or _is_about(note.unit, pending.unit):
-                pending.comments.append(str(note))
-                return
-        if self._pending and self._pending[-1].time_ns == note.now_ns:
-            self._pending[-1].comments.append(str(note))
+        if note.unit is not None:
+            for pending in reversed(self._pending):
+                if _is_about(note.unit, pending.unit):
+                    pending.comments.append(str(note))
+                    return
+        last = next((each for each in reversed(self._pending) if not each.is_copy), None)
+        if last is not None and (note.unit is None or last.time_ns == note.now_ns):
+            last.comments.append(str(note))
 
     def add(self, interface: int, unit: Unit, now_ns: int, *, is_outbound: bool) -> None:
         """A packet has passed."""
         is_later = bool(self._pending) and self._pending[0].time_ns < now_ns
         if is_later or len(self._pending) >= _PENDING_MAX:
             self.flush()
-        self._pending.append(_Pending(interface, now_ns, unit, is_outbound))
+        data = unit_octets(unit)
+        is_copy = False
+        if self._copies is not None:
+            is_frame = isinstance(unit, EthernetFrame)
+            packet = data[HEADER_OCTETS:] if is_frame else data
+            is_copy = self._copies.is_copy(interface, packet)
+        self._pending.append(_Pending(interface, now_ns, unit, is_outbound, is_copy, data))
 
     def flush(self) -> None:
         """Write what has passed so far."""
         for pending in self._pending:
+            if pending.is_copy and not pending.comments:
+                continue
             self._writer.add_packet(
                 pending.interface,
                 pending.time_ns,
-                unit_octets(pending.unit),
+                pending.data,
                 comments=tuple(pending.comments),
                 is_outbound=pending.is_outbound,
             )
