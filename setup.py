@@ -17,6 +17,7 @@ from setuptools import Extension, setup
 
 # Leaf modules on the hot path, as dotted names. A name without a file fails mode `require`.
 COMPILED_MODULES: tuple[str, ...] = (
+    "longwire.base.dates",
     "longwire.base.headers",
     "longwire.base.rate",
     "longwire.gateways.durable.recent",
@@ -39,6 +40,7 @@ COMPILED_MODULES: tuple[str, ...] = (
     "longwire.net.receiver",
     "longwire.net.sender",
     "longwire.net.socket_calls",
+    "longwire.net.standing",
     "longwire.net.timers",
     "longwire.net.tls_link",
     "longwire.net.tls_session",

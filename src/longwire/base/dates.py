@@ -1,3 +1,4 @@
+# cython: annotation_typing=False, auto_pickle=False
 """Dates as HTTP writes them (RFC 9110 section 5.6.7), also in the opening handshake."""
 
 from __future__ import annotations
@@ -75,13 +76,13 @@ class DateSource:
 
     def __init__(self, wall_clock: Callable[[], float]) -> None:
         self._wall_clock = wall_clock
-        self._second: int | None = None
+        self._second = math.nan
         self._text = ""
 
     def __call__(self) -> str:
         """Return the date of now."""
-        second = math.floor(self._wall_clock())
-        if second != self._second:
-            self._second = second
-            self._text = http_date(second)
+        now_s = self._wall_clock()
+        if not self._second <= now_s < self._second + 1:
+            self._second = math.floor(now_s)
+            self._text = http_date(now_s)
         return self._text

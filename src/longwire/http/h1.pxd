@@ -11,7 +11,7 @@ cdef Py_ssize_t _HELD_BYTES_MAX
 
 cdef class Http1Engine:
     cdef object _limits
-    cdef str _scheme
+    cdef readonly str scheme
     cdef object _server
     cdef object _date
     cdef KnownHeads _known_heads
@@ -30,6 +30,10 @@ cdef class Http1Engine:
     cdef object _paused_since
     cdef public bint wants_close
     cdef public bint wants_linger
+
+    cpdef bint is_idle(self) except -1
+
+    cpdef note_answered(self, object now)
 
     @cython.locals(exchange=Exchange)
     cpdef RequestReceived receive_whole(self, object data, object now)

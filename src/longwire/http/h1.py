@@ -72,7 +72,7 @@ class Http1Engine:
         known_heads: KnownHeads | None = None,
     ) -> None:
         self._limits = limits or HttpLimits()
-        self._scheme = scheme
+        self.scheme = scheme
         self._server = server
         self._date = date
         self._known_heads = known_heads
@@ -112,16 +112,7 @@ class Http1Engine:
 
         It has no body, and its end is not told. ``None``: nothing was taken.
         """
-        if (
-            self._known_heads is None
-            or len(data) > HEAD_BYTES_MAX
-            or self._exchanges
-            or self._is_input_closed
-            or self._has_eof
-            or self._is_shutting_down
-            or self._reading is not None
-            or self._reader.is_inside_head()
-        ):
+        if self._known_heads is None or len(data) > HEAD_BYTES_MAX or not self.is_idle():
             return None
         head = self._known_heads.find(bytes(data))
         if head is None:
@@ -130,7 +121,24 @@ class Http1Engine:
         exchange = Exchange(self._streams, head, self._limits)
         self._exchanges.append(exchange)
         self._since = now
-        return exchange.request_received(self._scheme)
+        return exchange.request_received(self.scheme)
+
+    def is_idle(self) -> bool:
+        """Tell whether nothing goes on: the next byte would begin a request that is answered."""
+        return (
+            not self._exchanges
+            and self._reading is None
+            and not self._is_input_closed
+            and not self._has_eof
+            and not self._is_shutting_down
+            and not self._reader.is_inside_head()
+        )
+
+    def note_answered(self, now: float) -> None:
+        """Learn that the driver itself took a whole plain request while nothing went on, and wrote
+        a response after which the connection goes on."""
+        self._streams += 1
+        self._since = now
 
     def receive_eof(self, now: float) -> list[HttpEvent]:
         """Learn that the peer half-closed; what it asked for in full is still answered."""
@@ -211,7 +219,7 @@ class Http1Engine:
         exchange = Exchange(self._streams, head, self._limits)
         self._exchanges.append(exchange)
         events = self._events if exchange is self._exchanges[0] else exchange.events
-        events.append(exchange.request_received(self._scheme))
+        events.append(exchange.request_received(self.scheme))
         self._since = now
         self._reading = exchange
         if exchange.body.ended:

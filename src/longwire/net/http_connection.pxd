@@ -2,10 +2,13 @@ cimport cython
 
 from longwire.http.h1 cimport Http1Engine
 from longwire.net.reactor_link cimport ReactorLink
+from longwire.net.standing cimport StandingAnswers
 
 
 cdef class HttpConnection:
     cdef object _server
+    cdef StandingAnswers _standing
+    cdef bytes _whole
     cdef readonly object link
     cdef public bint is_shutting_down
     cdef object _engine
@@ -27,18 +30,27 @@ cdef class HttpConnection:
     cpdef bint is_held_up(self, object exchange) except -1
 
     @cython.locals(is_over=bint, h1=Http1Engine)
-    cpdef respond(self, object exchange, int status, object headers, bytes body)
+    cpdef respond(self, object exchange, int status, object headers, bytes body, object again)
 
     cdef _handle(self, object events)
 
-    cdef _serve_whole(self, object request)
+    @cython.locals(output=bytes)
+    cdef bint _give_again(self, Http1Engine h1, object data, object now) except -1
+
+    @cython.locals(output=list)
+    cdef _let_stand(self, bytes data, object again)
+
+    cdef _serve_whole(self, object request, bytes data)
 
     cdef _handle_one(self, object event, object fresh)
 
     cdef _end_exchange(self, object stream, object error)
 
-    @cython.locals(direct=ReactorLink, h1=Http1Engine, output=list, buffer=bytes)
+    @cython.locals(h1=Http1Engine, output=list)
     cdef _write_output(self)
+
+    @cython.locals(direct=ReactorLink, buffer=bytes)
+    cdef _write(self, list output)
 
     @cython.locals(direct=ReactorLink)
     cdef Py_ssize_t _link_held_bytes(self) except -1

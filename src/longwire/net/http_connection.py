@@ -36,6 +36,7 @@ from longwire.net.open_endpoint import open_endpoint
 from longwire.net.opening import Opening
 from longwire.net.reactor_link import ReactorLink
 from longwire.net.settings import WebSocketSettings
+from longwire.net.standing import GiveAgain
 from longwire.net.stream_link import StreamLink
 from longwire.websocket.connection import Role
 from longwire.websocket.handshake import RequestHead, accept_extended_connect, accept_request
@@ -67,7 +68,9 @@ class HttpConnection:
         "_server",
         "_stall_check_s",
         "_stall_progress",
+        "_standing",
         "_tunnels",
+        "_whole",
         "_write_buffer_bytes_max",
         "_written_bytes",
         "is_shutting_down",
@@ -76,6 +79,8 @@ class HttpConnection:
 
     def __init__(self, server: HttpServer) -> None:
         self._server = server
+        self._standing = server.standing
+        self._whole: bytes | None = None  # the request that is being served, if it is plain
         self._write_buffer_bytes_max = server.write_buffer_bytes_max
         self.link: Link
         self.is_shutting_down = False
@@ -131,9 +136,11 @@ class HttpConnection:
         engine = self._engine
         if isinstance(engine, Http1Engine):
             h1 = engine  # typed for the compiler
+            if self._give_again(h1, data, now):
+                return
             request = h1.receive_whole(data, now)
             if request is not None:
-                self._serve_whole(request)
+                self._serve_whole(request, bytes(data))
                 self._after_engine()
                 return
         self._handle(engine.receive(data, now))
@@ -203,8 +210,15 @@ class HttpConnection:
             self._handle(self._engine.take_events())
             self._after_engine()
 
-    def respond(self, exchange: HttpExchange, status: int, headers: Headers, body: bytes) -> None:
-        """Tell the engine a complete response."""
+    def respond(
+        self,
+        exchange: HttpExchange,
+        status: int,
+        headers: Headers,
+        body: bytes,
+        again: GiveAgain | None,
+    ) -> None:
+        """Tell the engine a complete response; let it stand for as long as ``again`` agrees."""
         stream, is_over, engine = exchange.request.stream, False, self._engine
         try:
             if isinstance(engine, Http1Engine):
@@ -215,6 +229,8 @@ class HttpConnection:
         finally:
             if is_over and not self._events:
                 self._end_exchange(stream, None)
+                if again is not None and self._whole is not None:
+                    self._let_stand(self._whole, again)
             else:
                 events = self._engine.take_events()
                 self._handle([*events, StreamClosed(stream, None)] if is_over else events)
@@ -367,15 +383,39 @@ class HttpConnection:
         finally:
             self._is_handling = False
 
-    def _serve_whole(self, request: RequestReceived) -> None:
+    def _give_again(
+        self, h1: Http1Engine, data: bytes | bytearray | memoryview, now: float
+    ) -> bool:
+        """Answer a request whose answer stands, past everything else; tell whether that was so."""
+        if not isinstance(data, bytes) or not h1.is_idle() or self._link_held_bytes():
+            return False
+        output = self._standing.give(data, h1.scheme, self.link)
+        if output is None:
+            return False
+        h1.note_answered(now)
+        self._write([output])
+        self._after_engine()
+        return True
+
+    def _let_stand(self, data: bytes, again: GiveAgain) -> None:
+        """Write the response to ``data``, and keep it for who sends the same."""
+        assert isinstance(self._engine, Http1Engine)
+        output = self._engine.take_output()
+        if len(output) == 1:
+            self._standing.keep(data, self._engine.scheme, output[0], again)
+        self._write(output)
+
+    def _serve_whole(self, request: RequestReceived, data: bytes) -> None:
         """Serve a request of which nothing more comes, and behind which nothing came."""
         exchange = HttpExchange(self, request)
         exchange.body_ended(NO_TRAILERS)
         self._exchanges[request.stream] = exchange
         self._is_handling = True
+        self._whole = data
         try:
             self._server.start_handler(exchange)
         finally:
+            self._whole = None
             self._is_handling = False
         if self._events:
             self._handle(())
@@ -427,14 +467,17 @@ class HttpConnection:
         else:
             output = engine.take_output()
         if output:
-            for buffer in output:
-                self._written_bytes += len(buffer)
-            link = self.link
-            if isinstance(link, ReactorLink):
-                direct = link  # typed for the compiler
-                direct.write_all(output)
-            else:
-                link.write(*output)
+            self._write(output)
+
+    def _write(self, output: list[bytes]) -> None:
+        for buffer in output:
+            self._written_bytes += len(buffer)
+        link = self.link
+        if isinstance(link, ReactorLink):
+            direct = link  # typed for the compiler
+            direct.write_all(output)
+        else:
+            link.write(*output)
 
     def _after_engine(self) -> None:
         """Write, and obey the engine about reading, closing and time."""

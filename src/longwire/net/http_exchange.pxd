@@ -22,7 +22,9 @@ cdef class HttpExchange:
     cdef bint _is_finished
     cdef list _waiters
 
-    cpdef bint respond_at_once(self, int status, object headers=*, bytes body=*) except -1
+    cpdef bint respond_at_once(
+        self, int status, object headers=*, bytes body=*, object again=*
+    ) except -1
 
     cpdef body_ended(self, object trailers)
 

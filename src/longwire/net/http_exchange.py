@@ -24,6 +24,7 @@ from longwire.net.endpoint import Endpoint
 from longwire.net.in_flight import COUNTED_BYTES_MIN
 from longwire.net.link import Address, Link
 from longwire.net.settings import WebSocketSettings
+from longwire.net.standing import GiveAgain
 
 if TYPE_CHECKING:
     from longwire.net.http_connection import HttpConnection
@@ -201,16 +202,23 @@ class HttpExchange:
         while not self.respond_at_once(status, headers, body):
             await self.drain()
 
-    def respond_at_once(self, status: int, headers: HeadersLike = (), body: bytes = b"") -> bool:
+    def respond_at_once(
+        self,
+        status: int,
+        headers: HeadersLike = (),
+        body: bytes = b"",
+        again: GiveAgain | None = None,
+    ) -> bool:
         """Send a complete response, unless a slow client holds up earlier ones.
 
-        Tells whether it was sent; what was not is for ``respond``.
+        Tells whether it was sent; what was not is for ``respond``. With ``again`` who sends the
+        same request again may get the same response again, when that agrees (see ``standing``).
         """
         self._check_open()
         if self._connection.is_held_up(self):
             return False
         fields = headers if isinstance(headers, Headers) else Headers(headers)
-        self._connection.respond(self, status, fields, body)
+        self._connection.respond(self, status, fields, body, again)
         self.status = status
         self._is_finished = True
         return True

@@ -23,6 +23,7 @@ from longwire.net.http_connection import HttpConnection
 from longwire.net.http_exchange import ExchangeClosed, HttpExchange
 from longwire.net.in_flight import InFlight
 from longwire.net.link import Link, LinkHandler
+from longwire.net.standing import StandingAnswers
 from longwire.net.task_place import place_of
 
 __all__ = ["ExchangeHandler", "HttpServer"]
@@ -76,6 +77,7 @@ class HttpServer:
         self._server_header = server_header
         self._date = DateSource(time.time)
         self._known_heads = KnownHeads()
+        self.standing = StandingAnswers(self._date)
         self._tasks: dict[asyncio.Task[None], tuple[HttpExchange, Awaitable[None] | None]] = {}
         self.write_buffer_bytes_max = write_buffer_bytes_max
         self.write_stall_timeout_s = write_stall_timeout_s

@@ -14,6 +14,7 @@ from typing import Any, TypeAlias
 from longwire.base.headers import Headers, HeadersLike
 from longwire.http.events import RequestReceived
 from longwire.net.http_exchange import ExchangeClosed
+from longwire.net.standing import GiveAgain
 from longwire.server.asgi_paths import request_of_scope
 from longwire.server.errors import HttpError
 
@@ -141,7 +142,13 @@ class AsgiExchange:
             {"type": "http.response.body", "body": body},
         )
 
-    def respond_at_once(self, status: int, headers: HeadersLike = (), body: bytes = b"") -> bool:
+    def respond_at_once(
+        self,
+        status: int,
+        headers: HeadersLike = (),
+        body: bytes = b"",
+        again: GiveAgain | None = None,
+    ) -> bool:
         """Send nothing: an ASGI server has to be waited for."""
         return False
 

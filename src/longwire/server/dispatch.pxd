@@ -5,7 +5,7 @@ from longwire.net.http_exchange cimport HttpExchange
 from longwire.server.content cimport ContentSelection
 from longwire.server.request cimport Request
 from longwire.server.request_counts cimport RequestCounts
-from longwire.server.response cimport Response
+from longwire.server.response cimport Response, StandingResponse
 
 
 cdef class Dispatcher:
@@ -23,6 +23,10 @@ cdef class Dispatcher:
 
     cdef _done(self, Request request, object exchange, int status, double started_s)
 
+    cpdef count(
+        self, object sender, str method, str path, int status, double started_s, bint is_stream
+    )
+
     cdef _answer_to(self, object error, Request request, object exchange)
 
     cdef _run(self, Request request, object exchange)
@@ -31,3 +35,11 @@ cdef class Dispatcher:
     cdef bint _send_at_once(self, Request request, object exchange, Response response) except -1
 
     cdef _demand_rate(self, object address)
+
+
+cdef class _Again:
+    cdef Dispatcher _dispatcher
+    cdef object _holds
+    cdef str _method
+    cdef str _path
+    cdef int _status

@@ -20,7 +20,7 @@ from longwire.server.errors import HttpError, LimitHitError
 from longwire.server.exchange import Exchange
 from longwire.server.request import Request
 from longwire.server.request_counts import RequestCounts
-from longwire.server.response import Response
+from longwire.server.response import Response, StandingResponse
 from longwire.server.router import BadPathError, Resource, Router
 
 __all__ = ["Answer", "Dispatcher", "HttpHandler", "HttpObserver", "SocketHandler", "refusal"]
@@ -39,6 +39,14 @@ SocketHandler: TypeAlias = Callable[[Request, Any], Awaitable[None]]
 
 STREAM_HELD_BYTES_MAX = 64 * 1024
 """Bytes of a streamed response that have not left yet, past which the next piece waits."""
+
+
+class Sender(Protocol):
+    """Who sent a request: an exchange, or its link."""
+
+    @property
+    def remote_address(self) -> Any:
+        """``(host, port)``, the path of a Unix socket, or ``None``."""
 
 
 class HttpObserver(Protocol):
@@ -116,15 +124,27 @@ class Dispatcher:
         self, request: Request, exchange: Exchange | AsgiHandshake, status: int, started_s: float
     ) -> None:
         request.release()
-        duration_s = time.monotonic() - started_s
         is_stream = status == 101 or exchange.is_open_ended
-        self._counts.add(request.method, status, duration_s, is_stream)
+        self.count(exchange, request.method, request.path, status, started_s, is_stream)
+
+    def count(
+        self,
+        sender: Sender,
+        method: str,
+        path: str,
+        status: int,
+        started_s: float,
+        is_stream: bool,
+    ) -> None:
+        """Count a request that is done, and write it down."""
+        duration_s = time.monotonic() - started_s
+        self._counts.add(method, status, duration_s, is_stream)
         if access_logger.isEnabledFor(logging.INFO):
             access_logger.info(
                 "%s %s %s %s %.1f ms",
-                address_text(exchange.remote_address),
-                request.method,
-                request.path,
+                address_text(sender.remote_address),
+                method,
+                path,
                 status or "-",
                 duration_s * 1000,
             )
@@ -204,10 +224,13 @@ class Dispatcher:
         try:
             if not self._content.suits(request, response):
                 return False
+            again = None
+            if isinstance(response, StandingResponse) and not self._address_rates.is_limited:
+                again = _Again(self, request, response)
             if isinstance(exchange, HttpExchange):
                 direct = exchange  # typed for the compiler
-                return direct.respond_at_once(response.status, response.headers, body)
-            return exchange.respond_at_once(response.status, response.headers, body)
+                return direct.respond_at_once(response.status, response.headers, body, again)
+            return exchange.respond_at_once(response.status, response.headers, body, again)
         except Exception:
             if not exchange.closed:
                 logger.exception("request %s: sending the response failed", request.id)
@@ -224,6 +247,31 @@ class Dispatcher:
             headers = {"Retry-After": str(error.after_whole_s), "Cache-Control": "no-store"}
             message = f"Too many requests: {error.message}."
             raise HttpError(429, message, headers) from None
+
+
+class _Again:
+    """Whether a response that a handler gave is given again, past the handler; counts it then."""
+
+    __slots__ = ("_dispatcher", "_holds", "_method", "_path", "_status")
+
+    def __init__(
+        self, dispatcher: Dispatcher, request: Request, response: StandingResponse
+    ) -> None:
+        self._dispatcher = dispatcher
+        self._holds = response.holds
+        self._method = request.method
+        self._path = request.path
+        self._status = response.status
+
+    def __call__(self, sender: Sender) -> bool:
+        started_s = time.monotonic()
+        try:
+            if not self._holds():
+                return False
+        except Exception:
+            return False  # it is the handler's to fail, with its answer and its line in the log
+        self._dispatcher.count(sender, self._method, self._path, self._status, started_s, False)
+        return True
 
 
 def _refuse_method(request: Request, resource: Resource[HttpHandler, SocketHandler]) -> Response:

@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 from longwire.base.headers import HeadersLike
 from longwire.http.events import RequestReceived
+from longwire.net.standing import GiveAgain
 
 __all__ = ["Exchange", "ExchangeWrapper"]
 
@@ -57,8 +58,15 @@ class Exchange(Protocol):
     async def respond(self, status: int, headers: HeadersLike = (), body: bytes = b"") -> None:
         """Send a complete response."""
 
-    def respond_at_once(self, status: int, headers: HeadersLike = (), body: bytes = b"") -> bool:
-        """Send a complete response if that needs no waiting; tell whether it was sent."""
+    def respond_at_once(
+        self,
+        status: int,
+        headers: HeadersLike = (),
+        body: bytes = b"",
+        again: GiveAgain | None = None,
+    ) -> bool:
+        """Send a complete response if that needs no waiting; tell whether it was sent. It may be
+        given again where ``again`` agrees."""
 
     def start(self, status: int, headers: HeadersLike = ()) -> None:
         """Send the head of a response whose body comes in pieces."""
@@ -126,8 +134,14 @@ class ExchangeWrapper:
     async def respond(self, status: int, headers: HeadersLike = (), body: bytes = b"") -> None:
         await self._exchange.respond(status, headers, body)
 
-    def respond_at_once(self, status: int, headers: HeadersLike = (), body: bytes = b"") -> bool:
-        return self._exchange.respond_at_once(status, headers, body)
+    def respond_at_once(
+        self,
+        status: int,
+        headers: HeadersLike = (),
+        body: bytes = b"",
+        again: GiveAgain | None = None,
+    ) -> bool:
+        return self._exchange.respond_at_once(status, headers, body, again)
 
     def start(self, status: int, headers: HeadersLike = ()) -> None:
         self._exchange.start(status, headers)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Any, TypeAlias
 
 from longwire.base.codes import CloseCode
@@ -27,7 +28,7 @@ from longwire.server.cross_origin import CrossOrigin
 from longwire.server.errors import HttpError
 from longwire.server.exchange import Exchange
 from longwire.server.request import Request
-from longwire.server.response import Response
+from longwire.server.response import Response, StandingResponse
 from longwire.server.settings import Settings
 from longwire.server.sockets import SocketEndpoints
 from longwire.server.store_urls import producer_state_s
@@ -112,7 +113,9 @@ class StreamGateways:
             question = read_question(stream, request.query_text, request.headers)
         answer = None if question is None else self.durable.answer_at_once(question)
         if isinstance(answer, Answer):
-            return Response(answer.status, answer.headers)
+            assert question is not None
+            holds = partial(self.durable.holds, question, answer)
+            return StandingResponse(answer.status, answer.headers, answer.body, holds)
         return self._admit(request, exchange, question, answer)
 
     async def _admit(

@@ -10,6 +10,10 @@ cdef class Response:
     cdef object __weakref__
 
 
+cdef class StandingResponse(Response):
+    cdef readonly object holds
+
+
 cdef object _typed(object content_type)
 
 cpdef Response make_response(object value)

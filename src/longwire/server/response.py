@@ -5,14 +5,14 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import AsyncIterable
+from collections.abc import AsyncIterable, Callable
 from typing import Any, TypeAlias
 from urllib.parse import quote
 
 from longwire.base.dates import http_date
 from longwire.base.headers import Headers, HeadersLike
 
-__all__ = ["Response", "ResponseBody", "make_response"]
+__all__ = ["Response", "ResponseBody", "StandingResponse", "make_response"]
 
 _TEXT = "text/plain; charset=utf-8"
 
@@ -130,6 +130,22 @@ class Response:
     def __repr__(self) -> str:
         size = len(self.body) if isinstance(self.body, bytes) else "streamed"
         return f"<Response {self.status} {size}>"
+
+
+class StandingResponse(Response):
+    """A response that who sends the same request may be given again, without the handler.
+
+    ``holds`` is asked each time, and says whether the handler would answer just this now. It must
+    not raise for anything that a client does.
+    """
+
+    __slots__ = ("holds",)
+
+    def __init__(
+        self, status: int, headers: HeadersLike, body: bytes, holds: Callable[[], bool]
+    ) -> None:
+        super().__init__(status, headers, body)
+        self.holds = holds
 
 
 def _typed(content_type: str) -> Headers:

@@ -19,6 +19,7 @@ from longwire.base.limits import KIB, HttpLimits
 from longwire.net.http_exchange import ExchangeClosed, HttpExchange
 from longwire.net.http_server import HttpServer
 from longwire.net.in_flight import InFlight
+from longwire.net.link import Link
 from longwire.net.listener import Listener
 from tests.integration.net import local
 from tests.integration.net.local import (
@@ -595,6 +596,36 @@ async def test_handlers_may_be_plain_functions() -> None:
         assert re.findall(rb"HTTP/1.1 (\d+)", answer) == [b"200", b"200", b"500", b"500"]
         assert b"at once" in answer
         assert server.exchanges == []
+
+
+async def test_a_response_that_stands_is_given_past_the_handler() -> None:
+    served: list[str] = []
+    given: list[Link] = []
+
+    def again(link: Link) -> bool:
+        given.append(link)
+        return len(given) != 2
+
+    def handler(exchange: HttpExchange) -> None:
+        served.append(exchange.request.target)
+        assert exchange.respond_at_once(200, {}, b"same", again)
+
+    async with http(handler) as (_, _, port):
+        reader, writer = await open_raw(port)
+        sent, answers = 0, set()
+        async with asyncio.timeout(30):
+            while len(given) < 5:
+                writer.write(get("/a"))
+                sent += 1
+                head = await reader.readuntil(b"\r\n\r\n")
+                answers.add((re.sub(rb"Date: .*\r\n", b"", head), await reader.readexactly(4)))
+            writer.write(get("/b"))
+            await reader.readuntil(b"same")
+        writer.close()
+        assert len(answers) == 1
+        # The second that was asked said no, so the handler was called.
+        assert len(served) + len(given) - 1 == sent + 1
+        assert served[-1] == "/b"
 
 
 @pytest.mark.filterwarnings("error")

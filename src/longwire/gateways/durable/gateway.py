@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Coroutine
 from typing import Protocol
 
 from longwire.base.errors import StoreError
@@ -118,6 +118,18 @@ class DurableGateway:
             return None
         self.pages.hits += 1
         return answer if waiting is None else _after(waiting, answer)
+
+    def holds(self, question: Question, answer: Answer) -> bool:
+        """Whether ``answer_at_once`` would give this answer to this question again, now."""
+        if self._recent.find(question) is not answer:
+            return False
+        allowed = self._hub.policy.may(ANONYMOUS, "read", question[0])
+        if allowed is True:
+            self.pages.hits += 1
+            return True
+        if isinstance(allowed, Coroutine):
+            allowed.close()
+        return False
 
     def drain(self) -> None:
         """End what waits; clients come back by themselves, with their position."""
