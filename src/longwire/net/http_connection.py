@@ -26,6 +26,7 @@ from longwire.http.events import (
     Upgraded,
 )
 from longwire.http.h1 import Http1Engine
+from longwire.http.h1_known_heads import HEAD_BYTES_MAX
 from longwire.http.h2_frames import PREFACE
 from longwire.net.callbacks import Callbacks
 from longwire.net.endpoint import Endpoint
@@ -387,9 +388,9 @@ class HttpConnection:
         self, h1: Http1Engine, data: bytes | bytearray | memoryview, now: float
     ) -> bool:
         """Answer a request whose answer stands, past everything else; tell whether that was so."""
-        if not isinstance(data, bytes) or not h1.is_idle() or self._link_held_bytes():
+        if len(data) > HEAD_BYTES_MAX or not h1.is_idle() or self._link_held_bytes():
             return False
-        output = self._standing.give(data, h1.scheme, self.link)
+        output = self._standing.give(bytes(data), h1.scheme, self.link)
         if output is None:
             return False
         h1.note_answered(now)

@@ -1,4 +1,4 @@
-"""Responses that stand: for the same bytes, for the second of their Date, while they are allowed."""
+"""Responses that stand: for the same bytes, for the second of their Date, while that is agreed."""
 
 from __future__ import annotations
 
