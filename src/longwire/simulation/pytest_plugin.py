@@ -40,10 +40,21 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "world" not in metafunc.fixturenames:
         return
     marker = metafunc.definition.get_closest_marker("seeds")
-    count = marker.args[0] if marker is not None else 1
+    count = _count(marker, metafunc.definition.nodeid) if marker is not None else 1
     only = metafunc.config.getoption("--world-seed")
     seeds = range(count) if only is None else [only]
     metafunc.parametrize("world", seeds, indirect=True, ids=[f"seed-{seed}" for seed in seeds])
+
+
+def _count(marker: pytest.Mark, test: str) -> int:
+    """Return how many seeds are asked for; anything but 1 or more is an error of the test."""
+    given = [*marker.args, *marker.kwargs.values()]
+    if len(given) != 1 or not set(marker.kwargs) <= {"count"} or type(given[0]) is not int:
+        pytest.fail(f"{test}: write @pytest.mark.seeds(20) for the seeds 0 to 19", pytrace=False)
+    count: int = given[0]
+    if count < 1:
+        pytest.fail(f"{test}: seeds({count}) runs nothing; give 1 or more", pytrace=False)
+    return count
 
 
 @pytest.fixture

@@ -28,6 +28,9 @@ from longwire.server.settings import (
 )
 from longwire.simulation import SimHost, World
 from longwire.simulation.disk import Disk
+from longwire.simulation.timeline import FaultTimeline
+from longwire.tcpip.devices.rules import CORRUPT, DROP, Match, Rule, delay, duplicate
+from longwire.tcpip.durations import SECOND
 
 # Seeds that found something: 110, a timer of the client that went off again and again in one
 # instant, because a difference was rounded otherwise than a sum.
@@ -135,6 +138,33 @@ class Town:
                 self.world.at(start_s, link.down)
                 self.world.at(start_s + self.fate.fraction() * 25, link.up)
 
+    def plan_misfortunes(self) -> None:
+        """What leaves programs alive, for moments and for longer than keepalive bears."""
+        faults, fate = FaultTimeline(self.world), self.fate
+        people = [*self.publishers, self.subscriber]
+        early = (1.0, 40.0)
+        for start_s, end_s in faults.spells(3, between=early, longest=25):
+            alone = [host for host in people if fate.chance(0.5)]
+            rest = [host for host in (self.server, *people) if host not in alone]
+            faults.at(start_s).partition(alone or people, rest if alone else [self.server])
+            faults.at(end_s).heal()
+        for host in (self.server, *people):
+            for start_s, end_s in faults.spells(2, between=early, longest=30):
+                faults.at(start_s).pause(host)
+                faults.at(end_s).resume(host)
+            for start_s, _ in faults.spells(2, between=early, longest=0):
+                offset = (fate.fraction() - 0.5) * 7200
+                drift = (fate.fraction() - 0.5) * 1000
+                faults.at(start_s).set_clock(host, offset=offset, drift_ppm=drift)
+        for link in self.world.links:
+            for verdict in (DROP, CORRUPT, duplicate(2), delay(3 * SECOND)):
+                rule = Rule("damage", Match(), verdict, chance=0.3)
+                for start_s, end_s in faults.spells(1, between=early, longest=10):
+                    faults.at(start_s).rule(link, rule, lasting=end_s - start_s)
+            for start_s, end_s in faults.spells(1, between=early, longest=20):
+                faults.at(start_s).change(link, loss=0.3, delay=0.5)
+                faults.at(end_s).change(link, loss=0.0, delay=0.02)
+
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_links_are_cut(seed: int) -> None:
@@ -148,6 +178,21 @@ def test_links_are_cut(seed: int) -> None:
     town.world.run(main())
     town.outcome.check()
     assert town.happened("link down") == 3 * len(town.world.links)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_hosts_are_parted_and_stopped_and_their_clocks_are_wrong(seed: int) -> None:
+    town = Town(seed)
+    town.plan_misfortunes()
+
+    async def main() -> None:
+        serve(town.server, "memory", driver_of(seed))
+        await town.live()
+
+    town.world.run(main())
+    town.outcome.check()
+    for befell in ("partition", "paused", "rule damage"):
+        assert town.happened(befell), befell
 
 
 @pytest.mark.parametrize("seed", SEEDS)

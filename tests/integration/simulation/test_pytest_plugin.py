@@ -76,3 +76,17 @@ def test_failure_without_matplotlib_names_the_extra(tmp_path: Path) -> None:
 def test_seed_that_failed_is_run_alone(tmp_path: Path) -> None:
     output = run_pytest(tmp_path, "--world-seed", "2", "-k", "one_seed")
     assert "1 failed" in output and "seed-2" in output
+
+
+def test_marker_that_runs_nothing_or_makes_no_sense_is_an_error(tmp_path: Path) -> None:
+    markers = ("seeds(0)", "seeds", 'seeds("many")', "seeds(cuont=3)", "seeds(count=2)")
+    for number, marker in enumerate(markers):
+        test = f"import pytest\n@pytest.mark.{marker}\nasync def test_marked(world): pass\n"
+        (tmp_path / f"test_{number}.py").write_text(test)
+    output = run_pytest(tmp_path, "--collect-only", "-q")
+    assert "4 errors" in output
+    assert "test_0.py::test_marked: seeds(0) runs nothing; give 1 or more" in output
+    for number in (1, 2, 3):
+        assert f"test_{number}.py::test_marked: write @pytest.mark.seeds(20)" in output
+    assert "test_4.py::test_marked[seed-1]" in output
+    assert "test_4.py::test_marked[seed-2]" not in output
