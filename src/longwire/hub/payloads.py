@@ -1,3 +1,4 @@
+# cython: annotation_typing=False
 """Checks of payloads before they are stored, so that nobody is handed what he cannot read."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# cython: annotation_typing=False, auto_pickle=False
 """The memory store: everything is gone when the process ends, and readers are told so.
 
 A restarted process draws other epochs, so a position of the old one is refused with ``epoch``;

@@ -1,3 +1,4 @@
+# cython: annotation_typing=False, auto_pickle=False
 """The logs of the memory store: one that keeps everything, one that keeps the latest of each key.
 
 Both answer the same questions (``LogFacts`` for the verdict, stretches for reading) and know

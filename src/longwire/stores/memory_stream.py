@@ -1,3 +1,4 @@
+# cython: annotation_typing=False, auto_pickle=False
 """One stream of the memory store: its log, its producers, and the atomic step of an append."""
 
 from __future__ import annotations

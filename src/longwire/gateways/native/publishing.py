@@ -1,3 +1,4 @@
+# cython: annotation_typing=False, auto_pickle=False
 """``publish``: from the request to the hub, and the answer when it is stored."""
 
 from __future__ import annotations
@@ -6,17 +7,16 @@ from collections.abc import Awaitable
 from typing import TYPE_CHECKING
 
 from longwire.gateways.native.faults import InFlightError
-from longwire.gateways.native.requests import (
-    PublishRequest,
+from longwire.gateways.native.publications import (
     read_batch,
     read_condition,
     read_durability,
     read_producer,
 )
+from longwire.gateways.native.requests import PublishRequest
 from longwire.gateways.native.session import NativeSession
 from longwire.hub.policy import demand
 from longwire.hub.publishing import Outcome, Publish
-from longwire.streams.entry import Durability
 from longwire.streams.errors import StreamError
 from longwire.streams.name import check_stream_name
 
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Flights", "publish"]
 
-# An enum's value is slow to look up, and each publish is answered with one.
-_DURABILITY_TEXTS = {durability: durability.value for durability in Durability}
+# What a named tuple's own constructor does, without the function of Python's around it.
+_new_tuple = tuple.__new__
 
 
 class Flights:
@@ -38,49 +38,74 @@ class Flights:
         self._count = 0
         self._by_producer: dict[tuple[str, str], int] = {}
 
-    def take_off(self, publish: Publish, in_flight_max: int, producer_in_flight_max: int) -> None:
-        """Count one more. Raises ``InFlightError``."""
+    def take_off(
+        self, producer: tuple[str, str] | None, in_flight_max: int, producer_in_flight_max: int
+    ) -> None:
+        """Count one more, of this producer in this stream. Raises ``InFlightError``."""
         if self._count >= in_flight_max:
             raise InFlightError("this connection", in_flight_max)
-        if publish.producer is not None:
-            key = (publish.stream, publish.producer.producer_id)
-            count = self._by_producer.get(key, 0)
+        if producer is not None:
+            count = self._by_producer.get(producer, 0)
             if count >= producer_in_flight_max:
                 raise InFlightError("this producer", producer_in_flight_max)
-            self._by_producer[key] = count + 1
+            self._by_producer[producer] = count + 1
         self._count += 1
 
-    def land(self, publish: Publish) -> None:
+    def land(self, producer: tuple[str, str] | None) -> None:
         """It is answered."""
         self._count -= 1
-        if publish.producer is not None:
-            key = (publish.stream, publish.producer.producer_id)
-            self._by_producer[key] -= 1
-            if not self._by_producer[key]:
-                del self._by_producer[key]
+        if producer is not None:
+            left = self._by_producer[producer] - 1
+            if left:
+                self._by_producer[producer] = left
+            else:
+                del self._by_producer[producer]
+
+
+class _Flight:
+    """One publish that is not answered yet. To be called with its outcome."""
+
+    __slots__ = ("_flights", "_producer", "_request_id", "_session", "_stream")
+
+    def __init__(
+        self,
+        session: NativeSession,
+        flights: Flights,
+        request_id: int,
+        stream: str,
+        producer: tuple[str, str] | None,
+    ) -> None:
+        self._session = session
+        self._flights = flights
+        self._request_id = request_id
+        self._stream = stream
+        self._producer = producer
+
+    def __call__(self, outcome: Outcome) -> None:
+        self._flights.land(self._producer)
+        session = self._session
+        if isinstance(outcome, StreamError):
+            session.refuse(self._request_id, outcome)
+        else:
+            session.answer(session.format.published(self._request_id, self._stream, outcome))
 
 
 def publish(
     gateway: NativeGateway, session: NativeSession, request: PublishRequest
 ) -> Awaitable[None] | None:
     """Store and deliver; answered when it is stored."""
-    hub, limits = gateway.hub, gateway.limits
-    stream = check_stream_name(request.stream)
+    hub = gateway.hub
+    stream, principal = check_stream_name(request.stream), session.principal
     producer = read_producer(request)
     batch, content_type = read_batch(
-        request, hub.stream_limits.json_depth_max, limits.key_bytes_max
+        request, hub.stream_limits.json_depth_max, gateway.limits.key_bytes_max
     )
-    publish = Publish(
-        stream,
-        batch,
-        content_type,
-        session.principal,
-        producer,
-        read_condition(request),
-        is_checked=True,
-        durability=read_durability(request),
-    )
-    waiting = demand(hub.policy, session.principal, "publish", stream)
+    condition, durability = read_condition(request), read_durability(request)
+    # closes, is_checked, durability, is_from_server, may_create, application_sequence
+    rest = (False, True, durability, False, True, None)
+    values = (stream, batch, content_type, principal, producer, condition, *rest)
+    publish = _new_tuple(Publish, values)
+    waiting = demand(hub.policy, principal, "publish", stream)
     if waiting is not None:
         return _publish_later(gateway, session, waiting, request.id, publish)
     _submit(gateway, session, request.id, publish)
@@ -104,28 +129,7 @@ def _submit(
     flights = session.flights
     if flights is None:
         flights = session.flights = Flights()
-    limits = gateway.limits
-    flights.take_off(publish, limits.in_flight_max, limits.producer_in_flight_max)
-
-    def done(outcome: Outcome) -> None:
-        flights.land(publish)
-        _answer(session, request_id, publish.stream, outcome)
-
-    gateway.hub.submit(publish, done)
-
-
-def _answer(session: NativeSession, request_id: int, stream: str, outcome: Outcome) -> None:
-    if isinstance(outcome, StreamError):
-        session.refuse(request_id, outcome)
-        return
-    first, last = outcome.first, outcome.last
-    text = None if first is None else str(first)
-    session.reply(
-        "published",
-        request_id,
-        stream=stream,
-        first=text,
-        last=text if last is first else str(last),
-        duplicate=outcome.is_duplicate,
-        durability=_DURABILITY_TEXTS[outcome.durability],
-    )
+    limits, stamp, stream = gateway.limits, publish.producer, publish.stream
+    producer = None if stamp is None else (stream, stamp.producer_id)
+    flights.take_off(producer, limits.in_flight_max, limits.producer_in_flight_max)
+    gateway.hub.submit(publish, _Flight(session, flights, request_id, stream, producer))

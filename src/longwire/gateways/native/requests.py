@@ -6,21 +6,15 @@ never turned into objects and back.
 
 from __future__ import annotations
 
-import base64
-import binascii
-from collections.abc import Callable, Sequence
 from typing import Annotated, Literal, TypeAlias, TypeVar
 
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
 from longwire.hub.payloads import check_json, check_json_depth
-from longwire.streams.entry import BYTES, JSON, Durability, NewEntry
 from longwire.streams.errors import PayloadError, StreamError
 from longwire.streams.position import Position, parse_position
 from longwire.streams.producer import (
-    PRODUCER_ID_BYTES_MAX,
     PRODUCER_NUMBER_MAX,
-    ProducerStamp,
 )
 from longwire.streams.verdict import Last, Start, StartAt
 
@@ -34,6 +28,7 @@ __all__ = [
     "BadMessageError",
     "BinaryCall",
     "BinaryEnter",
+    "BinaryItem",
     "BinaryPublish",
     "BinaryRequest",
     "CallRequest",
@@ -44,6 +39,7 @@ __all__ = [
     "History",
     "JsonCall",
     "JsonEnter",
+    "JsonItem",
     "JsonPublish",
     "JsonRequest",
     "Leave",
@@ -59,12 +55,9 @@ __all__ = [
     "Subscribe",
     "Unsubscribe",
     "Unwatch",
-    "read_batch",
-    "read_condition",
-    "read_durability",
+    "check_data",
     "read_history_place",
     "read_json",
-    "read_producer",
     "read_start",
 ]
 
@@ -161,13 +154,13 @@ class Unsubscribe(_Request, tag="unsubscribe", frozen=True):
     pattern: Optional[str] = UNSET
 
 
-class _JsonItem(Struct, forbid_unknown_fields=True, frozen=True):
+class JsonItem(Struct, forbid_unknown_fields=True, frozen=True):
     data: Optional[Raw] = UNSET
     base64: Optional[str] = UNSET
     key: Optional[str] = UNSET
 
 
-class _BinaryItem(Struct, forbid_unknown_fields=True, frozen=True, rename={"raw": "bytes"}):
+class BinaryItem(Struct, forbid_unknown_fields=True, frozen=True, rename={"raw": "bytes"}):
     data: Optional[bytes] = UNSET
     raw: Optional[bytes] = UNSET
     key: Optional[str] = UNSET
@@ -187,19 +180,16 @@ class _Publish(_Request, frozen=True, kw_only=True):
 class JsonPublish(_Publish, tag="publish", frozen=True, kw_only=True):
     data: Optional[Raw] = UNSET
     base64: Optional[str] = UNSET
-    batch: Optional[list[_JsonItem]] = UNSET
+    batch: Optional[list[JsonItem]] = UNSET
 
 
 class BinaryPublish(_Publish, tag="publish", frozen=True, kw_only=True, rename={"raw": "bytes"}):
     data: Optional[bytes] = UNSET
     raw: Optional[bytes] = UNSET
-    batch: Optional[list[_BinaryItem]] = UNSET
+    batch: Optional[list[BinaryItem]] = UNSET
 
 
 PublishRequest: TypeAlias = JsonPublish | BinaryPublish
-
-_Item: TypeAlias = _JsonItem | _BinaryItem | JsonPublish | BinaryPublish
-"""One entry of a publish: of its batch, or the request itself."""
 
 
 class History(_Request, tag="history", frozen=True):
@@ -358,135 +348,22 @@ def read_history_place(request: History) -> tuple[Position | None, Position | No
     return after, before
 
 
-def read_condition(request: PublishRequest) -> Position | None:
-    """The tail that a publish is to follow, if it names one."""
-    return None if request.if_tail is UNSET else parse_position(request.if_tail)
-
-
-def read_durability(request: PublishRequest) -> Durability:
-    """How safely a publish wants to be kept at least."""
-    return Durability.MEMORY if request.durability is UNSET else Durability(request.durability)
-
-
 def read_json(value: Raw | bytes | UnsetType, depth_max: int, where: str) -> bytes | None:
     """``data`` that is JSON in every format: its text."""
     if value is UNSET:
         return None
     text = bytes(value)
-    _check(check_json_depth if isinstance(value, Raw) else check_json, text, depth_max, where)
+    check_data(text, depth_max, where, is_read=isinstance(value, Raw))
     return text
 
 
-def read_producer(request: PublishRequest) -> ProducerStamp | None:
-    """The producer triple: all three members or none."""
-    producer, epoch, sequence = request.producer, request.epoch, request.sequence
-    if producer is UNSET and epoch is UNSET and sequence is UNSET:
-        return None
-    if producer is UNSET or epoch is UNSET or sequence is UNSET:
-        raise BadMessageError("publish: producer, epoch and sequence come together or not at all")
-    size = len(producer.encode())
-    if not 1 <= size <= PRODUCER_ID_BYTES_MAX:
-        raise BadMessageError(
-            f"publish: producer has {size} bytes; it has 1 to {PRODUCER_ID_BYTES_MAX}"
-        )
-    return ProducerStamp(producer, epoch, sequence)
-
-
-def read_batch(
-    request: PublishRequest, depth_max: int, key_bytes_max: int
-) -> tuple[tuple[NewEntry, ...], str]:
-    """The entries of a publish and their content type."""
-    if request.batch is UNSET:
-        entry, content_type = _read_entry(
-            _single_item(request), "publish", depth_max, key_bytes_max
-        )
-        return (entry,), content_type
-    entries: list[NewEntry] = []
-    content_type = ""
-    for index, item in enumerate(_batch_items(request, request.batch)):
-        where = f"publish: batch[{index}]"
-        entry, item_type = _read_entry(item, where, depth_max, key_bytes_max)
-        if content_type not in ("", item_type):
-            raise BadMessageError(f"{where}: a batch holds JSON only or bytes only")
-        content_type = item_type
-        entries.append(entry)
-    return tuple(entries), content_type
-
-
-def _read_entry(
-    item: _Item, where: str, depth_max: int, key_bytes_max: int
-) -> tuple[NewEntry, str]:
-    payload, content_type = _read_item(item, where, depth_max)
-    if item.key is UNSET:
-        return NewEntry(payload), content_type
-    size = len(item.key.encode())
-    if size > key_bytes_max:
-        raise BadMessageError(f"{where}: key has {size} bytes, at most {key_bytes_max} are allowed")
-    return NewEntry(payload, item.key), content_type
-
-
-def _has_other(request: PublishRequest) -> tuple[str, bool]:
-    """What a format has for payloads that are not JSON, and whether it is there."""
-    if isinstance(request, JsonPublish):
-        return "base64", request.base64 is not UNSET
-    return "bytes", request.raw is not UNSET
-
-
-def _single_item(request: PublishRequest) -> _Item:
-    """The request, which has the members of an item itself."""
-    if request.data is UNSET:
-        name, has_other = _has_other(request)
-        if not has_other:
-            raise BadMessageError(f"publish: data, {name} or batch is missing")
-    return request
-
-
-def _batch_items(request: PublishRequest, batch: Sequence[_Item]) -> Sequence[_Item]:
-    name, has_other = _has_other(request)
-    if request.data is not UNSET or has_other:
-        raise BadMessageError(f"publish: data, {name} and batch exclude each other")
-    if request.key is not UNSET:
-        raise BadMessageError("publish: with batch, key stands in each of its objects")
-    if not batch:
-        raise BadMessageError("publish: batch is empty")
-    return batch
-
-
-def _read_item(item: _Item, where: str, depth_max: int) -> tuple[bytes, str]:
-    if isinstance(item, (_BinaryItem, BinaryPublish)):
-        return _read_binary_item(item, where, depth_max)
-    if item.data is not UNSET:
-        if item.base64 is not UNSET:
-            raise BadMessageError(f"{where}: data and base64 exclude each other")
-        payload = bytes(item.data)
-        _check(check_json_depth, payload, depth_max, where)
-        return payload, JSON
-    if item.base64 is UNSET:
-        raise BadMessageError(f"{where}: data or base64 is missing")
+def check_data(payload: bytes, depth_max: int, where: str, *, is_read: bool) -> None:
+    """Raise ``BadMessageError`` unless ``payload`` is JSON, not too deep; ``is_read``: a decoder
+    has seen already that it is JSON."""
     try:
-        return base64.b64decode(item.base64, validate=True), BYTES
-    except (binascii.Error, ValueError) as error:
-        raise BadMessageError(
-            f"{where}: base64 is not padded base64 of RFC 4648 section 4: {error}"
-        ) from None
-
-
-def _read_binary_item(
-    item: _BinaryItem | BinaryPublish, where: str, depth_max: int
-) -> tuple[bytes, str]:
-    if item.data is not UNSET:
-        if item.raw is not UNSET:
-            raise BadMessageError(f"{where}: data and bytes exclude each other")
-        # Nobody has read it as JSON yet.
-        _check(check_json, item.data, depth_max, where)
-        return item.data, JSON
-    if item.raw is UNSET:
-        raise BadMessageError(f"{where}: data or bytes is missing")
-    return item.raw, BYTES
-
-
-def _check(check: Callable[[bytes, int], None], payload: bytes, depth_max: int, where: str) -> None:
-    try:
-        check(payload, depth_max)
+        if is_read:
+            check_json_depth(payload, depth_max)
+        else:
+            check_json(payload, depth_max)
     except PayloadError as error:
         raise BadMessageError(f"{where}: {error}") from None

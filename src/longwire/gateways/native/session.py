@@ -1,3 +1,4 @@
+# cython: annotation_typing=False, auto_pickle=False
 """One connection of the native protocol: its state, its turn-taking, its heartbeats.
 
 The session knows neither socket nor clock. Messages come in by ``receive`` in the order sent and
@@ -57,6 +58,11 @@ class SessionState(Enum):
     DRAINING = auto()
     """The server goes away: new requests are not taken any more."""
     ENDED = auto()
+
+
+# Read as plain globals, since an enum's members are slow to look up.
+_NEW, _OPEN = SessionState.NEW, SessionState.OPEN
+_DRAINING, _ENDED = SessionState.DRAINING, SessionState.ENDED
 
 
 class NativeSession(WheelEntry):
@@ -125,7 +131,7 @@ class NativeSession(WheelEntry):
         self.client = ""
         self.principal = principal
         """Until ``connect`` is accepted: who the handshake showed the client to be."""
-        self.state = SessionState.NEW
+        self.state = _NEW
         # When ``handle_deadline`` wants to be called.
         self.deadline = now + gateway.limits.connect_timeout_s
         self._gateway = gateway
@@ -159,7 +165,7 @@ class NativeSession(WheelEntry):
     def receive(self, message: str | bytes, now: float) -> None:
         """Take one message."""
         self._has_received = True
-        if self.state in (SessionState.DRAINING, SessionState.ENDED):
+        if self.state in (_DRAINING, _ENDED):
             return
         try:
             self._demand_rate(now)
@@ -191,7 +197,7 @@ class NativeSession(WheelEntry):
 
     def lost(self) -> None:
         """The connection is gone."""
-        if self.state is not SessionState.ENDED:
+        if self.state is not _ENDED:
             self._leave()
 
     def deadline_reached(self, now: float) -> None:
@@ -201,9 +207,9 @@ class NativeSession(WheelEntry):
     def handle_deadline(self, now: float) -> None:
         """Look after time; to be called when ``deadline`` has come."""
         self.deadline = None
-        if self.state is SessionState.NEW:
+        if self.state is _NEW:
             self.end(NativeCloseCode.CONNECT_TIMEOUT, "no connect message came in time")
-        elif self.state is SessionState.OPEN:
+        elif self.state is _OPEN:
             if self._expires_s is not None and now >= self._expires_s:
                 self.end(NativeCloseCode.TOKEN_EXPIRED, "the token has expired")
             elif self._next_beat_s is not None and now >= self._next_beat_s:
@@ -215,7 +221,7 @@ class NativeSession(WheelEntry):
 
     def reply(self, op: str, request_id: int | None, **members: Any) -> None:
         """Send an answer, or a message of the server's own."""
-        if self.state is not SessionState.ENDED:
+        if self.state is not _ENDED:
             self.answer(self.format.answer(op, request_id, members))
 
     @property
@@ -225,7 +231,7 @@ class NativeSession(WheelEntry):
 
     def answer(self, message: bytes) -> None:
         """Send an answer. Who does not read answers is not read from either."""
-        if self.state is SessionState.ENDED:
+        if self.state is _ENDED:
             return
         self.wire.send(message)
         if not self._is_output_full and not self.takes_more:
@@ -239,7 +245,7 @@ class NativeSession(WheelEntry):
 
     def open(self, principal: Principal, client: str, now: float) -> None:
         """The client is who it says: heartbeats begin."""
-        self.state = SessionState.OPEN
+        self.state = _OPEN
         self.client = client
         self._schedule_beat(now)
         self.renew(principal, now)
@@ -293,20 +299,20 @@ class NativeSession(WheelEntry):
     @property
     def has_ended(self) -> bool:
         """Whether the connection is gone."""
-        return self.state is SessionState.ENDED
+        return self.state is _ENDED
 
     def is_new(self) -> bool:
         """Whether ``connect`` has not been accepted."""
-        return self.state is SessionState.NEW
+        return self.state is _NEW
 
     def begin_drain(self) -> None:
         """Take no new requests; what is on the way is answered."""
-        if self.state is not SessionState.ENDED:
-            self.state = SessionState.DRAINING
+        if self.state is not _ENDED:
+            self.state = _DRAINING
 
     def end(self, code: int, reason: str, after_s: tuple[float, float] | None = None) -> None:
         """Say why, and close."""
-        if self.state is SessionState.ENDED:
+        if self.state is _ENDED:
             return
         members: dict[str, Any] = {
             "code": int(code),
@@ -324,7 +330,7 @@ class NativeSession(WheelEntry):
         self.end(NativeCloseCode.TOO_SLOW, f"{stream} was read too slowly")
 
     def _leave(self) -> None:
-        self.state = SessionState.ENDED
+        self.state = _ENDED
         self.deadline = None
         self._queue = _NOTHING_QUEUED
         self.attachment.detach()
@@ -387,7 +393,7 @@ class NativeSession(WheelEntry):
         """Wait, then take what has queued up meanwhile."""
         self._has_task_begun = True
         await waiting
-        while self._queue and self.state in (SessionState.NEW, SessionState.OPEN):
+        while self._queue and self.state in (_NEW, _OPEN):
             following = self._take(self._queue.popleft())
             if following is not None:
                 await following
@@ -401,7 +407,7 @@ class NativeSession(WheelEntry):
         queued, limit = len(self._queue), self._gateway.limits.queued_messages_max
         room_wanted = limit // 2 if self._is_reading_paused else limit - 1
         should_pause = self._is_output_full or queued > room_wanted
-        if should_pause == self._is_reading_paused or self.state is SessionState.ENDED:
+        if should_pause == self._is_reading_paused or self.state is _ENDED:
             return
         self._is_reading_paused = should_pause
         if should_pause:

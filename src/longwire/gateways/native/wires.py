@@ -1,3 +1,4 @@
+# cython: annotation_typing=False, auto_pickle=False
 """What a session needs of its connection, over our own WebSocket and over any other.
 
 Both wires are sinks of the hub: over our own connections the shared frames go out as they are;

@@ -7,12 +7,25 @@ from typing import Any, Protocol
 
 from longwire.gateways.native.requests import Request
 from longwire.hub.sinks import Gap
-from longwire.streams.entry import Entry
+from longwire.streams.entry import Durability, Entry
 from longwire.streams.errors import StreamError
 from longwire.streams.position import Position
+from longwire.streams.store import Appended
 from longwire.websocket.frames import encode_frame
 
-__all__ = ["Format", "FrameEncoder", "JsonText", "closed_members", "error_members", "gap_members"]
+__all__ = [
+    "DURABILITY_TEXTS",
+    "Format",
+    "FrameEncoder",
+    "JsonText",
+    "closed_members",
+    "error_members",
+    "gap_members",
+    "published_members",
+]
+
+DURABILITY_TEXTS = {durability: durability.value for durability in Durability}
+"""An enum's value is slow to look up, and each publish is answered with one."""
 
 
 class JsonText:
@@ -47,6 +60,9 @@ class Format(Protocol):
     def answer(self, op: str, request_id: int | None, members: Mapping[str, Any]) -> bytes:
         """Write an answer, or a message of the server's own. Values are those of JSON, and
         :class:`JsonText`."""
+
+    def published(self, request_id: int, stream: str, outcome: Appended) -> bytes:
+        """Write the answer to a publish that was stored."""
 
     def entry(self, stream: str, entry: Entry) -> bytes:
         """Write an entry."""
@@ -108,3 +124,16 @@ def gap_members(stream: str, gap: Gap) -> dict[str, Any]:
 def closed_members(stream: str, position: Position) -> dict[str, Any]:
     """The members of the end of a stream."""
     return {"stream": stream, "position": str(position)}
+
+
+def published_members(stream: str, outcome: Appended) -> dict[str, Any]:
+    """The members of the answer to a publish."""
+    first, last = outcome.first, outcome.last
+    text = None if first is None else str(first)
+    return {
+        "stream": stream,
+        "first": text,
+        "last": text if last is first else str(last),
+        "duplicate": outcome.is_duplicate,
+        "durability": DURABILITY_TEXTS[outcome.durability],
+    }

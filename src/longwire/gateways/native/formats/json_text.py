@@ -1,3 +1,4 @@
+# cython: annotation_typing=False
 """``longwire.v1.json``: each message is one JSON object, in a text message."""
 
 from __future__ import annotations
@@ -10,11 +11,12 @@ from typing import Any
 
 import msgspec
 
-from longwire.gateways.native.formats.format import FrameEncoder, JsonText
+from longwire.gateways.native.formats.format import DURABILITY_TEXTS, FrameEncoder, JsonText
 from longwire.gateways.native.requests import OPS, BadMessageError, JsonRequest, Request
 from longwire.streams.entry import Entry, is_json
 from longwire.streams.errors import StreamError
 from longwire.streams.position import Position
+from longwire.streams.store import Appended
 from longwire.websocket.frames import TEXT
 
 __all__ = ["JSON_FORMAT", "BadJsonError", "JsonFormat"]
@@ -48,6 +50,11 @@ _encode = msgspec.json.Encoder(enc_hook=_encode_special).encode
 def _quote(text: str) -> bytes:
     """Text as a JSON string. Names of busy streams are few."""
     return json.dumps(text, ensure_ascii=False).encode()
+
+
+def _quote_place(position: Position | None) -> str:
+    """A position as a JSON string, which needs no escapes."""
+    return "null" if position is None else f'"{position}"'
 
 
 @lru_cache(maxsize=256)
@@ -97,6 +104,18 @@ class JsonFormat:
             head["id"] = request_id
         head.update(members)
         return _encode(head)
+
+    def published(self, request_id: int, stream: str, outcome: Appended) -> bytes:
+        first = last = _quote_place(outcome.first)
+        if outcome.last is not outcome.first:
+            last = _quote_place(outcome.last)
+        duplicate = "true" if outcome.is_duplicate else "false"
+        durability = DURABILITY_TEXTS[outcome.durability]
+        head = b'{"op":"published","id":%d,"stream":%b,' % (request_id, _quote(stream))
+        rest = (
+            f'"first":{first},"last":{last},"duplicate":{duplicate},"durability":"{durability}"}}'
+        )
+        return head + rest.encode()
 
     def entry(self, stream: str, entry: Entry) -> bytes:
         # The members stand in the order that docs/protocol.md, 5.2 promises.

@@ -10,11 +10,12 @@ from typing import Any
 
 import msgspec
 
-from longwire.gateways.native.formats.format import FrameEncoder, JsonText
+from longwire.gateways.native.formats.format import FrameEncoder, JsonText, published_members
 from longwire.gateways.native.requests import OPS, BadMessageError, BinaryRequest, Request
 from longwire.streams.entry import Entry, is_json
 from longwire.streams.errors import StreamError
 from longwire.streams.position import Position
+from longwire.streams.store import Appended
 from longwire.websocket.frames import BINARY
 
 __all__ = ["MESSAGE_PACK_FORMAT", "BadMessagePackError", "MessagePackFormat"]
@@ -82,6 +83,9 @@ class MessagePackFormat:
             head["id"] = request_id
         head.update({name: value for name, value in members.items() if value is not None})
         return _encode(head)
+
+    def published(self, request_id: int, stream: str, outcome: Appended) -> bytes:
+        return self.answer("published", request_id, published_members(stream, outcome))
 
     def entry(self, stream: str, entry: Entry) -> bytes:
         return _encode({"op": "entry", "stream": stream, **_entry_members(entry)})

@@ -14,12 +14,13 @@ from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import DecodeError, Message
 from google.protobuf.unknown_fields import UnknownFieldSet
 
-from longwire.gateways.native.formats.format import FrameEncoder, JsonText
+from longwire.gateways.native.formats.format import FrameEncoder, JsonText, published_members
 from longwire.gateways.native.requests import BadMessageError, BinaryRequest, Request
 from longwire.streams.entry import Entry, is_json
 from longwire.streams.errors import StreamError
 from longwire.streams.position import Position
 from longwire.streams.protobuf import longwire_pb2
+from longwire.streams.store import Appended
 from longwire.websocket.frames import BINARY
 
 __all__ = ["PROTOBUF_FORMAT", "BadProtobufError", "ProtobufFormat"]
@@ -87,6 +88,9 @@ class ProtobufFormat:
             part.id = request_id
         _fill(part, members)
         return message.SerializeToString()
+
+    def published(self, request_id: int, stream: str, outcome: Appended) -> bytes:
+        return self.answer("published", request_id, published_members(stream, outcome))
 
     def entry(self, stream: str, entry: Entry) -> bytes:
         message = longwire_pb2.ServerMessage()

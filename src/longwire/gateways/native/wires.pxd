@@ -1,0 +1,9 @@
+cdef class EndpointWire:
+    cdef readonly object encoder
+    cdef readonly object _endpoint
+    cdef long long _bytes_heard
+    cdef long long _messages_sent
+
+    cpdef send(self, message)
+
+    cpdef Py_ssize_t send_bytes(self, buffer, messages) except -1
