@@ -6,6 +6,7 @@ import time
 
 from longwire.base.errors import StoreError
 from longwire.http.challenge import bearer_challenge
+from longwire.hub.errors import BackendFailedError, BackendTimeoutError
 from longwire.hub.policy import Policy, identify
 from longwire.identity.principal import Principal
 from longwire.identity.refusal import KeysUnavailableError
@@ -42,7 +43,7 @@ class Admission:
 
         A session that is over is none: who signed in then has to do it again, and is anonymous
         meanwhile. Raises an ``HttpError``: 400 for several tokens, 401 for one that is not
-        accepted, 503 while it cannot be told.
+        accepted, 503 while it cannot be told, 502 and 504 when the backend does not tell.
         """
         credential = find_credential(request, self._cookie)
         if credential is None and self._sessions is not None:
@@ -54,6 +55,10 @@ class Admission:
             principal = await identify(self._policy, token, time.time())
         except KeysUnavailableError as error:
             raise _unavailable(f"{error.message}.") from None
+        except BackendFailedError as error:
+            raise HttpError(502, f"{error.message}.") from None
+        except BackendTimeoutError as error:
+            raise HttpError(504, f"{error.message}.") from None
         if principal is None:
             raise _unauthorized(has_token=token is not None)
         return principal

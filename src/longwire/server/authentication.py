@@ -12,6 +12,7 @@ from longwire.identity.revocations import Revocations
 from longwire.identity.settings import IdentitySettings
 from longwire.identity.tokens import TokenVerifier
 from longwire.server.app import App
+from longwire.server.backend_identity import IdentityCallback
 
 __all__ = ["Authentication"]
 
@@ -23,11 +24,15 @@ class Authentication:
 
     What looks like an API key, or like a JWT where keys for those are configured, is decided by
     what is configured, for good: a token that has expired must not get another chance. Everything
-    else is for the application. Raises ``ConfigError`` for settings that cannot be.
+    else is for the application, and without its word for its backend, where ``backend`` is what
+    asks it. Raises ``ConfigError`` for settings that cannot be.
     """
 
-    def __init__(self, app: App, settings: IdentitySettings) -> None:
+    def __init__(
+        self, app: App, settings: IdentitySettings, backend: IdentityCallback | None = None
+    ) -> None:
         self._app = app
+        self._backend = backend
         self._api_keys = ApiKeys(settings.api_keys)
         self.revocations = Revocations(settings.revoked_users_max)
         self._verifier = TokenVerifier(settings) if settings.has_keys else None
@@ -48,7 +53,8 @@ class Authentication:
         """Tell who has this token, ``None`` when it is refused; without a token it is nobody in
         particular.
 
-        Raises ``KeysUnavailableError`` while that cannot be told.
+        Raises ``KeysUnavailableError`` while that cannot be told, ``BackendFailedError`` and
+        ``BackendTimeoutError`` of the backend.
         """
         if token is None:
             return ANONYMOUS
@@ -82,7 +88,9 @@ class Authentication:
 
     async def _ask_application(self, token: str) -> Principal | None:
         if self._app.authenticator is None:
-            return None
+            if self._backend is None:
+                return None
+            return self._unless_revoked(await self._backend.find(token))
         answer = self._app.authenticator(token)
         if inspect.isawaitable(answer):
             answer = await answer

@@ -45,11 +45,15 @@ def check_rules(
     if url_problem is not None:
         refuse("store", "url", *url_problem)
     backend = settings.backend
-    url = backend.authorize_url
-    if url is not None and not url.startswith(("http://", "https://")):
-        refuse("backend", "authorize_url", f'is "{url}", which is no URL', "https://HOST/PATH")
-    if url is None and backend.token is not None:
+    urls = {key: getattr(backend, key) for key in ("authorize_url", "authenticate_url")}
+    for key, url in urls.items():
+        if url is not None and not url.startswith(("http://", "https://")):
+            refuse("backend", key, f'is "{url}", which is no URL', "https://HOST/PATH")
+    if backend.token is not None and not any(urls.values()):
         refuse("backend", "token", "is given without authorize_url", "name the URL too")
+    if backend.authenticate_url is not None and settings.identity.cookie is None:
+        hint = "name the cookie of your site"
+        refuse("backend", "authenticate_url", "is given without identity.cookie", hint)
     for name in settings.content_coding.names:
         if name not in CODINGS:
             hint = f"of {', '.join(CODINGS)}"

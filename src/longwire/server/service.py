@@ -19,6 +19,7 @@ from longwire.server.admission import Admission
 from longwire.server.app import BROWSER_MODULES, App, LifespanHook, SocketRoute
 from longwire.server.authentication import Authentication
 from longwire.server.backend import AuthorizationCallback
+from longwire.server.backend_identity import IdentityCallback
 from longwire.server.content import ContentSelection, make_selector
 from longwire.server.cross_origin import CrossOrigin
 from longwire.server.dispatch import Dispatcher, HttpHandler, SocketHandler
@@ -63,7 +64,9 @@ class Service:
         self.origins = OriginPolicy(settings.origins.allowed)
         app.permissions.allow_anonymous(settings.anonymous)
         app.permissions.ask_last(self._make_callback(settings))
-        self.authentication = Authentication(app, settings.identity)
+        self.authentication = Authentication(
+            app, settings.identity, self._make_identity_callback(settings)
+        )
         self.metrics.add_figures(self.authentication.figures)
         self.hub = make_hub(settings, AppPolicy(app, self.authentication), app.stream_rules)
         secret = settings.identity.session_secret
@@ -112,6 +115,14 @@ class Service:
         callback = AuthorizationCallback(url, settings.backend)
         self.metrics.add_figures(callback.figures)
         return callback.may
+
+    def _make_identity_callback(self, settings: Settings) -> IdentityCallback | None:
+        url, cookie = settings.backend.authenticate_url, settings.identity.cookie
+        if url is None or cookie is None:
+            return None
+        callback = IdentityCallback(url, cookie, settings.backend)
+        self.metrics.add_figures(callback.figures)
+        return callback
 
     async def start(self) -> None:
         """Get ready for the first request. An error in a start hook is raised as it is.

@@ -208,6 +208,13 @@ class BackendSettings:
     anonymous, ``user``. 200 or 204 is yes, 401, 403, 404 or 410 no; ``Cache-Control`` says how
     long that holds. Any other answer is a 502 for the client, none in time a 504."""
 
+    authenticate_url: str | None = None
+    """Asked whose session a cookie of your site is, the one that ``identity.cookie`` names: GET
+    with that cookie, for each connection and each request that carries one and no other token.
+    200 with ``{"user": "ann"}``, and ``"expires_in_s"`` if it is known, says who it is; 204 that
+    it is nobody in particular; 401, 403, 404 or 410 that the cookie is not accepted. Any other
+    answer is a 502 for the client, none in time a 504."""
+
     token: str | None = field(default=None, metadata={"is_secret": True})
     """Sent as ``Authorization: Bearer …``, so that the backend knows who asks."""
 
