@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import functools
 import random
 import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -21,6 +23,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 STREAMS = 3
 LIVES = 6
+CATCH_UP_S = 60.0
+"""For the effects that are missing in the end: each is synced to disk."""
 HERE = "tests.integration.client"
 
 
@@ -74,7 +78,15 @@ async def test_killed_publisher_goes_on_from_its_outbox(tmp_path: Path) -> None:
                 assert len(seen) - len(set(seen)) <= LIVES
 
 
-async def test_killed_subscriber_has_each_effect_once(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "transport",
+    [
+        "websocket",
+        pytest.param("sse", marks=pytest.mark.long),
+        pytest.param("long-poll", marks=pytest.mark.long),
+    ],
+)
+async def test_killed_subscriber_has_each_effect_once(tmp_path: Path, transport: str) -> None:
     source = random.Random(4)
     path = tmp_path / "effects.db"
     stop = asyncio.Event()
@@ -86,27 +98,34 @@ async def test_killed_subscriber_has_each_effect_once(tmp_path: Path) -> None:
             await client.publish("effects", published)
             published += 1
 
-    def live(url: str, after_s: float) -> None:
-        with start("subscriber", url, str(path), "effects") as process:
+    def live(url: str, live_on: Callable[[], None]) -> None:
+        with start("subscriber", url, transport, str(path), "effects") as process:
             assert process.stdout is not None
             process.stdout.readline()
-            time.sleep(after_s)
+            live_on()
             process.kill()
 
+    def effects() -> list[int]:
+        with contextlib.closing(sqlite3.connect(path)) as database:
+            rows = database.execute("SELECT number FROM effects ORDER BY rowid")
+            return [number for (number,) in rows]
+
+    def catch_up() -> None:
+        deadline = time.monotonic() + CATCH_UP_S
+        while len(effects()) < published and time.monotonic() < deadline:
+            time.sleep(0.05)
+
     with RunningServer(tmp_path, "--dev") as server:
-        async with Client(server.url) as client:
+        async with Client(server.url, transports=[transport]) as client:
             publishing = asyncio.create_task(publish(client))
             for _ in range(LIVES):
-                await asyncio.to_thread(live, server.url, source.uniform(0.05, 0.4))
+                pause = functools.partial(time.sleep, source.uniform(0.05, 0.4))
+                await asyncio.to_thread(live, server.url, pause)
             stop.set()
             await publishing
-        await asyncio.to_thread(live, server.url, 2.0)
-    database = sqlite3.connect(path)
-    effects = [
-        number for (number,) in database.execute("SELECT number FROM effects ORDER BY rowid")
-    ]
+        await asyncio.to_thread(live, server.url, catch_up)
     assert published > LIVES
-    assert effects == list(range(published))
+    assert effects() == list(range(published))
 
 
 async def test_killed_server_loses_nothing_that_was_acknowledged(tmp_path: Path) -> None:
