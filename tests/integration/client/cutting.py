@@ -7,6 +7,7 @@ import contextlib
 import socket
 import struct
 from collections.abc import Callable
+from dataclasses import dataclass
 from enum import Enum
 
 __all__ = ["CuttingProxy", "Direction"]
@@ -19,14 +20,21 @@ class Direction(Enum):
     DOWN = "to the client"
 
 
+@dataclass
+class _Cut:
+    """What is left to forward in a direction until the connection that carries it ends."""
+
+    direction: Direction
+    left: int
+
+
 class CuttingProxy:
     """Forwards connections; one after ``cut_after`` is reset at exactly that byte."""
 
     def __init__(self, server_port: int) -> None:
         self._server_port = server_port
-        self._plan: tuple[Direction, int] | None = None
-        self._whole = 0
-        """Connections that stay whole before the one that ``cut_after`` ends."""
+        self._cut: _Cut | None = None
+        """What ``cut_after`` asked for, for all connections from then on together."""
         self.plans: Callable[[], tuple[Direction, int]] | None = None
         """Draws for each connection where it ends; ``None``: only ``cut_after`` ends one."""
         self.forwarded: list[dict[Direction, int]] = []
@@ -54,36 +62,29 @@ class CuttingProxy:
         assert self._server is not None
         return f"ws://127.0.0.1:{self._server.sockets[0].getsockname()[1]}/ws"
 
-    def cut_after(self, direction: Direction, count: int, connection: int = 0) -> None:
-        """Let a connection end when ``count`` bytes have gone in a direction: the next one, or one
-        after so many that stay whole."""
-        self._plan, self._whole, self.is_cut = (direction, count), connection, False
+    def cut_after(self, direction: Direction, count: int) -> None:
+        """Let a connection end when ``count`` bytes have gone in a direction, on whichever of those
+        that begin from now on."""
+        self._cut, self.is_cut = _Cut(direction, count), False
         self.forwarded = []
 
     def silence(self) -> None:
         """Forward nothing more on the connections that there are, which stay open."""
         self._silenced |= self._ways
 
-    def _next_plan(self) -> tuple[Direction, int] | None:
-        if self._plan is None:
-            return None if self.plans is None else self.plans()
-        if self._whole:
-            self._whole -= 1
-            return None
-        plan, self._plan = self._plan, None
-        return plan
-
     async def _serve(self, client: asyncio.StreamReader, to_client: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-        plan = self._next_plan()
+        cut = self._cut
+        if cut is None and self.plans is not None:
+            cut = _Cut(*self.plans())
         forwarded = dict.fromkeys(Direction, 0)
         self.forwarded.append(forwarded)
         server, to_server = await asyncio.open_connection("127.0.0.1", self._server_port)
-        up = self._forward(Direction.UP, client, to_server, plan, forwarded)
-        down = self._forward(Direction.DOWN, server, to_client, plan, forwarded)
+        up = self._forward(Direction.UP, client, to_server, cut, forwarded)
+        down = self._forward(Direction.DOWN, server, to_client, cut, forwarded)
         ways = {asyncio.create_task(up), asyncio.create_task(down)}
         self._ways |= ways
         try:
@@ -102,21 +103,26 @@ class CuttingProxy:
         direction: Direction,
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
-        plan: tuple[Direction, int] | None,
+        cut: _Cut | None,
         forwarded: dict[Direction, int],
     ) -> None:
-        left = plan[1] if plan is not None and plan[0] is direction else None
+        if cut is not None and cut.direction is not direction:
+            cut = None
         with contextlib.suppress(OSError):
-            while left != 0 and (data := await reader.read(65536)):
+            while (cut is None or cut.left) and (data := await reader.read(65536)):
                 if asyncio.current_task() in self._silenced:
                     await asyncio.Event().wait()
-                data = data if left is None else data[:left]
+                if cut is not None and not cut.left:
+                    cut = None  # another connection was it
+                if cut is not None:
+                    data = data[: cut.left]
+                    cut.left -= len(data)
                 writer.write(data)
                 await writer.drain()
                 forwarded[direction] += len(data)
-                if left is not None:
-                    left -= len(data)
-            if left == 0:
+            if cut is not None and not cut.left:
+                if cut is self._cut:
+                    self._cut = None
                 self.is_cut = True
                 self.cuts += 1
                 # What was let through is to arrive before the reset does.

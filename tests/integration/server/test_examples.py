@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib.util
 import json
 import os
@@ -13,6 +14,9 @@ import httpx
 import pytest
 from websockets.asyncio.client import connect
 
+from longwire import Client, ClientError
+from longwire.client.transports import TRANSPORTS
+from longwire.lab.processes import Child, free_port
 from tests.integration.server.app_servers import serve_site
 from tests.integration.server.native_client import native_client
 from tests.integration.server.running import RunningServer
@@ -107,6 +111,31 @@ async def test_mounted_application_lives_beside_the_site() -> None:
         async with httpx.AsyncClient(trust_env=False) as http:
             assert "Starlette's" in (await http.get(url + "/")).text
         assert (await client.receive())["data"] == {"visited": "/"}
+
+
+async def test_a_django_site_knows_its_visitors_on_every_transport(tmp_path: Path) -> None:
+    port = free_port()
+    command = [sys.executable, "-m", "uvicorn", "--app-dir", str(EXAMPLES), "--port", str(port)]
+    site = Child("site", [*command, "django_site:application"], tmp_path, port=port)
+    site.start()
+    try:
+        await asyncio.to_thread(site.wait_until_listening)
+        url = f"http://127.0.0.1:{port}"
+        async with httpx.AsyncClient(trust_env=False) as http:
+            signed_in = await http.post(f"{url}/login", data={"name": "ann"})
+            assert signed_in.status_code == 302
+            assert "You are ann" in (await http.get(url)).text
+        cookie = f"theme=dark; sessionid={signed_in.cookies['sessionid']}"
+        options = {"additional_headers": {"Cookie": cookie}}
+        for transport in TRANSPORTS:
+            async with Client(
+                f"{url}/live/ws", transports=[transport], websocket_options=options
+            ) as ann:
+                assert (await ann.publish("of/ann", transport)).position
+                with pytest.raises(ClientError, match="not allowed"):
+                    await ann.publish("of/bob", transport)
+    finally:
+        site.kill()
 
 
 @pytest.mark.parametrize("name", ["rooms:app", "ticker", "shout"])
