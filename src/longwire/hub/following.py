@@ -30,6 +30,10 @@ class Follower:
         self._on_created = on_created
         self._on_doubt = on_doubt
 
+    def follows(self, stream: str) -> bool:
+        """Whether anything is to be done about what is appended to ``stream``."""
+        return stream in self._channels or stream == CREATED
+
     def appended(
         self, stream: str, entries: Sequence[Entry], tail: Position, is_closed: bool
     ) -> None:

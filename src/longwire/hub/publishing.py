@@ -1,3 +1,4 @@
+# cython: annotation_typing=False, auto_pickle=False
 """From a publish to the store: checks, the application's hook, and one queue for each busy stream.
 
 Publishes to one stream are stored in the order in which they were submitted, hooks included.
@@ -10,7 +11,7 @@ import asyncio
 import inspect
 import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple, TypeAlias
 
 from longwire.base.errors import StoreError
@@ -80,7 +81,7 @@ class Publisher:
         limits: StreamLimits,
         counters: HubCounters,
         settings_for: SettingsFor,
-        on_stored: Callable[[str, Appended], None],
+        on_stored: Callable[[str, Sequence[Appended]], None],
         rates: RateLimits,
     ) -> None:
         self._store = store
@@ -198,10 +199,9 @@ class Publisher:
             for done in waiting:
                 self._finish(done, _unavailable())
             raise
+        # Subscribers are told at the end of this tick, the publishers now.
+        self._on_stored(stream, [each for each in outcomes if isinstance(each, Appended)])
         for outcome, done in zip(outcomes, waiting, strict=True):
-            if isinstance(outcome, Appended):
-                # Subscribers are told at the end of this tick, the publisher now.
-                self._on_stored(stream, outcome)
             self._finish(done, outcome)
 
     async def _append_or_create(
@@ -276,10 +276,13 @@ class Publisher:
         elif outcome.is_duplicate:
             counters.duplicates += 1
         else:
+            entries = outcome.entries
+            payload_bytes = 0
+            for entry in entries:
+                payload_bytes += len(entry.payload)
             counters.published += 1
-            for entry in outcome.entries:
-                counters.published_entries += 1
-                counters.published_bytes += len(entry.payload)
+            counters.published_entries += len(entries)
+            counters.published_bytes += payload_bytes
         try:
             done(outcome)
         except Exception:

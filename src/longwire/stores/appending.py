@@ -43,6 +43,9 @@ __all__ = [
 # made for every entry that is stored.
 _new_tuple = tuple.__new__
 
+# An enum's member is slow to look up.
+_MEMORY = Durability.MEMORY
+
 _APPEND_OVERHEAD_BYTES = 512
 
 
@@ -122,7 +125,7 @@ def check_append(request: Append, target: Target, durability: Durability) -> Non
 def check_durability(request: Append, durability: Durability) -> None:
     """Raise :exc:`DurabilityError` when less than was asked for is what there is."""
     wanted = request.durability
-    if wanted is not Durability.MEMORY and wanted.rank > durability.rank:
+    if wanted is not _MEMORY and wanted.rank > durability.rank:
         raise DurabilityError(request.stream, request.durability, durability)
 
 

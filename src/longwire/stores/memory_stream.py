@@ -25,6 +25,9 @@ _PRODUCERS_SWEPT = 4
 
 ProducerKey = tuple[str, str]
 
+# An enum's member is slow to look up.
+_MEMORY = Durability.MEMORY
+
 
 class MemoryStream:
     """All methods are one step each: nothing runs in between. ``now_ms`` is the store's clock."""
@@ -107,16 +110,16 @@ class MemoryStream:
     def append(self, request: Append, now_ms: int) -> Appended:
         """Check, then store; a check that fails has changed nothing."""
         self._forget_silent(now_ms)
-        duplicate = find_duplicate(self._remembered(request), request, self, Durability.MEMORY)
+        duplicate = find_duplicate(self._remembered(request), request, self, _MEMORY)
         if duplicate is not None:
             return duplicate
-        check_append(request, self, Durability.MEMORY)
+        check_append(request, self, _MEMORY)
         entries = self._store(request, now_ms)
         if request.closes:
             self.log.is_closed = True
         if request.application_sequence is not None:
             self.application_sequence = request.application_sequence
-        stored = appended(entries, self, Durability.MEMORY)
+        stored = appended(entries, self, _MEMORY)
         self._remember(request, stored, now_ms)
         self.trim(now_ms)
         return stored

@@ -1,0 +1,20 @@
+cdef class Publisher:
+    cdef readonly object user_rates
+    cdef readonly object stream_rates
+    cdef object _store
+    cdef object _policy
+    cdef object _limits
+    cdef object _counters
+    cdef object _settings_for
+    cdef object _on_stored
+    cdef bint _has_rates
+    cdef dict _queues
+    cdef set _tasks
+
+    cpdef submit(self, publish, done)
+
+    cdef _check(self, publish)
+
+    cdef _check_entries(self, publish)
+
+    cdef _finish(self, done, outcome)
