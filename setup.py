@@ -21,6 +21,7 @@ COMPILED_MODULES: tuple[str, ...] = (
     "longwire.base.headers",
     "longwire.base.rate",
     "longwire.gateways.durable.recent",
+    "longwire.gateways.event_stream",
     "longwire.gateways.native.formats.json_text",
     "longwire.gateways.native.publications",
     "longwire.gateways.native.publishing",

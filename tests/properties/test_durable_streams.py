@@ -37,6 +37,7 @@ class Exchange:
     is_open_ended: bool = False
     held_bytes: int = 0
     request: Any = None
+    bare: None = None
     has_all: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def read_body(self) -> bytes:

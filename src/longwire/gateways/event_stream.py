@@ -1,3 +1,4 @@
+# cython: annotation_typing=False, auto_pickle=False
 """Responses of server-sent events: what the gateways that send them have in common.
 
 Read WHATWG HTML section 9.2 (server-sent events) first. A field's value ends at LF, CR or CR LF, so
@@ -7,12 +8,12 @@ a text of several lines is several ``data:`` lines, which the client joins with 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from longwire.base.headers import HeadersLike
 from longwire.http.events import RequestReceived
-from longwire.net.http_exchange import ExchangeClosed
+from longwire.net.http_exchange import ExchangeClosed, HttpExchange
 
 __all__ = [
     "EVENT_STREAM",
@@ -20,6 +21,7 @@ __all__ = [
     "EventExchange",
     "EventResponse",
     "EventResponses",
+    "ResponseFanOut",
     "split_lines",
 ]
 
@@ -34,6 +36,8 @@ class EventExchange(Protocol):
 
     @property
     def request(self) -> RequestReceived: ...
+    @property
+    def bare(self) -> HttpExchange | None: ...
     @property
     def held_bytes(self) -> int: ...
     @property
@@ -64,10 +68,22 @@ class EventResponse:
     the exchange's business, so a text can be shared by many responses.
     """
 
-    __slots__ = ("_draining", "_exchange", "_has_sent", "_held_bytes_max", "ended", "on_drained")
+    __slots__ = (
+        "__weakref__",
+        "_bare",
+        "_connection",
+        "_draining",
+        "_exchange",
+        "_has_sent",
+        "_held_bytes_max",
+        "ended",
+        "on_drained",
+    )
 
     def __init__(self, exchange: EventExchange, held_bytes_max: int) -> None:
         self._exchange = exchange
+        self._bare = exchange.bare
+        self._connection = None if self._bare is None else self._bare.connection
         self._held_bytes_max = held_bytes_max
         self.on_drained: Callable[[], None] = _nothing
         """Called when little is held again after more than ``held_bytes_max`` was."""
@@ -83,7 +99,17 @@ class EventResponse:
             self._exchange.write(buffer)
         except ExchangeClosed:
             return 0  # the end of the exchange is noticed elsewhere
-        held = self._exchange.held_bytes
+        return self._look_after(self._exchange.held_bytes)
+
+    def write_shared(self, buffer: bytes) -> int:
+        """As ``write``, for events that many responses get."""
+        bare, connection = self._bare, self._connection
+        if bare is None or connection is None:
+            return self.write(buffer)
+        self._has_sent = True
+        return self._look_after(connection.write_shared(bare, buffer))
+
+    def _look_after(self, held: int) -> int:
         if held > self._held_bytes_max and self._draining is None:
             self._draining = asyncio.ensure_future(self._drain())
         return held
@@ -123,6 +149,23 @@ class EventResponse:
                 self._draining.cancel()
         if not self._exchange.closed:
             self._exchange.finish()
+
+
+class ResponseFanOut:
+    """The same events on many responses; a ``FanOut`` of the hub."""
+
+    __slots__ = ("_responses",)
+
+    def __init__(self, responses: Sequence[EventResponse]) -> None:
+        self._responses = list(responses)
+
+    def send_bytes(self, buffer: bytes, messages: int, held_bytes_max: int) -> Sequence[int]:
+        """Send whole events to all; return the indexes of those who hold more than that."""
+        over: list[int] = []
+        for index, response in enumerate(self._responses):
+            if response.write_shared(buffer) > held_bytes_max:
+                over.append(index)
+        return over
 
 
 class EventResponses:

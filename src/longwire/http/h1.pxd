@@ -47,6 +47,9 @@ cdef class Http1Engine:
 
     cdef bint _is_at_rest(self) except -1
 
+    @cython.locals(exchange=Exchange)
+    cpdef bint shares_pieces(self, object stream) except -1
+
     cdef bint _is_blocked(self)
 
     cdef bint _is_ahead(self, Exchange exchange)

@@ -366,6 +366,14 @@ class Http1Engine:
         """Queue a piece of the body; the same as ``send`` of a ``Body``."""
         self._continue_response(self._exchange_for(stream), Body(stream, data))
 
+    def shares_pieces(self, stream: int) -> bool:
+        """Tell whether a driver may write ``h1_writer.shared_chunk`` of a piece of the body itself,
+        past ``write``; that holds until the next event or command."""
+        if self._is_upgraded or self._output or not self._exchanges:
+            return False
+        exchange = self._exchanges[0]
+        return exchange.stream == stream and exchange.writer.shares_pieces()
+
     def _exchange_for(self, stream: int) -> Exchange:
         if self._exchanges and self._exchanges[0].stream == stream and not self._is_upgraded:
             return self._exchanges[0]

@@ -4,8 +4,14 @@ from longwire.http.response_fields cimport ResponseFields, read_fields
 
 
 cdef object _NO_BODY, _LENGTH, _CHUNKED, _CLOSE
-cdef Py_ssize_t _JOINED_BYTES_MAX
+cdef Py_ssize_t _JOINED_BYTES_MAX, _SHARED_BYTES_MAX
+cdef bytes _last_data, _last_chunk
 cdef dict _status_lines
+
+
+cdef bytes _join_chunk(bytes data)
+
+cpdef bytes shared_chunk(bytes data)
 
 
 @cython.locals(line=str)
@@ -32,6 +38,8 @@ cdef class ResponseWriter:
         object server,
         object date,
     )
+
+    cpdef bint shares_pieces(self) except -1
 
     cpdef list whole(self, bytes head, bytes body)
 

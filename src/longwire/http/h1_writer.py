@@ -17,7 +17,7 @@ from longwire.base.limits import KIB
 from longwire.http.response_fields import check_field, check_trailers, misuse, read_fields
 from longwire.http.semantics import reason_phrase
 
-__all__ = ["ResponseWriter", "failure_response", "interim_response"]
+__all__ = ["ResponseWriter", "failure_response", "interim_response", "shared_chunk"]
 
 
 class _Framing(Enum):
@@ -31,6 +31,9 @@ _NO_BODY, _LENGTH, _CHUNKED, _CLOSE = _Framing
 
 # Up to here copying the body behind its head is cheaper than a second buffer.
 _JOINED_BYTES_MAX = 4 * KIB
+
+# Up to here the same holds for a body that many get: it is copied once for all of them.
+_SHARED_BYTES_MAX = 256 * KIB
 
 
 class ResponseWriter:
@@ -175,6 +178,10 @@ class ResponseWriter:
             return []
         raise misuse("a response with this status has no body")
 
+    def shares_pieces(self) -> bool:
+        """Tell whether ``shared_chunk`` is what ``body`` would return, until the response ends."""
+        return self.started and not self.ended and self._framing is _CHUNKED
+
     def end(self, trailers: Headers) -> list[bytes]:
         """Return what ends the response.
 
@@ -201,13 +208,22 @@ _last_data, _last_chunk = b"", b""
 
 def _chunk(data: bytes) -> list[bytes]:
     """Return the buffers of a chunk (RFC 9112 section 7.1)."""
+    if data is _last_data or len(data) <= _JOINED_BYTES_MAX:
+        return [_join_chunk(data)]
+    return [b"%x\r\n" % len(data), data, b"\r\n"]
+
+
+def _join_chunk(data: bytes) -> bytes:
     global _last_data, _last_chunk
-    if data is _last_data:
-        return [_last_chunk]
-    if len(data) > _JOINED_BYTES_MAX:
-        return [b"%x\r\n" % len(data), data, b"\r\n"]
-    _last_data, _last_chunk = data, b"%x\r\n%b\r\n" % (len(data), data)
-    return [_last_chunk]
+    if data is not _last_data:
+        _last_data, _last_chunk = data, b"%x\r\n%b\r\n" % (len(data), data)
+    return _last_chunk
+
+
+def shared_chunk(data: bytes) -> bytes | None:
+    """Return the chunk of a piece that many responses get, one buffer for all of them; ``None``:
+    the piece is too large for that, or empty."""
+    return _join_chunk(data) if 0 < len(data) <= _SHARED_BYTES_MAX else None
 
 
 def _status_line(status: int) -> str:

@@ -1,6 +1,7 @@
 cimport cython
 
 from longwire.http.h1 cimport Http1Engine
+from longwire.http.h1_writer cimport shared_chunk
 from longwire.net.reactor_link cimport ReactorLink
 from longwire.net.standing cimport StandingAnswers
 
@@ -9,6 +10,7 @@ cdef class HttpConnection:
     cdef object _server
     cdef StandingAnswers _standing
     cdef bytes _whole
+    cdef object _sharing
     cdef readonly object link
     cdef public bint is_shutting_down
     cdef object _engine
@@ -69,3 +71,10 @@ cdef class HttpConnection:
     cpdef data_received(self, object data)
 
     cpdef write(self, object exchange, bytes data)
+
+    @cython.locals(direct=ReactorLink, framed=bytes, held=Py_ssize_t)
+    cpdef Py_ssize_t write_shared(self, object exchange, bytes data) except -1
+
+    cdef bint _begin_sharing(self, object exchange) except -1
+
+    cdef Py_ssize_t _write_alone(self, object exchange, bytes data) except -1

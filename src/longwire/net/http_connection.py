@@ -27,6 +27,7 @@ from longwire.http.events import (
 )
 from longwire.http.h1 import Http1Engine
 from longwire.http.h1_known_heads import HEAD_BYTES_MAX
+from longwire.http.h1_writer import shared_chunk
 from longwire.http.h2_frames import PREFACE
 from longwire.net.callbacks import Callbacks
 from longwire.net.endpoint import Endpoint
@@ -67,6 +68,7 @@ class HttpConnection:
         "_is_lingering",
         "_is_paused",
         "_server",
+        "_sharing",
         "_stall_check_s",
         "_stall_progress",
         "_standing",
@@ -81,6 +83,7 @@ class HttpConnection:
     def __init__(self, server: HttpServer) -> None:
         self._server = server
         self._standing = server.standing
+        self._sharing: HttpExchange | None = None  # whose pieces need no engine, as it was seen
         self._whole: bytes | None = None  # the request that is being served, if it is plain
         self._write_buffer_bytes_max = server.write_buffer_bytes_max
         self.link: Link
@@ -164,6 +167,7 @@ class HttpConnection:
 
     def link_lost(self, error: OSError | None) -> None:
         self._is_done = True
+        self._sharing = None
         reason = "the client closed the connection" if error is None else f"the link broke: {error}"
         for exchange in self._exchanges.values():
             exchange.stream_closed(reason)
@@ -205,6 +209,7 @@ class HttpConnection:
 
     def send(self, *commands: HttpCommand) -> None:
         """Tell the engine, and let happen what follows from it."""
+        self._sharing = None
         try:
             self._engine.send(*commands, now=self.link.now())
         finally:
@@ -220,6 +225,7 @@ class HttpConnection:
         again: GiveAgain | None,
     ) -> None:
         """Tell the engine a complete response; let it stand for as long as ``again`` agrees."""
+        self._sharing = None
         stream, is_over, engine = exchange.request.stream, False, self._engine
         try:
             if isinstance(engine, Http1Engine):
@@ -254,6 +260,39 @@ class HttpConnection:
             else:
                 self._handle(self._engine.take_events())
                 self._after_engine()
+
+    def write_shared(self, exchange: HttpExchange, data: bytes) -> int:
+        """As ``write``, for a piece that many exchanges get: where it can it goes out at once, past
+        the cork. Returns what is held, bytes; 0 when the exchange is over."""
+        if exchange is not self._sharing and not self._begin_sharing(exchange):
+            return self._write_alone(exchange, data)
+        framed, link = shared_chunk(data), self.link
+        if framed is None or not isinstance(link, ReactorLink):
+            return self._write_alone(exchange, data)
+        direct = link  # typed for the compiler
+        self._written_bytes += len(framed)
+        held = direct.write_alone(framed)
+        if held and (self._stall_check_s is None or held > self._write_buffer_bytes_max):
+            self._after_engine()
+        return held
+
+    def _begin_sharing(self, exchange: HttpExchange) -> bool:
+        """Look whether the pieces of a response need no engine; until something happens, then."""
+        engine = self._engine
+        if (
+            exchange.closed
+            or not isinstance(engine, Http1Engine)
+            or not engine.shares_pieces(exchange.request.stream)
+        ):
+            return False
+        self._sharing = exchange
+        return True
+
+    def _write_alone(self, exchange: HttpExchange, data: bytes) -> int:
+        if exchange.closed:
+            return 0
+        exchange.write(data)
+        return self.held_bytes(exchange)
 
     def body_consumed(self, exchange: HttpExchange, size_bytes: int) -> None:
         """A handler took a piece of a body: the client may send more."""
@@ -370,6 +409,7 @@ class HttpConnection:
         A handler, which may run at once, starts when all that came is known: one read can bring a
         request and the end of its stream or of the connection, and then nobody wants an answer.
         """
+        self._sharing = None
         self._events += events
         if self._is_handling:
             return

@@ -104,6 +104,16 @@ class HttpExchange:
     # -- facts ------------------------------------------------------------------------------
 
     @property
+    def bare(self) -> HttpExchange:
+        """This one, under whatever is wrapped around it."""
+        return self
+
+    @property
+    def connection(self) -> HttpConnection:
+        """Where it came from. Over HTTP/2 many exchanges share one."""
+        return self._connection
+
+    @property
     def link(self) -> Link:
         """The transport. Over HTTP/2 and 3 many exchanges share one."""
         return self._connection.link

@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 
 from longwire.base.headers import Headers, HeadersLike
 from longwire.http.events import RequestReceived
-from longwire.net.http_exchange import ExchangeClosed
+from longwire.net.http_exchange import ExchangeClosed, HttpExchange
 from longwire.net.standing import GiveAgain
 from longwire.server.asgi_paths import request_of_scope
 from longwire.server.errors import HttpError
@@ -59,6 +59,7 @@ class AsgiExchange:
         "_receive",
         "_send",
         "_watch",
+        "bare",
         "held_bytes",
         "is_aborted",
         "is_open_ended",
@@ -78,6 +79,8 @@ class AsgiExchange:
         self.status: int | None = None
         self.held_bytes = 0
         self.is_aborted = False
+        self.bare: HttpExchange | None = None
+        """None: the server is another one."""
         self.is_open_ended = False
         self.is_shutting_down = False
         self._receive = receive

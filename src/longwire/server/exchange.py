@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 from longwire.base.headers import HeadersLike
 from longwire.http.events import RequestReceived
+from longwire.net.http_exchange import HttpExchange
 from longwire.net.standing import GiveAgain
 
 __all__ = ["Exchange", "ExchangeWrapper"]
@@ -17,6 +18,10 @@ class Exchange(Protocol):
     @property
     def request(self) -> RequestReceived:
         """The head of the request."""
+
+    @property
+    def bare(self) -> HttpExchange | None:
+        """The exchange of our own server without what is wrapped around it; ``None`` under ASGI."""
 
     @property
     def remote_address(self) -> Any:
@@ -93,6 +98,10 @@ class ExchangeWrapper:
     @property
     def request(self) -> RequestReceived:
         return self._exchange.request
+
+    @property
+    def bare(self) -> HttpExchange | None:
+        return self._exchange.bare
 
     @property
     def remote_address(self) -> Any:

@@ -10,6 +10,7 @@ from longwire.gateways.event_stream import (
     EventExchange,
     EventResponse,
     EventResponses,
+    ResponseFanOut,
 )
 from longwire.gateways.events.encoding import (
     EVENTS,
@@ -22,7 +23,7 @@ from longwire.http.events import RequestReceived
 from longwire.http.pages import error_page
 from longwire.hub.hub import Hub
 from longwire.hub.policy import demand
-from longwire.hub.sinks import FanOut, OneByOne
+from longwire.hub.sinks import FanOut
 from longwire.hub.subscription import Subscription
 from longwire.identity.principal import ANONYMOUS, Principal
 from longwire.net.http_exchange import ExchangeClosed
@@ -151,7 +152,7 @@ class _EventSink(EventResponse):
 
     @classmethod
     def fan_out(cls, sinks: Sequence[_EventSink]) -> FanOut:
-        return OneByOne(sinks)
+        return ResponseFanOut(sinks)
 
 
 def _read_start(request: RequestReceived, offset: str | None) -> Start:
