@@ -1,7 +1,7 @@
 #!/bin/sh
 # The longer runs of the reliability lab: 1,000 clients whose links are cut, on every store and
-# against others, and servers that are killed under load. About an hour; the output goes to
-# docs/evidence/. Peers that are not installed are named and left out.
+# against others, over HTTP, mounted in sites, and servers that are killed under load. Over an hour;
+# the output goes to docs/evidence/. Peers that are not installed are named and left out.
 set -u
 cd "$(dirname "$0")/.."
 log=docs/evidence/$(date -u +%Y-%m-%d)-reliability.txt
@@ -27,6 +27,16 @@ run() {
     # shellcheck disable=SC2086
     run jitter --store redis --servers 3 $load --minutes 3 --settle 60 || status=1
     run avalanche --store sqlite --clients 1000 || status=1
+    for transport in sse long-poll; do
+        # Two cores do not keep up with a request for each message; what counts is what arrives.
+        front="--store redis --servers 3 --nginx --shared-per-s 2 --p99 60"
+        run jitter --transport $transport --clients 200 --minutes 2 --p99 60 || status=1
+        # shellcheck disable=SC2086
+        run jitter --transport $transport --clients 200 --minutes 2 $front || status=1
+    done
+    for mount in starlette fastapi django; do
+        run jitter --mount $mount --clients 200 --minutes 2 || status=1
+    done
     for peer in websockets socket.io socket.io-recovery; do
         run jitter --target $peer --clients 1000 --minutes 2 --settle 10 \
             --node-modules tests/node/node_modules
