@@ -8,8 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from longwire.gateways.native.formats.choice import choose_subprotocol, find_format, subprotocols
+from longwire.gateways.native.formats.format import published_members
+from longwire.gateways.native.formats.json_text import JSON_FORMAT
+from longwire.streams.entry import Durability
 from longwire.streams.errors import StreamError
+from longwire.streams.position import Position
 from longwire.streams.protobuf import longwire_pb2
+from longwire.streams.store import Appended
 from longwire.websocket.handshake import HandshakeError
 from tests.unit.gateways.native.peer import Peer, make_gateway, settle
 from tests.unit.hub.collectors import publish
@@ -251,3 +256,15 @@ async def test_resume_names_at_most_as_many_streams_as_may_be_subscribed():
     assert (await peer.ask("resume", streams=streams))["code"] == "bad_message"
     answer = await peer.ask("resume", streams=streams[:1000])
     assert len(answer["streams"]) == 1000
+
+
+@pytest.mark.formats("json")
+@pytest.mark.parametrize("name", ["s", 'a"b\\c', "雪/é"])
+@pytest.mark.parametrize("count", [0, 1, 2])
+def test_json_of_a_stored_publish_is_that_of_its_members(spoken, name, count):
+    places = [Position(number, "epoch000", bytes(8)) for number in range(1, count + 1)]
+    first, last = (places[0], places[-1]) if places else (None, None)
+    tail = Position(9, "epoch000", bytes(8))
+    outcome = Appended(first, last, count == 2, Durability.DISK, tail)
+    written = JSON_FORMAT.published(7, name, outcome)
+    assert written == JSON_FORMAT.answer("published", 7, published_members(name, outcome))
