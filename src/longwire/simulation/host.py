@@ -133,7 +133,7 @@ class SimHost:
         self._routes: list[tuple[str, str]] = []
         self._files: dict[Socket, OpenFile] = {}
         self.stack = self._make_stack()
-        self._shell = Process(self, "shell", is_shell=True)
+        self._shell = Process(self, "shell", 1, is_shell=True)
         self._entered: list[AbstractContextManager[None]] = []
 
     def __repr__(self) -> str:
@@ -163,7 +163,8 @@ class SimHost:
             program.close()
             raise SimulationError(f"{self.name} is down; restart() it before starting a program")
         name = name or getattr(program, "__name__", "program")
-        process = Process(self, f"{name}-{len(self.programs) + 1}")
+        number = len(self.programs) + 1
+        process = Process(self, f"{name}-{number}", number + 1)
         context = copy_context()
         context.run(CURRENT.set, process)
         process.send_signal = lambda number: started.signal(number)

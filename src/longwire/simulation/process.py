@@ -35,9 +35,11 @@ class Process:
     and transport that it makes.
     """
 
-    def __init__(self, host: SimHost, name: str, *, is_shell: bool = False) -> None:
+    def __init__(self, host: SimHost, name: str, number: int, *, is_shell: bool = False) -> None:
         self.host = host
         self.name = name
+        self.number = number
+        """What ``os.getpid`` says; another host may have the same."""
         self.is_shell = is_shell
         """Code of the test itself that stepped onto the host for a while; never killed."""
         self.life = Life.RUNNING

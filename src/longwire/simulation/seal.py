@@ -59,6 +59,7 @@ def sealed(world: World) -> Iterator[None]:
         *_clocks(world),
         *_randomness(world),
         *_sockets(world),
+        *_identity(),
         *_signals(world),
         *_refusals(),
     ]
@@ -187,6 +188,27 @@ def _epoll(descriptors: DescriptorTable) -> list[_Patch]:
     return [(select, "epoll", _in_world(lambda *_: SimEpoll(descriptors), select.epoll))]
 
 
+def _identity() -> list[_Patch]:
+    """Who a program is: its machine's name and its own number are not the real ones."""
+
+    def own_name() -> str:
+        process = CURRENT.get()
+        return process.host.name if process else "localhost"
+
+    def full_name(name: str = "") -> str:
+        return own_name() if name.strip() in ("", "0.0.0.0", "::") else name.strip()
+
+    def own_number() -> int:
+        process = CURRENT.get()
+        return process.number if process else 1
+
+    return [
+        (socket, "gethostname", _in_world(own_name, socket.gethostname)),
+        (socket, "getfqdn", _in_world(full_name, socket.getfqdn)),
+        (os, "getpid", _in_world(own_number, os.getpid)),
+    ]
+
+
 def _signals(world: World) -> list[_Patch]:
     raw: WeakKeyDictionary[Process, dict[int, Any]] = WeakKeyDictionary()
 
@@ -239,6 +261,8 @@ def _refusals() -> list[_Patch]:
         (os, "fork", "os.fork", "run a coroutine with host.start()"),
         (socket, "create_connection", "socket.create_connection", "use asyncio.open_connection"),
         (socket, "gethostbyname", "socket.gethostbyname", "use loop.getaddrinfo"),
+        (socket, "gethostbyname_ex", "socket.gethostbyname_ex", "use loop.getaddrinfo"),
+        (socket, "gethostbyaddr", "socket.gethostbyaddr", "there are no names of addresses"),
     )
     return [
         (owner, name, _in_world(refuse(call, instead), getattr(owner, name)))

@@ -6,11 +6,12 @@ import asyncio
 import errno
 import os
 import signal
+import socket
 import time
 
 import pytest
 
-from longwire.simulation import SimulationError
+from longwire.simulation import NotSimulatedError, SimulationError, World
 from longwire.simulation.process import Life
 from tests.unit.simulation.worlds import pair, serve_echo
 
@@ -230,3 +231,31 @@ def test_action_on_the_timeline_happens_at_its_time() -> None:
 
     world.run(main())
     assert "30.000000000  server           crashed" in world.timeline()
+
+
+def test_program_has_the_name_of_its_host_and_a_number_of_its_own() -> None:
+    world, server, client = pair()
+
+    async def who() -> tuple[str, str, str, int]:
+        return socket.gethostname(), socket.getfqdn(), socket.getfqdn("other"), os.getpid()
+
+    async def main() -> list[tuple[str, str, str, int]]:
+        return [await host.run(who()) for host in (server, server, client)] + [await who()]
+
+    real = os.getpid()
+    assert world.run(main()) == [
+        ("server", "server", "other", 2),
+        ("server", "server", "other", 3),
+        ("client", "client", "other", 2),
+        ("localhost", "localhost", "other", 1),
+    ]
+    assert os.getpid() == real
+
+
+@pytest.mark.parametrize("name", ["gethostbyname", "gethostbyname_ex", "gethostbyaddr"])
+def test_look_ups_that_would_leave_the_world_are_refused(name: str) -> None:
+    async def main() -> None:
+        with pytest.raises(NotSimulatedError, match=f"socket.{name} is not simulated"):
+            getattr(socket, name)("server")
+
+    World().run(main())
