@@ -12,8 +12,9 @@ from itertools import chain
 
 __all__ = ["insert_rows", "update_rows"]
 
-# Few sizes, so that each statement is compiled once and found again.
-_SIZES = (256, 32, 4, 1)
+# Few sizes, so that each statement is compiled once and found again (sqlite3 keeps 128 of a
+# connection), and few statements: one for each bit of the number of rows.
+_SIZES = (256, 128, 64, 32, 16, 8, 4, 2, 1)
 
 Row = Sequence[object]
 
