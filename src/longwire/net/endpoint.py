@@ -38,6 +38,10 @@ _POLITE_CODES = frozenset({1000, 1001, 1005})
 INFLATE_STEP_BYTES = 4096
 """Compressed input that is taken at once; between steps a pause of reading takes effect."""
 
+INFLATE_TURN_S = 0.005
+"""What these steps may take together before other connections have their turn, seconds: a read of
+compressed input can be a quarter of a gigabyte of messages."""
+
 LINGER_S = 10.0
 """How long what was written may take to leave after the engine has no deadline of its own."""
 
@@ -355,13 +359,15 @@ class Endpoint:
             return
         self._is_feeding = True
         enough = self.engine.messages_received + self.engine.turn_messages_max
+        now = self._link.now()
+        ends_s = now + INFLATE_TURN_S
         while self._unfed and not self._is_paused and self._put_off is None:
-            if self.engine.messages_received >= enough:
+            if self.engine.messages_received >= enough or now >= ends_s:
                 self._queue_turn()
                 break
             step, self._unfed = self._unfed[:INFLATE_STEP_BYTES], self._unfed[INFLATE_STEP_BYTES:]
-            now = self._link.now()
             self._take_in(step, now)
+            now = self._link.now()
         self._is_feeding = False
 
     def _feed_all(self) -> None:

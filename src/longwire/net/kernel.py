@@ -6,13 +6,14 @@ whose process hangs (its kernel acknowledges everything, nobody answers). RFC 92
 
 from __future__ import annotations
 
-import os
+import contextlib
 import socket
 import struct
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-__all__ = ["TcpInfo", "parse_tcp_info", "read_tcp_info"]
+__all__ = ["TcpInfo", "borrowed_socket", "parse_tcp_info", "read_tcp_info"]
 
 _TCP_INFO_BYTES = 256
 
@@ -142,12 +143,25 @@ def read_tcp_info(descriptor: int) -> TcpInfo | None:
     if not sys.platform.startswith("linux") or descriptor < 0:
         return None
     try:
-        # A duplicate, because uvloop's sockets have no getsockopt of their own.
-        with socket.socket(fileno=os.dup(descriptor)) as duplicate:
-            if duplicate.family not in (socket.AF_INET, socket.AF_INET6):
-                return None
+        with borrowed_socket(descriptor) as borrowed:
             return parse_tcp_info(
-                duplicate.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO_BYTES)
+                borrowed.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO_BYTES)
             )
     except OSError:
         return None
+
+
+@contextlib.contextmanager
+def borrowed_socket(descriptor: int) -> Iterator[socket.socket]:
+    """A socket object for a descriptor that stays somebody else's: uvloop's sockets lack calls.
+
+    What it is told to be spares asking the kernel; the calls go to what it is. Every connection
+    asks at its end, so a duplicate and four questions more would be felt.
+    """
+    borrowed = socket.socket(
+        socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, fileno=descriptor
+    )
+    try:
+        yield borrowed
+    finally:
+        borrowed.detach()

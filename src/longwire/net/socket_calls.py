@@ -15,6 +15,8 @@ import os
 import socket
 from typing import Any
 
+from longwire.net.kernel import borrowed_socket
+
 try:
     import cython
 except ImportError:
@@ -184,13 +186,13 @@ class SocketCalls:
 
     def local_address(self, descriptor: int) -> Any:
         """Return the address of our end, as ``socket.getsockname`` has it."""
-        with socket.socket(fileno=os.dup(descriptor)) as duplicate:
-            return duplicate.getsockname()
+        with borrowed_socket(descriptor) as borrowed:
+            return borrowed.getsockname()
 
     def shut_down_writing(self, descriptor: int) -> None:
         """Tell the peer that nothing more comes. Raises :exc:`OSError` when it is gone."""
-        with socket.socket(fileno=os.dup(descriptor)) as duplicate:
-            duplicate.shutdown(socket.SHUT_WR)
+        with borrowed_socket(descriptor) as borrowed:
+            borrowed.shutdown(socket.SHUT_WR)
 
     def close(self, descriptor: int) -> None:
         """Close the connection; the descriptor belongs to nobody any more."""

@@ -33,6 +33,8 @@ REASONS = {
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 # field-value of RFC 9110 section 5.5: visible characters, obs-text, space and tab.
 _VALUE = re.compile("[\t -~\x80-\xff]*")
+# field-line of RFC 9112 section 5, the white space around the value still in it.
+_FIELD_LINE = re.compile(f"({_TOKEN.pattern}):({_VALUE.pattern})")
 # request-line of RFC 9112 section 3: the target has visible ASCII characters only.
 _REQUEST_LINE = re.compile(r"([!#$%&'*+\-.^_`|~0-9A-Za-z]+) ([!-~]+) HTTP/([0-9]\.[0-9])")
 # status-line of RFC 9112 section 4. Many servers leave out the space before an empty reason.
@@ -136,9 +138,10 @@ class HeadReader:
             self._check_first_octet()
         end = received.find(b"\r\n\r\n", max(0, start - 3))
         checked_to = len(received) if end < 0 else end
-        self._check_line_ends(max(0, start - 1), checked_to)
         size = len(received) if end < 0 else end + 4
         maximum = self._limits.handshake_head_bytes_max
+        # What is past the limit is not looked at: however it is cut, one fault comes first.
+        self._check_line_ends(max(0, start - 1), min(checked_to, maximum))
         if size > maximum:
             raise HandshakeError(
                 431,
@@ -232,18 +235,24 @@ class HeadReader:
             )
         headers = Headers()
         for line in lines:
-            # RFC 9112 section 5.2.
-            if line[:1] in (" ", "\t"):
-                raise HandshakeError(400, f"a header is folded onto another line: {_clip(line)!r}")
-            name, colon, value = line.partition(":")
-            # RFC 9112 section 5.1: white space before the colon MUST be refused.
-            if not colon or _TOKEN.fullmatch(name) is None:
-                raise HandshakeError(400, f"{_clip(line)!r} is not a header name and a colon")
-            value = value.strip(" \t")
-            if _VALUE.fullmatch(value) is None:
-                raise HandshakeError(400, f"the header {name} has control characters in its value")
-            headers.add(name, value)
+            match = _FIELD_LINE.fullmatch(line)
+            if match is None:
+                raise _bad_field(line)
+            name, value = match.groups()
+            headers.add(name, value.strip(" \t"))
         return headers
+
+
+def _bad_field(line: str) -> HandshakeError:
+    """Say what is wrong with a line that is no header field."""
+    # RFC 9112 section 5.2.
+    if line[:1] in (" ", "\t"):
+        return HandshakeError(400, f"a header is folded onto another line: {_clip(line)!r}")
+    name, colon, _ = line.partition(":")
+    # RFC 9112 section 5.1: white space before the colon MUST be refused.
+    if not colon or _TOKEN.fullmatch(name) is None:
+        return HandshakeError(400, f"{_clip(line)!r} is not a header name and a colon")
+    return HandshakeError(400, f"the header {name} has control characters in its value")
 
 
 def _clip(line: str) -> str:
@@ -268,9 +277,11 @@ def serialize_head(head: RequestHead | ResponseHead) -> bytes:
         body = head.body
     lines = [first]
     for name, value in head.headers:
-        if _TOKEN.fullmatch(name) is None:
-            raise ValueError(f"{name!r} is not the name of a header")
-        if _VALUE.fullmatch(value) is None:
+        line = f"{name}: {value}"
+        # Whole, a line may still be cut elsewhere than between these two.
+        if _FIELD_LINE.fullmatch(line) is None or ":" in name:
+            if _TOKEN.fullmatch(name) is None:
+                raise ValueError(f"{name!r} is not the name of a header")
             raise ValueError(f"the header {name} has {value!r}, which holds characters it may not")
-        lines.append(f"{name}: {value}")
+        lines.append(line)
     return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1") + body

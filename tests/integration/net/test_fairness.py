@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 import longwire
-from longwire.base.limits import WebSocketLimits
+from longwire.base.limits import MIB, WebSocketLimits
 from longwire.net.loop_state import loop_state
 from tests.integration.net.local import eventually, open_raw, serving
 from tests.integration.net.test_opening import REQUEST
@@ -62,6 +62,20 @@ async def test_a_message_of_another_comes_between_those_of_a_greedy_connection()
         assert recorder.messages.index("mine") <= 4 * SHARE
         recorder.messages.remove("mine")
         assert recorder.messages == numbers(8 * SHARE)
+
+
+async def test_messages_that_grow_when_they_are_inflated_take_their_time_in_turns() -> None:
+    count = 32
+    recorder = Recorder()
+    async with (
+        serving(recorder, compression="deflate") as (_, uri),
+        longwire.connect(uri, compression="deflate") as ws,
+    ):
+        before = turns_shared()
+        for _ in range(count):  # a kilobyte each on the wire, and all may come in one read
+            ws.endpoint.send(bytes(MIB))
+        await eventually(lambda: len(recorder.messages) == count)
+        assert turns_shared() > before
 
 
 async def test_compressed_messages_have_the_same_share() -> None:

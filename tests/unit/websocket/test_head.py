@@ -171,6 +171,12 @@ class TestLimits:
                 reader.feed(b"a" * 100)
         assert caught.value.status == 431
 
+    def test_what_breaks_past_the_limit_is_not_looked_at(self, way: str) -> None:
+        limits = WebSocketLimits(handshake_head_bytes_max=len(b"GET / HTTP/1.1\r\nX: yyyy"))
+        for fault in (b"\nA: b", b"\rA: b", b"y\n"):
+            head = b"GET / HTTP/1.1\r\nX: yyyy" + fault + b"\r\n\r\n"
+            assert refused(head, way, limits).status == 431
+
     def test_header_count_is_limited_at_the_edge(self, way: str) -> None:
         limits = WebSocketLimits(handshake_headers_max=3)
         head = b"GET / HTTP/1.1\r\n" + b"X: y\r\n" * 3 + b"\r\n"
