@@ -45,7 +45,8 @@ def check_rules(
     if url_problem is not None:
         refuse("store", "url", *url_problem)
     backend = settings.backend
-    urls = {key: getattr(backend, key) for key in ("authorize_url", "authenticate_url")}
+    keys = ("authorize_url", "authenticate_url", "events_url")
+    urls = {key: getattr(backend, key) for key in keys}
     for key, url in urls.items():
         if url is not None and not url.startswith(("http://", "https://")):
             refuse("backend", key, f'is "{url}", which is no URL', "https://HOST/PATH")
@@ -54,6 +55,11 @@ def check_rules(
     if backend.authenticate_url is not None and settings.identity.cookie is None:
         hint = "name the cookie of your site"
         refuse("backend", "authenticate_url", "is given without identity.cookie", hint)
+    if backend.events_url is not None and not backend.events_streams:
+        hint = 'say of which streams, ["**"] for all'
+        refuse("backend", "events_url", "is given without events_streams", hint)
+    if backend.events_streams and backend.events_url is None:
+        refuse("backend", "events_streams", "is given without events_url", "name the URL too")
     for name in settings.content_coding.names:
         if name not in CODINGS:
             hint = f"of {', '.join(CODINGS)}"
@@ -63,12 +69,15 @@ def check_rules(
             OriginPolicy([text])
         except ConfigError as error:
             refuse("origins", "allowed", f"does not fit: {error.message}", error.hint)
+    patterns = {("backend", "events_streams"): backend.events_streams}
     for key in ("read", "publish", "manage", "presence"):
-        for text in getattr(settings.anonymous, key):
+        patterns["anonymous", key] = getattr(settings.anonymous, key)
+    for (section, key), texts in patterns.items():
+        for text in texts:
             try:
                 StreamPattern(text)
             except ConfigError as error:
-                refuse("anonymous", key, f"does not fit: {error.message}", error.hint)
+                refuse(section, key, f"does not fit: {error.message}", error.hint)
     for key, message, hint in find_setting_problems(settings.identity):
         refuse("identity", key, message, hint)
     return problems

@@ -19,6 +19,7 @@ from longwire.server.admission import Admission
 from longwire.server.app import BROWSER_MODULES, App, LifespanHook, SocketRoute
 from longwire.server.authentication import Authentication
 from longwire.server.backend import AuthorizationCallback
+from longwire.server.backend_events import EventCallback
 from longwire.server.backend_identity import IdentityCallback
 from longwire.server.content import ContentSelection, make_selector
 from longwire.server.cross_origin import CrossOrigin
@@ -94,6 +95,7 @@ class Service:
             settings.identity.revoked_users_max,
             self._end_revoked,
         )
+        self._events = self._make_event_callback(settings)
         self._overload = Overload(settings.http.requests_max)
         self.metrics.add_figures(self._overload.figures)
         self._address_rates = Rates(settings.rates.requests_per_address_max, "from this address")
@@ -124,6 +126,14 @@ class Service:
         self.metrics.add_figures(callback.figures)
         return callback
 
+    def _make_event_callback(self, settings: Settings) -> EventCallback | None:
+        url = settings.backend.events_url
+        if url is None:
+            return None
+        callback = EventCallback(url, self.hub, settings.backend)
+        self.metrics.add_figures(callback.figures)
+        return callback
+
     async def start(self) -> None:
         """Get ready for the first request. An error in a start hook is raised as it is.
 
@@ -137,6 +147,8 @@ class Service:
         self._loop_watch = asyncio.create_task(self.metrics.watch_loop())
         for hook in self.app.start_hooks:
             await _run_hook(hook)
+        if self._events is not None:
+            await self._events.start()
         self.operations.set_ready(None)
 
     def begin_drain(self) -> None:
@@ -158,6 +170,8 @@ class Service:
                 await _run_hook(hook)
             except Exception:
                 logger.exception("a stop hook failed")
+        if self._events is not None:
+            await self._events.close()
         self._revoked_users.close()
         await self.hub.close()
         self.authentication.close()

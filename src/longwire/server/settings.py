@@ -215,6 +215,22 @@ class BackendSettings:
     it is nobody in particular; 401, 403, 404 or 410 that the cookie is not accepted. Any other
     answer is a 502 for the client, none in time a 504."""
 
+    events_url: str | None = None
+    """Told of what is appended to the streams of ``events_streams``: a POST with a ``delivery``
+    (docs/protocol.md, 13) for each entry, one after the other in each stream. 2xx says that it is
+    dealt with; 400, 410, 413, 415 and 422 that it is not wanted. After anything else it comes
+    again, a second to a minute later, and after ``Retry-After``; what the backend has not taken
+    survives a restart. An entry may come twice: its stream and position tell."""
+
+    events_streams: tuple[str, ...] = ()
+    """Patterns of the streams that ``events_url`` is told of, from their earliest entry on."""
+
+    events_streams_max: int = field(default=1_000, metadata={"minimum": 1})
+    """Streams that ``events_url`` is told of; those past it are logged as errors and left out."""
+
+    events_in_flight_max: int = field(default=16, metadata={"minimum": 1})
+    """Entries, each of another stream, that ``events_url`` is told of at a time."""
+
     token: str | None = field(default=None, metadata={"is_secret": True})
     """Sent as ``Authorization: Bearer …``, so that the backend knows who asks."""
 
