@@ -128,4 +128,7 @@ def find_extensions(mode: str) -> list[Extension]:
     return extensions
 
 
-setup(ext_modules=find_extensions(mode_from_environment()))
+setup(
+    ext_modules=find_extensions(mode_from_environment()),
+    options={"build_ext": {"parallel": os.cpu_count() or 1}},
+)

@@ -3,7 +3,7 @@ cimport cython
 from longwire.net.reactor_link cimport ReactorLink
 
 
-cdef int _ALONE_BATCHES_MIN, _GUESSES_MAX
+cdef int _ALONE_BATCHES_MIN, _IN
 
 
 cdef class Reactor:
@@ -19,13 +19,16 @@ cdef class Reactor:
     cdef int _handshakes_left
     cdef ReactorLink _alone
     cdef int _alone_batches
-    cdef int _guesses
+    cdef ReactorLink _lifted
+    cdef bint _may_lift
 
-    @cython.locals(link=ReactorLink, batch=list)
     cpdef poll(self)
 
+    @cython.locals(link=ReactorLink, batch=list)
+    cdef _end_batch(self)
+
     @cython.locals(link=ReactorLink)
-    cdef bint _serve_guessed(self) except -1
+    cpdef _serve_lifted(self)
 
     @cython.locals(link=ReactorLink, events=int, links=dict, ready=list)
     cdef _serve_ready(self)

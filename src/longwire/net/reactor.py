@@ -5,6 +5,10 @@ The running event loop, asyncio's own or uvloop, watches one descriptor: that of
 When it is readable, one callback takes all that is ready and serves every connection in turn,
 without an object of the event loop for any of them. What the connections write meanwhile leaves in
 one send each, at the end of their own burst, or of the batch if another connection wrote it.
+
+Where one peer speaks at a time, asking an epoll in an epoll is a good part of each message's cost.
+A connection that was the only one ready often enough in a row is therefore lifted: the event loop
+watches it itself, until another one is, or more is to be known of it than that it is readable.
 """
 
 from __future__ import annotations
@@ -35,11 +39,8 @@ logger = logging.getLogger("longwire.net")
 EVENTS_MAX = 512
 """Connections that one batch serves; the event loop turns between batches."""
 
-ALONE_BATCHES_MIN = 2
-"""Batches in a row that brought the same link alone, before it is taken for the next one, too."""
-
-GUESSES_MAX = 16
-"""Batches that are such guesses, before epoll is asked again."""
+ALONE_BATCHES_MIN = 16
+"""Batches in a row that brought the same link alone, before it is lifted."""
 
 ACCEPTS_MAX = 64
 """Connections that a listening socket brings in one batch."""
@@ -50,7 +51,8 @@ HANDSHAKES_MAX = 16
 ACCEPT_PAUSE_S = 1.0
 """How long accepting rests after the process or the machine ran out of something."""
 
-_ALONE_BATCHES_MIN, _GUESSES_MAX = ALONE_BATCHES_MIN, GUESSES_MAX
+_ALONE_BATCHES_MIN = ALONE_BATCHES_MIN
+_IN = select.EPOLLIN
 _EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 
@@ -80,12 +82,13 @@ class Reactor:
         "_batch",
         "_calls",
         "_epoll",
-        "_guesses",
         "_handshakes_left",
         "_is_in_batch",
         "_is_watched",
+        "_lifted",
         "_links",
         "_listening",
+        "_may_lift",
         "_tls_buffers",
         "state",
     )
@@ -105,7 +108,9 @@ class Reactor:
         # The link that was the only one ready in the last batch, and in how many in a row.
         self._alone: ReactorLink | None = None
         self._alone_batches = 0
-        self._guesses = 0
+        # The link that the event loop watches itself.
+        self._lifted: ReactorLink | None = None
+        self._may_lift = has_kernel_sockets(state.loop)
 
     @property
     def descriptor(self) -> int:
@@ -116,6 +121,10 @@ class Reactor:
     def is_watched(self) -> bool:
         """Whether the event loop watches it now: while there is something to serve."""
         return self._is_watched
+
+    def has_lifted(self, link: ReactorLink) -> bool:
+        """Whether the event loop watches ``link`` itself, which has been speaking alone."""
+        return link is self._lifted
 
     # -- listening sockets ------------------------------------------------------------------
 
@@ -210,28 +219,8 @@ class Reactor:
         """Serve all that is ready. The event loop calls it when the epoll is readable."""
         self._is_in_batch = True
         self._handshakes_left = HANDSHAKES_MAX
-        if not self._serve_guessed():
-            self._serve_ready()
-        self._is_in_batch = False
-        if self._batch:
-            batch, self._batch = self._batch, []
-            for link in batch:
-                link.flush()
-
-    def _serve_guessed(self) -> bool:
-        """Read from the link that was the only one ready the last times, without asking epoll.
-
-        Where one peer speaks at a time, that spares a system call for each of its messages. Who
-        else is ready meanwhile waits for ``GUESSES_MAX`` of them at most.
-        """
-        link = self._alone
-        if link is None or self._alone_batches < _ALONE_BATCHES_MIN:
-            return False
-        if self._guesses < _GUESSES_MAX and link.read_now():
-            self._guesses += 1
-            return True
-        self._guesses = 0
-        return False
+        self._serve_ready()
+        self._end_batch()
 
     def _serve_ready(self) -> None:
         links = self._links
@@ -244,10 +233,53 @@ class Reactor:
                 self._listening[descriptor]()
         if len(ready) != 1 or link is None:
             self._alone = None
-        elif link is self._alone:
-            self._alone_batches += 1
-        elif link.descriptor in links:
+        elif link is not self._alone:
             self._alone, self._alone_batches = link, 0
+        else:
+            self._alone_batches += 1
+            if self._alone_batches >= _ALONE_BATCHES_MIN and self._may_lift:
+                self._alone = None
+                self._lift(link)
+
+    def _end_batch(self) -> None:
+        self._is_in_batch = False
+        if self._batch:
+            batch, self._batch = self._batch, []
+            for link in batch:
+                link.flush()
+
+    # -- the link that is lifted ------------------------------------------------------------
+
+    def _lift(self, link: ReactorLink) -> None:
+        """Let the event loop watch a link, if all we wait for is something to read."""
+        if not link.is_only_read:
+            return
+        if self._lifted is not None:
+            self._lower(_IN)
+        self._lifted = link
+        # Its end, which epoll tells unasked, stays ours: libuv gives up what it tells an error of.
+        self._epoll.modify(link.descriptor, 0)
+        self.state.loop.add_reader(link.descriptor, self._serve_lifted)
+
+    def _lower(self, interest: int) -> None:
+        """Watch the lifted link in our epoll again, for ``interest``."""
+        link, self._lifted = self._lifted, None
+        assert link is not None
+        self.state.loop.remove_reader(link.descriptor)
+        if interest == 0:
+            self._epoll.unregister(link.descriptor)
+        else:
+            self._epoll.modify(link.descriptor, interest)
+
+    def _serve_lifted(self) -> None:
+        link = self._lifted
+        if link is None:
+            return
+        self._alone_batches = 0  # of another one: it is not alone
+        self._is_in_batch = True
+        self._handshakes_left = HANDSHAKES_MAX
+        link.handle_events(_IN)
+        self._end_batch()
 
     # -- for the links ----------------------------------------------------------------------
 
@@ -265,7 +297,9 @@ class Reactor:
 
     def watch(self, descriptor: int, before: int, interest: int) -> None:
         """Tell epoll that a link waits for ``interest`` now, and not for ``before``."""
-        if before == 0:
+        if self._lifted is not None and self._lifted.descriptor == descriptor:
+            self._lower(interest)
+        elif before == 0:
             self._epoll.register(descriptor, interest)
         elif interest == 0:
             self._epoll.unregister(descriptor)

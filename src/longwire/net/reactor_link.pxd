@@ -43,10 +43,8 @@ cdef class ReactorLink(WheelEntry):
 
     cpdef handle_events(self, int events)
 
-    cpdef bint read_now(self) except -1
-
     @cython.locals(data=bytes)
-    cdef bint _receive(self) except -1
+    cdef _receive(self)
 
     cdef bytes _take_some(self)
 

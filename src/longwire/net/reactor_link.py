@@ -136,21 +136,20 @@ class ReactorLink(WheelEntry):
         if events & (_IN | _BROKEN) and self._interest & _IN:
             self._receive()
 
-    def read_now(self) -> bool:
-        """Read without having been told that there is something; whether there was."""
-        return bool(self._interest & _IN) and self._receive()
+    @property
+    def is_only_read(self) -> bool:
+        """Whether epoll watches for something to read, and for nothing else."""
+        return self._interest == _IN
 
-    def _receive(self) -> bool:
-        """Read once; ``False`` when nothing has arrived."""
+    def _receive(self) -> None:
+        """Read once; maybe nothing has arrived."""
         try:
             data = self._take_some()
         except OSError as error:
             self._break(error)
-            return True
-        if data is None:
-            return False
-        self._deliver(data)
-        return True
+            return
+        if data is not None:
+            self._deliver(data)
 
     def _take_some(self) -> bytes | None:
         """What has arrived for the handler: ``b""`` at the end, ``None`` when nothing has."""

@@ -12,8 +12,7 @@ cdef class TlsLink(ReactorLink):
     cdef Py_ssize_t _encrypted_bytes
     cdef Py_ssize_t _sent_output
 
-    @cython.locals(has_received=bint)
-    cdef bint _receive(self) except -1
+    cdef _receive(self)
 
     @cython.locals(session=TlsSession, data=bytes, plain=bytes)
     cdef bytes _take_some(self)

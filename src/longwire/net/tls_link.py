@@ -63,12 +63,11 @@ class TlsLink(ReactorLink):
 
     # -- in ---------------------------------------------------------------------------------
 
-    def _receive(self) -> bool:
+    def _receive(self) -> None:
         if not self.session.is_established and not self._reactor.may_shake_hands():
-            return False  # epoll says it again in the next batch
-        has_received = ReactorLink._receive(self)
+            return  # epoll says it again in the next batch
+        ReactorLink._receive(self)
         self._follow_session()
-        return has_received
 
     def _take_some(self) -> bytes | None:
         session = self.session

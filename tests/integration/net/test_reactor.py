@@ -16,7 +16,7 @@ import pytest
 import longwire
 from longwire.net import listener as listener_module
 from longwire.net.loop_state import loop_state
-from longwire.net.reactor import ACCEPTS_MAX, Reactor
+from longwire.net.reactor import ACCEPTS_MAX, ALONE_BATCHES_MIN, Reactor
 from longwire.net.reactor_link import READ_BYTES, ReactorLink
 from tests.integration.net.local import eventually, serving
 from tests.integration.net.test_link import Handler, receive
@@ -132,6 +132,88 @@ async def test_reset_while_much_is_held_ends_the_link_with_an_error() -> None:
     await eventually(lambda: handler.lost)
     assert isinstance(handler.lost[0], ConnectionError)
     assert link.local_address is None and link.tcp_info() is None
+
+
+def echo(handler: Handler, data: bytes) -> None:
+    handler.link.write(data)
+
+
+async def talk(theirs: socket.socket, times: int) -> None:
+    for number in range(times):
+        message = b"%d" % number
+        await asyncio.get_running_loop().sock_sendall(theirs, message)
+        assert await receive(theirs, len(message)) == message
+
+
+# The first batch makes a link the one that is alone, the next ones count.
+UNTIL_LIFTED = ALONE_BATCHES_MIN + 1
+
+
+async def test_link_that_speaks_alone_is_lifted_and_gives_way_to_the_next_one() -> None:
+    async with pair(Handler(on_data=echo)) as one, pair(Handler(on_data=echo)) as two:
+        reactor = the_reactor()
+        await talk(one[1], UNTIL_LIFTED - 1)
+        assert not reactor.has_lifted(one[0])
+        await talk(one[1], 1)
+        assert reactor.has_lifted(one[0])
+        await talk(one[1], 20)
+        for _ in range(20):  # by turns nobody is alone
+            await talk(two[1], 1)
+            await talk(one[1], 1)
+        assert reactor.has_lifted(one[0])
+        await talk(two[1], UNTIL_LIFTED)
+        assert reactor.has_lifted(two[0]) and not reactor.has_lifted(one[0])
+        await talk(one[1], 1)
+        await talk(two[1], 1)
+
+
+async def test_lifted_link_pauses_resumes_and_waits_for_room() -> None:
+    handler = Handler(on_data=echo)
+    async with pair(handler) as (link, theirs):
+        await talk(theirs, UNTIL_LIFTED)
+        assert the_reactor().has_lifted(link)
+        link.pause_reading()
+        assert not the_reactor().has_lifted(link)
+        before = len(handler.received)
+        await asyncio.get_running_loop().sock_sendall(theirs, b"later")
+        await asyncio.sleep(0.05)
+        assert len(handler.received) == before
+        link.resume_reading()
+        assert await receive(theirs, 5) == b"later"
+        await talk(theirs, UNTIL_LIFTED)
+        assert the_reactor().has_lifted(link)
+        link.write(bytes(5_000_000))
+        await eventually(lambda: not the_reactor().has_lifted(link))
+        assert len(await receive(theirs, 5_000_000)) == 5_000_000
+        await talk(theirs, 3)
+
+
+@pytest.mark.parametrize("how", ["reset", "close", "abort"])
+async def test_lifted_link_ends(how: str) -> None:
+    handler = Handler(on_data=echo)
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        theirs = socket.create_connection(listening.getsockname())
+        ours, address = listening.accept()
+    ours.setblocking(False)
+    theirs.setblocking(False)
+    link = the_reactor().adopt(ours.detach(), address, lambda link: handler)
+    await talk(theirs, UNTIL_LIFTED)
+    assert the_reactor().has_lifted(link)
+    if how == "reset":
+        theirs.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    if how == "abort":
+        link.abort()
+    else:
+        theirs.close()
+        await eventually(lambda: handler.eofs or handler.lost)
+        link.close()
+    await eventually(lambda: handler.lost)
+    assert isinstance(handler.lost[0], ConnectionError) is (how == "reset")
+    assert not the_reactor().has_lifted(link)
+    theirs.close()
+    # Its descriptor is used again: nothing of the old one is left with either epoll.
+    async with pair(Handler(on_data=echo)) as (_, others):
+        await talk(others, 2 * UNTIL_LIFTED)
 
 
 async def test_more_connections_than_one_batch_accepts() -> None:
