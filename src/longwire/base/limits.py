@@ -408,7 +408,7 @@ class NativeLimits:
     """The same for one network address. Many users may share one behind a gateway or a proxy."""
 
     in_flight_max: int = 256
-    """Publishes of one connection without an answer."""
+    """Publishes of one connection without an answer; past it the next one waits for an answer."""
 
     producer_in_flight_max: int = 64
     """Publishes of one producer on one stream without an answer: as many as results are kept."""

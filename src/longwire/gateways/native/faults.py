@@ -13,7 +13,6 @@ __all__ = [
     "ConnectionsLimitError",
     "ConsumersLimitError",
     "ForeignTokenError",
-    "InFlightError",
     "InternalError",
     "NotConnectedError",
     "NotConsumingError",
@@ -71,18 +70,6 @@ class ForeignTokenError(StreamError):
         super().__init__(
             "this token is of another user than the one that this connection began with; a new "
             "user takes a new connection"
-        )
-
-
-class InFlightError(StreamError):
-    """Too many publishes without an answer."""
-
-    code = "too_many_in_flight"
-    is_retryable = True
-
-    def __init__(self, whose: str, limit: int) -> None:
-        super().__init__(
-            f"{whose} has {limit} publishes without an answer, which is the limit", limit=limit
         )
 
 

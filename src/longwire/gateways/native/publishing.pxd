@@ -1,8 +1,11 @@
 cdef class Flights:
     cdef long long _count
     cdef dict _by_producer
+    cdef object _waiter
 
-    cpdef take_off(self, producer, long long in_flight_max, long long producer_in_flight_max)
+    cpdef bint take_off(
+        self, producer, long long in_flight_max, long long producer_in_flight_max
+    ) except -1
 
     cpdef land(self, producer)
 
@@ -15,4 +18,4 @@ cdef class _Flight:
     cdef object _stream
 
 
-cdef _submit(gateway, session, request_id, publish)
+cdef Flights _submit(gateway, session, request_id, publish)

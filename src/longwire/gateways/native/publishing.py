@@ -3,10 +3,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable
 from typing import TYPE_CHECKING
 
-from longwire.gateways.native.faults import InFlightError
 from longwire.gateways.native.publications import (
     read_batch,
     read_condition,
@@ -30,26 +30,28 @@ _new_tuple = tuple.__new__
 
 
 class Flights:
-    """Publishes of one connection that are not answered yet."""
+    """Publishes of one connection that are not answered yet, and the one that waits for room."""
 
-    __slots__ = ("_by_producer", "_count")
+    __slots__ = ("_by_producer", "_count", "_waiter")
 
     def __init__(self) -> None:
         self._count = 0
         self._by_producer: dict[tuple[str, str], int] = {}
+        self._waiter: asyncio.Future[None] | None = None
 
     def take_off(
         self, producer: tuple[str, str] | None, in_flight_max: int, producer_in_flight_max: int
-    ) -> None:
-        """Count one more, of this producer in this stream. Raises ``InFlightError``."""
+    ) -> bool:
+        """Count one more, of this producer in this stream; ``False`` when there is no room."""
         if self._count >= in_flight_max:
-            raise InFlightError("this connection", in_flight_max)
+            return False
         if producer is not None:
             count = self._by_producer.get(producer, 0)
             if count >= producer_in_flight_max:
-                raise InFlightError("this producer", producer_in_flight_max)
+                return False
             self._by_producer[producer] = count + 1
         self._count += 1
+        return True
 
     def land(self, producer: tuple[str, str] | None) -> None:
         """It is answered."""
@@ -60,6 +62,16 @@ class Flights:
                 self._by_producer[producer] = left
             else:
                 del self._by_producer[producer]
+        waiter = self._waiter
+        if waiter is not None:
+            self._waiter = None
+            if not waiter.done():
+                waiter.set_result(None)
+
+    async def landing(self) -> None:
+        """Wait until the next one is answered. One at a time waits: requests have their turns."""
+        self._waiter = asyncio.get_running_loop().create_future()
+        await self._waiter
 
 
 class _Flight:
@@ -106,30 +118,36 @@ def publish(
     values = (stream, batch, content_type, principal, producer, condition, *rest)
     publish = _new_tuple(Publish, values)
     waiting = demand(hub.policy, principal, "publish", stream)
-    if waiting is not None:
-        return _publish_later(gateway, session, waiting, request.id, publish)
-    _submit(gateway, session, request.id, publish)
-    return None
+    if waiting is None and _submit(gateway, session, request.id, publish) is None:
+        return None
+    return _publish_later(gateway, session, waiting, request.id, publish)
 
 
 async def _publish_later(
     gateway: NativeGateway,
     session: NativeSession,
-    waiting: Awaitable[None],
+    waiting: Awaitable[None] | None,
     request_id: int,
     publish: Publish,
 ) -> None:
-    await waiting
-    _submit(gateway, session, request_id, publish)
+    """Wait for a permission, and for room; meanwhile no other request of the connection is taken
+    up, and in the end nothing more is read from it."""
+    if waiting is not None:
+        await waiting
+    while (flights := _submit(gateway, session, request_id, publish)) is not None:
+        await flights.landing()
 
 
 def _submit(
     gateway: NativeGateway, session: NativeSession, request_id: int, publish: Publish
-) -> None:
+) -> Flights | None:
+    """Give a publish to the hub; return what it has to wait for when too many are in the air."""
     flights = session.flights
     if flights is None:
         flights = session.flights = Flights()
     limits, stamp, stream = gateway.limits, publish.producer, publish.stream
     producer = None if stamp is None else (stream, stamp.producer_id)
-    flights.take_off(producer, limits.in_flight_max, limits.producer_in_flight_max)
+    if not flights.take_off(producer, limits.in_flight_max, limits.producer_in_flight_max):
+        return flights
     gateway.hub.submit(publish, _Flight(session, flights, request_id, stream, producer))
+    return None

@@ -186,25 +186,34 @@ async def test_publishes_of_one_connection_keep_their_order_through_slow_decisio
     assert await stored(peer.gateway) == [b"%d" % n for n in range(30)]
 
 
-async def test_too_many_publishes_without_an_answer_are_refused():
+@pytest.mark.parametrize(("has_producer", "room"), [(True, 3), (False, 5)])
+async def test_publishes_past_what_may_be_without_an_answer_wait(has_producer, room):
     store = HeldStore()
     peer = await Peer.connected(make_gateway(store, in_flight_max=5, producer_in_flight_max=3))
     store.shut("append")
+    for n in range(12):
+        peer.send("publish", stream="s", data=n, **(stamp(n) if has_producer else {}))
+    await settle()
+    assert len(await stored(peer.gateway)) <= room
+    assert peer.of("published") == peer.of("error") == []
+    store.open("append")
+    while len(peer.of("published")) < 12:
+        await settle()
+    assert await stored(peer.gateway) == [b"%d" % n for n in range(12)]
+    assert peer.of("error") == []
+
+
+async def test_connection_that_ends_while_a_publish_waits_leaves_nothing_behind():
+    store = HeldStore()
+    peer = await Peer.connected(make_gateway(store, in_flight_max=2))
+    store.shut("append")
     for n in range(4):
-        peer.send("publish", stream="s", data=n, **stamp(n))
+        peer.send("publish", stream="s", data=n)
     await settle()
-    (error,) = peer.take("error")
-    assert (error["code"], error["retry"], error["limit"]) == ("too_many_in_flight", True, 3)
-    for n in range(3):
-        peer.send("publish", stream="t", data=n)
-    await settle()
-    (error,) = peer.take("error")
-    assert error["limit"] == 5
+    peer.session.lost()
     store.open("append")
     await settle()
-    assert len(peer.of("published")) == 5
-    answer = await peer.ask("publish", stream="s", data=3, **stamp(3))
-    assert answer["duplicate"] is False
+    assert await stored(peer.gateway) == [b"0", b"1"]
 
 
 async def test_store_that_fails_leaves_the_outcome_open():
