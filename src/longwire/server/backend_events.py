@@ -8,7 +8,6 @@ several servers on one store each may have one.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import random
 import secrets
@@ -47,6 +46,10 @@ wait for a place among ``backend.events_in_flight_max``."""
 GIVE_BACK_S_MAX = 2.0
 """How long that may take; what was not given back comes again after its time."""
 
+REFUSED_STREAMS_MAX = 10_000
+"""Streams past ``backend.events_streams_max`` whose names are kept, so that each is logged once and
+has the next free place."""
+
 _JOIN_RETRY_S = 1.0
 _UNWANTED = frozenset({400, 410, 413, 415, 422})
 """The backend has understood and does not want this entry, now or later."""
@@ -62,6 +65,9 @@ class EventCallback:
         self._hub = hub
         self._client = HttpClient(url)
         self._tellers: dict[str, _Teller] = {}
+        self._refused: dict[str, None] = {}
+        """Names of streams past ``backend.events_streams_max``, in the order of coming."""
+        self._are_more_refused = False
         self._tasks: set[asyncio.Task[None]] = set()
         self._unfollow: Callable[[], None] | None = None
         self.taken = 0
@@ -69,8 +75,6 @@ class EventCallback:
         """Entries that the backend does not want."""
         self.failures = 0
         """Attempts that are made again."""
-        self.streams_refused = 0
-        """Streams past ``backend.events_streams_max``."""
 
     async def start(self) -> None:
         """Tell of the streams that exist and of those that will. Raises ``StoreError``."""
@@ -83,6 +87,7 @@ class EventCallback:
         start."""
         if self._unfollow is not None:
             self._unfollow()
+        self._refused.clear()
         for task in self._tasks:
             task.cancel()
         self._client.close()
@@ -100,20 +105,28 @@ class EventCallback:
 
     def _found(self, stream: str) -> None:
         """There is a stream, maybe one that is known."""
-        if stream in self._tellers or stream.startswith("$"):
+        if stream in self._tellers or stream in self._refused or stream.startswith("$"):
             return
         if not any(pattern.matches(stream) for pattern in self._patterns):
             return
-        if len(self._tellers) >= self.settings.events_streams_max:
+        if len(self._tellers) < self.settings.events_streams_max:
+            self._begin(stream)
+        else:
             self._refuse(stream)
-            return
+
+    def _begin(self, stream: str) -> None:
         consumer = self._hub.consumers.get("", stream, "")
         is_shared = self._hub.store.is_shared
         teller = self._tellers[stream] = _Teller(self, consumer, is_shared=is_shared)
         self.spawn(self._join(teller))
 
     def _refuse(self, stream: str) -> None:
-        self.streams_refused += 1
+        if len(self._refused) >= REFUSED_STREAMS_MAX:
+            if not self._are_more_refused:
+                self._are_more_refused = True
+                logger.error("backend.events_url: more streams are left out; no more are named")
+            return
+        self._refused[stream] = None
         logger.error(
             "backend.events_url is not told of the stream %r: there are %d already, "
             "which is backend.events_streams_max",
@@ -132,19 +145,26 @@ class EventCallback:
             await asyncio.sleep(_JOIN_RETRY_S)
 
     def forget(self, stream: str) -> None:
-        """Nothing more comes in a stream, unless it is created anew."""
+        """Nothing more comes in a stream, unless it is created anew: another has its place."""
         self._tellers.pop(stream, None)
+        if self._refused:
+            following = next(iter(self._refused))
+            del self._refused[following]
+            self._begin(following)
 
     # -- the backend ------------------------------------------------------------------------
 
     async def tell(self, stream: str, entry: Entry, attempt: int) -> float | None:
         """Tell the backend of an entry; return when to try again, seconds, or ``None``: it has
-        taken it, or does not want it."""
+        taken it, or does not want it. Never fails, or the stream would come to a halt."""
         async with self.slots:
             try:
                 status, retry_after_s = await self._post(stream, entry, attempt)
             except (FetchError, TimeoutError) as error:
                 return self._note_failure(stream, attempt, str(error) or "no answer in time", None)
+            except Exception as error:
+                logger.exception("telling the backend of %s of %r failed", entry.position, stream)
+                return self._note_failure(stream, attempt, f"a fault of ours: {error!r}", None)
         if 200 <= status <= 299:
             self.taken += 1
             return None
@@ -201,9 +221,9 @@ class EventCallback:
             ),
             "longwire_backend_events_streams": (streams, len(self._tellers), False),
             "longwire_backend_events_streams_refused": (
-                "Streams past backend.events_streams_max.",
-                self.streams_refused,
-                True,
+                "Streams past backend.events_streams_max, which the backend is not told of.",
+                len(self._refused),
+                False,
             ),
         }
 
@@ -236,18 +256,26 @@ class _Teller:
 
     async def _tell(self, entry: Entry, attempt: int) -> None:
         """Tell of an entry; take the next one when that is written down, and its wait is over."""
+        wait_s = await self._callback.tell(self.consumer.stream, entry, attempt)
+        await self._write_down(entry, is_dealt_with=wait_s is None)
+        if wait_s is not None:
+            await asyncio.sleep(wait_s)
+        self.is_busy = False
+        self.consumer.look()
+
+    async def _write_down(self, entry: Entry, *, is_dealt_with: bool) -> None:
+        """What fails here has the entry come again after ``ack_wait_s``."""
         matches = str(entry.position).__eq__
-        # A store that fails here has the entry come again after ``ack_wait_s``.
-        with contextlib.suppress(StreamError):
-            wait_s = await self._callback.tell(self.consumer.stream, entry, attempt)
-            if wait_s is None:
+        try:
+            if is_dealt_with:
                 await self.consumer.acknowledge(self.name, matches)
             else:
                 # Due at once, so that nothing passes it after a restart; we wait before we take it.
                 await self.consumer.give_back(self.name, matches, 0.0)
-                await asyncio.sleep(wait_s)
-        self.is_busy = False
-        self.consumer.look()
+        except StreamError:
+            pass  # logged by the consumer
+        except Exception:
+            logger.exception("where the backend stands in %r was not stored", self.consumer.stream)
 
     def lost(self, gap: Gap) -> None:
         logger.error(

@@ -226,7 +226,8 @@ class BackendSettings:
     """Patterns of the streams that ``events_url`` is told of, from their earliest entry on."""
 
     events_streams_max: int = field(default=1_000, metadata={"minimum": 1})
-    """Streams that ``events_url`` is told of; those past it are logged as errors and left out."""
+    """Streams that ``events_url`` is told of; those past it are logged as errors and left out until
+    one of the others is closed."""
 
     events_in_flight_max: int = field(default=16, metadata={"minimum": 1})
     """Entries, each of another stream, that ``events_url`` is told of at a time."""

@@ -6,11 +6,13 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field, replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from longwire import App, Request, Response
+from longwire.hub.publishing import Publish
 from longwire.server import backend_events
 from longwire.server.config import SettingsError, load_settings
 from longwire.server.settings import BackendSettings, Settings, StoreSettings
@@ -186,6 +188,70 @@ async def test_streams_at_the_limit_and_past_it(backend, caplog):
     assert {event["stream"] for event in backend.told} == {"a/1", "a/2"}
     assert "'a/3'" in caplog.text
     assert "backend.events_streams_max" in caplog.text
+
+
+async def test_stream_past_the_limit_is_said_once(backend, caplog):
+    app = App()
+    async with app.test_client(settings=backend.settings_with(events_streams_max=1)) as test:
+        await app.publish("a/1", 1)
+        await app.publish("a/2", 2)
+        await wait_for_figure(test, "taken", 1)
+        for _ in range(3):
+            await app.service.hub.creations.look_again()
+        assert (await figures(test))["streams_refused"] == 1
+    assert caplog.text.count("'a/2'") == 1
+
+
+async def test_stream_past_the_limit_has_the_place_of_one_that_ends(backend):
+    app = App()
+    async with app.test_client(settings=backend.settings_with(events_streams_max=1)) as test:
+        for stream in ("a/1", "a/2", "a/3"):
+            await app.publish(stream, stream)
+        await app.service.hub.publish(Publish("a/1", (), closes=True))
+        await backend.wait_for(2)
+        await app.service.hub.publish(Publish("a/2", (), closes=True))
+        await backend.wait_for(3)
+        await wait_for_figure(test, "taken", 3)
+        assert (await figures(test))["streams_refused"] == 0
+    assert [event["stream"] for event in backend.told] == ["a/1", "a/2", "a/3"]
+
+
+async def test_no_more_names_of_refused_streams_are_kept_than_allowed(backend, caplog, monkeypatch):
+    monkeypatch.setattr(backend_events, "REFUSED_STREAMS_MAX", 2)
+    app = App()
+    async with app.test_client(settings=backend.settings_with(events_streams_max=1)) as test:
+        for stream in ("a/1", "a/2", "a/3"):
+            await app.publish(stream, stream)
+        assert "no more are named" not in caplog.text
+        for stream in ("a/4", "a/5"):
+            await app.publish(stream, stream)
+        await app.service.hub.creations.look_again()
+        assert (await figures(test))["streams_refused"] == 2
+    assert caplog.text.count("no more are named") == 1
+    assert "'a/4'" not in caplog.text
+
+
+@pytest.mark.parametrize("broken", ["JSON_FORMAT", "parse_retry_after"])
+async def test_unexpected_exception_is_logged_and_the_entry_comes_again(
+    backend, caplog, monkeypatch, broken
+):
+    app = App()
+
+    def fail(*arguments: Any) -> Any:
+        monkeypatch.undo()
+        monkeypatch.setattr(backend_events, "RETRY_FIRST_S", 0.05)
+        raise RuntimeError("nobody thought of this")
+
+    stand_in = SimpleNamespace(delivery=fail) if broken == "JSON_FORMAT" else fail
+    monkeypatch.setattr(backend_events, broken, stand_in)
+    async with app.test_client(settings=backend.settings_with()) as test:
+        await app.publish("a/b", 0)
+        await app.publish("a/b", 1)
+        await wait_for_figure(test, "taken", 2)
+        assert (await figures(test))["failures"] == 1
+    assert backend.data_of("a/b")[-2:] == [0, 1]
+    assert caplog.text.count("nobody thought of this") >= 1
+    assert "Traceback" in caplog.text
 
 
 async def test_no_more_at_a_time_than_allowed(backend):
