@@ -18,6 +18,7 @@ from longwire.net.in_flight import InFlight
 from longwire.net.listener import Driver, Listener
 from longwire.net.loop_state import loop_state
 from longwire.net.tls import Certificate, ServerTls
+from longwire.server.memory import MemoryReturn, system_heap
 from longwire.server.service import Service
 from longwire.server.settings import ServerSettings
 
@@ -60,6 +61,7 @@ async def serve_until_stopped(service: Service, announce: Callable[[str], None])
     listener = make_listener(service, server, tls)
     service.metrics.add_figures(lambda: _listener_figures(listener))
     await service.start()
+    memory_return = asyncio.create_task(return_memory(service))
     try:
         await start_listening(listener, settings)
         for number in _STOP_SIGNALS:
@@ -82,8 +84,20 @@ async def serve_until_stopped(service: Service, announce: Callable[[str], None])
         drain.result()
         return 0
     finally:
+        memory_return.cancel()
         listener.stop_accepting()
         await service.stop()
+
+
+async def return_memory(service: Service) -> None:
+    """Give memory back that stands free after a rush, until cancelled; where that can be done."""
+    interval_s = service.settings.server.memory_return_interval_s
+    heap = system_heap()
+    if interval_s is None or heap is None:
+        return
+    memory = MemoryReturn(heap)
+    service.metrics.add_figures(memory.figures)
+    await memory.run(interval_s)
 
 
 def _listener_figures(listener: Listener) -> dict[str, tuple[str, float, bool]]:

@@ -97,6 +97,11 @@ class ServerSettings:
     """How long a long-poll waits for something to tell, seconds; below the common 30 s and 60 s at
     which proxies give up."""
 
+    memory_return_interval_s: float | None = 5.0
+    """How often `longwire serve` looks whether more than 4 MiB of memory stand free after a rush,
+    and gives them back to the system, seconds; ``none`` leaves them to the allocator (glibc), which
+    keeps them for the next rush."""
+
     drain_delay_s: float = field(default=0.0, metadata={"minimum": 0.0})
     """From SIGTERM or SIGINT until nothing new is accepted, seconds. ``/readyz`` answers 503
     meanwhile, so that a load balancer can notice and choose another server."""
