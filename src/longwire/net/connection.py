@@ -197,7 +197,6 @@ class Connection(Callbacks):
     def send(
         self,
         message: Message | Iterable[Message] | AsyncIterable[Message],
-        *,
         text: bool | None = None,
     ) -> Coroutine[Any, Any, None]:
         """Send a message: ``str`` as text, bytes as binary; ``text`` overrules that.

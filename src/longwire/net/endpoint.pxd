@@ -50,10 +50,13 @@ cdef class Endpoint:
     cpdef send_one(self, object message, object text)
 
     @cython.locals(direct=ReactorLink)
-    cpdef Py_ssize_t link_held_bytes(self) except -1
+    cpdef Py_ssize_t held(self) except -1
 
     @cython.locals(direct=ReactorLink)
     cdef _write_out(self)
+
+    @cython.locals(output=list)
+    cpdef hand_over(self)
 
     @cython.locals(direct=ReactorLink)
     cdef _write_all(self, list output)

@@ -125,15 +125,15 @@ class Endpoint:
     @property
     def held_bytes(self) -> int:
         """Bytes sent that the kernel has not taken yet. Stop sending while this grows."""
-        return self._link.held_bytes + self.engine.output_bytes
+        return self.held()
 
-    def link_held_bytes(self) -> int:
-        """The link's part of ``held_bytes``, as the hot path asks for it."""
+    def held(self) -> int:
+        """The same as ``held_bytes``, as the hot path asks for it."""
         link = self._link
         if isinstance(link, ReactorLink):
             direct = link  # typed for the compiler
-            return direct._held
-        return link.held_bytes
+            return direct._held + self.engine.unwritten_bytes()
+        return link.held_bytes + self.engine.unwritten_bytes()
 
     @property
     def local_address(self) -> Address:
@@ -531,11 +531,19 @@ class Endpoint:
         link = self._link
         if isinstance(link, ReactorLink):
             direct = link  # typed for the compiler
-            # What is corked already was written in this very tick: the clock says nothing new.
-            now = None if direct._is_corked else direct.now()
-            direct.write_all(self.engine.take_output(now))
+            if direct._is_corked:
+                # The link asks for all of it when it flushes, at the end of this very tick.
+                direct._source = self
+            else:
+                direct.write_all(self.engine.take_output(direct.now()))
         else:
             link.write(*self.engine.take_output(link.now()))
+
+    def hand_over(self) -> None:
+        """Write what was left in the engine for the flush that begins now."""
+        output = self.engine.take_output()
+        if output:
+            self._write_all(output)
 
     def _write_all(self, output: list[bytes]) -> None:
         link = self._link

@@ -22,6 +22,7 @@ cdef class ReactorLink(WheelEntry):
     cdef object _handler
     cdef list _pending
     cdef Py_ssize_t _skipped
+    cdef object _source
     cdef Py_ssize_t _held
     cdef Py_ssize_t _write_high
     cdef Py_ssize_t _write_low

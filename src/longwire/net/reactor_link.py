@@ -10,7 +10,7 @@ from __future__ import annotations
 import select
 import ssl
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from longwire.net.kernel import TcpInfo, read_tcp_info
 from longwire.net.link import Address, LinkHandler
@@ -40,6 +40,13 @@ _BROKEN = select.EPOLLHUP | select.EPOLLERR
 _GONE = NoHandler()
 
 
+class Source(Protocol):
+    """Who gives what he has to write when the link asks."""
+
+    def hand_over(self) -> None:
+        """Write it now."""
+
+
 class ReactorLink(WheelEntry):
     """A ``Link`` on a descriptor that the reactor watches."""
 
@@ -66,6 +73,7 @@ class ReactorLink(WheelEntry):
         "_pending",
         "_reactor",
         "_skipped",
+        "_source",
         "_write_high",
         "_write_low",
         "descriptor",
@@ -94,6 +102,8 @@ class ReactorLink(WheelEntry):
         self._pending: list[bytes] | None = None
         self._skipped = 0
         self._held = 0
+        # Who keeps more to write until the flush, so that it comes in one piece.
+        self._source: Source | None = None
         self._write_high = WRITE_HIGH_BYTES
         self._write_low = WRITE_HIGH_BYTES // 4
         # What epoll watches for us: 0 when it does not know the descriptor.
@@ -268,6 +278,9 @@ class ReactorLink(WheelEntry):
         return self._held
 
     def flush(self) -> None:
+        if self._source is not None:
+            source, self._source = self._source, None
+            source.hand_over()
         self._is_corked = False
         if not self._is_blocked and not self._is_ending and self._has_unsent():
             self._send_pending()

@@ -153,7 +153,7 @@ class Sender:
                 waiter.set_result(None)
 
     def _is_held_back(self) -> bool:
-        return self._endpoint.link_held_bytes() > self._write_limit
+        return self._endpoint.held() > self._write_limit
 
 
 class _Steps:

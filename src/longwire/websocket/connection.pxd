@@ -55,6 +55,8 @@ cdef class WebSocketEngine:
 
     cpdef Py_ssize_t unfinished_bytes(self) except -1
 
+    cpdef Py_ssize_t unwritten_bytes(self) except -1
+
     @cython.locals(events=list)
     cdef list _handle_items(self, list items, object now)
 

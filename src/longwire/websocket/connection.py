@@ -535,8 +535,7 @@ class WebSocketEngine:
         """The close reason of RFC 6455 section 7.1.6."""
         return "" if self.close_received is None else self.close_received.reason
 
-    @property
-    def output_bytes(self) -> int:
+    def unwritten_bytes(self) -> int:
         """Bytes queued that ``take_output`` has not given yet."""
         return self.bytes_sent - self._taken_bytes
 

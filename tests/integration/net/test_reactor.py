@@ -18,6 +18,7 @@ from longwire.net import listener as listener_module
 from longwire.net.loop_state import loop_state
 from longwire.net.reactor import ACCEPTS_MAX, ALONE_BATCHES_MIN, Reactor
 from longwire.net.reactor_link import READ_BYTES, ReactorLink
+from longwire.websocket.frames import encode_message
 from tests.integration.net.local import eventually, serving
 from tests.integration.net.test_link import Handler, receive
 
@@ -263,3 +264,51 @@ async def test_every_address_of_a_name_is_listened_on_or_none() -> None:
     with pytest.raises(OSError, match=f"cannot listen on 127.0.0.1 port {port}"):
         await listener_module._bind_all(["127.0.0.2", "127.0.0.1"], port, 0, False)
     bound[0].close()
+
+
+async def test_what_a_task_sends_in_one_tick_is_counted_as_held_and_keeps_its_order() -> None:
+    held: list[int] = []
+
+    async def handler(ws: longwire.Connection) -> None:
+        await ws.recv()
+        for number in range(5):
+            await ws.send(f"{number}")
+            held.append(ws.endpoint.held_bytes)
+        ws.endpoint.send_encoded(encode_message("shared"))
+        longwire.broadcast([ws], "for many")
+        await ws.pong(b"alive")
+        await ws.send("last")
+        await ws.close(1000, "done")
+
+    async with longwire.serve(handler, "127.0.0.1", 0, compression=None) as server:
+        host, port = server.sockets[0].getsockname()
+        async with longwire.connect(f"ws://{host}:{port}", compression=None) as client:
+            await client.send("go")
+            received = [message async for message in client]
+            assert client.closed is not None
+            assert client.closed.error().reason == "done"
+    assert received == ["0", "1", "2", "3", "4", "shared", "for many", "last"]
+    assert held == [3, 6, 9, 12, 15]
+
+
+async def test_connection_given_up_with_something_in_the_cork_ends_quietly() -> None:
+    ended = asyncio.Event()
+
+    async def handler(ws: longwire.Connection) -> None:
+        await ws.recv()
+        await ws.send("first")
+        await ws.send("second")
+        ws.endpoint.abort()
+        with pytest.raises(longwire.ConnectionClosed):
+            await ws.send("third")
+            await asyncio.sleep(0.1)
+            await ws.send("fourth")
+        ended.set()
+
+    async with longwire.serve(handler, "127.0.0.1", 0, compression=None) as server:
+        host, port = server.sockets[0].getsockname()
+        async with longwire.connect(f"ws://{host}:{port}", compression=None) as client:
+            await client.send("go")
+            with pytest.raises(longwire.ConnectionClosedError):
+                await client.recv()
+        await asyncio.wait_for(ended.wait(), 10)
