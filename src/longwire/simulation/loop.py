@@ -175,7 +175,10 @@ class SimLoop(asyncio.SelectorEventLoop):
         return names.address_info(host, port, family, type, proto, flags)
 
     async def getnameinfo(self, sockaddr: Any, flags: int = 0) -> tuple[str, str]:
-        return sockaddr[0], str(sockaddr[1])
+        names = self._world.names
+        if names.delay_s:
+            await asyncio.sleep(names.delay_s)
+        return names.name_info(sockaddr, flags)
 
     # Threads: the work is done by the loop itself, a little later
 

@@ -15,6 +15,7 @@ AddressInfo: TypeAlias = tuple[socket.AddressFamily, socket.SocketKind, int, str
 
 _LOOPBACK = (parse_address("127.0.0.1"),)
 _SERVICES = {"http": 80, "https": 443, "ws": 80, "wss": 443}
+_SERVICE_NAMES = {80: "http", 443: "https"}
 _KINDS = (
     (socket.SOCK_STREAM, socket.IPPROTO_TCP),
     (socket.SOCK_DGRAM, socket.IPPROTO_UDP),
@@ -97,6 +98,28 @@ class Names:
         if not results:
             raise socket.gaierror(socket.EAI_NONAME, f"no address of that kind: {host!r}")
         return results
+
+    def name_info(self, sockaddr: tuple[Any, ...], flags: int = 0) -> tuple[str, str]:
+        """Answer ``getnameinfo``: the first name that an address was given, and the service.
+
+        Raises gaierror for an address without a name when ``NI_NAMEREQD`` asks for one.
+        """
+        text, port = str(sockaddr[0]), int(sockaddr[1])
+        service = None if flags & socket.NI_NUMERICSERV else _SERVICE_NAMES.get(port)
+        return self._name_of(text, flags), service or str(port)
+
+    def _name_of(self, text: str, flags: int) -> str:
+        try:
+            address = parse_address(text.partition("%")[0])
+        except ValueError:
+            raise socket.gaierror(socket.EAI_NONAME, f"not an address: {text!r}") from None
+        if not flags & socket.NI_NUMERICHOST:
+            for name, addresses in self._addresses.items():
+                if address in addresses:
+                    return name
+        if flags & socket.NI_NAMEREQD:
+            raise socket.gaierror(socket.EAI_NONAME, f"{text} has no name in this world")
+        return text
 
     def is_local(self, host: str | bytes | None) -> bool:
         """Whether ``host`` is an address, this host or nothing: no name server is asked for it."""

@@ -165,6 +165,7 @@ def _sockets(world: World) -> list[_Patch]:
     return [
         (socket, "socket", SimSocket),
         (socket, "getaddrinfo", _in_world(world.names.address_info, socket.getaddrinfo)),
+        (socket, "getnameinfo", _in_world(world.names.name_info, socket.getnameinfo)),
         (socket, "socketpair", _in_world(refuse_pair, socket.socketpair)),
         (os, "dup", dup),
         (os, "close", close),

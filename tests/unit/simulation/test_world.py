@@ -125,6 +125,25 @@ def test_unknown_name_fails_as_a_resolver_says_it() -> None:
     world.run(main(), on=client)
 
 
+def test_names_of_addresses_come_from_the_world() -> None:
+    world, _, client = pair()
+    world.names.add("shop.example", "10.0.0.7", "2001:db8::7")
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        numeric = socket.NI_NUMERICHOST | socket.NI_NUMERICSERV
+        assert await loop.getnameinfo(("10.0.0.7", 443)) == ("shop.example", "https")
+        assert await loop.getnameinfo(("10.0.0.7", 443), numeric) == ("10.0.0.7", "443")
+        assert socket.getnameinfo(("2001:db8::7", 8080, 0, 0), 0) == ("shop.example", "8080")
+        assert socket.getnameinfo(("10.9.9.9", 80), socket.NI_NUMERICSERV) == ("10.9.9.9", "80")
+        with pytest.raises(socket.gaierror, match="no name in this world"):
+            await loop.getnameinfo(("10.9.9.9", 80), socket.NI_NAMEREQD)
+        with pytest.raises(socket.gaierror, match="not an address"):
+            await loop.getnameinfo(("shop.example", 80))
+
+    world.run(main(), on=client)
+
+
 def test_everything_is_given_back_after_a_world() -> None:
     before = time.time, os.urandom, socket.socket, socket.getaddrinfo, threading.Thread.start
     run(asyncio.sleep(1))
