@@ -109,7 +109,8 @@ class MemoryReturn:
     def __init__(self, heap: GlibcHeap, slack_bytes: int = SLACK_BYTES) -> None:
         self._heap = heap
         self._slack_bytes = slack_bytes
-        self._rest_bytes = self._unused_bytes()
+        self._unused_bytes = self._rest_bytes = private_bytes() - heap.in_use_bytes()
+        self._gave_much = False
         self.returned_bytes = 0
         """Given back so far."""
 
@@ -124,17 +125,21 @@ class MemoryReturn:
 
     def is_worth_it(self) -> bool:
         """Whether more stands free than may."""
-        unused = self._unused_bytes()
-        self._rest_bytes = min(self._rest_bytes, unused)
-        return unused - self._rest_bytes > self._slack_bytes
+        # Blocks that were never touched are in use and have no memory: this may even be negative.
+        self._unused_bytes = private_bytes() - self._heap.in_use_bytes()
+        self._rest_bytes = min(self._rest_bytes, self._unused_bytes)
+        return self._gave_much or self._unused_bytes - self._rest_bytes > self._slack_bytes
 
     def give_back(self) -> None:
-        """Give back what is free now; what is left unused then is not the heap's to give."""
+        """Give back what is free; the rest of what was unused then is not the heap's to give."""
         before = private_bytes()
         self._heap.trim()
         given = max(0, before - private_bytes())
         self.returned_bytes += given
-        self._rest_bytes = self._unused_bytes()
+        # What others took meanwhile looks as if it had not been given. That can be much while much
+        # is given, so after that it is done once more, however little stands free.
+        self._rest_bytes = self._unused_bytes - given
+        self._gave_much = given > self._slack_bytes
         logger.debug("gave %d KiB of free memory back", given // 1024)
 
     def figures(self) -> dict[str, tuple[str, float, bool]]:
@@ -146,10 +151,3 @@ class MemoryReturn:
                 True,
             )
         }
-
-    def _unused_bytes(self) -> int:
-        """What the process has for itself and its heap does not use.
-
-        Blocks that were never touched are in use and have no memory, so it may even be negative.
-        """
-        return private_bytes() - self._heap.in_use_bytes()

@@ -8,6 +8,7 @@ import struct
 import zlib
 
 __all__ = [
+    "bomb",
     "close_code",
     "compression_bomb",
     "empty_fragments",
@@ -75,6 +76,13 @@ def close_code(answer: bytes) -> int:
     return int(struct.unpack("!H", answer[at + 2 : at + 4])[0])
 
 
+def bomb(size_mib: int) -> bytes:
+    """Zeros as permessage-deflate carries them (RFC 7692 section 7.2.1): a thousandth of that."""
+    deflater = zlib.compressobj(1, zlib.DEFLATED, -15)
+    zeros = b"".join([deflater.compress(bytes(MIB)) for _ in range(size_mib)])
+    return (zeros + deflater.flush(zlib.Z_SYNC_FLUSH))[:-4]
+
+
 async def slow_head(port: int) -> None:
     answer = await send_until_closed(port, [b"%c" % byte for byte in upgrade()], 0.05)
     assert answer.startswith(b"HTTP/1.1 408 ")
@@ -106,11 +114,8 @@ async def tiny_messages(port: int) -> None:
 
 
 async def compression_bomb(port: int) -> None:
-    deflater = zlib.compressobj(1, zlib.DEFLATED, -15)
-    zeros = b"".join([deflater.compress(bytes(MIB)) for _ in range(20)])
-    bomb = (zeros + deflater.flush(zlib.Z_SYNC_FLUSH))[:-4]
     offer = upgrade("Sec-WebSocket-Extensions: permessage-deflate")
-    answer = await send_until_closed(port, [offer, masked(0xC2, bomb)])
+    answer = await send_until_closed(port, [offer, masked(0xC2, bomb(20))])
     assert close_code(answer) == 1009
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-import zlib
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -13,7 +12,13 @@ from websockets.asyncio.client import ClientConnection, connect
 
 from longwire.base.limits import MIB
 from longwire.server.memory import system_heap
-from tests.integration.net.hostile_websockets import close_code, masked, send_until_closed, upgrade
+from tests.integration.net.hostile_websockets import (
+    bomb,
+    close_code,
+    masked,
+    send_until_closed,
+    upgrade,
+)
 from tests.integration.server.running import RunningServer
 
 pytestmark = pytest.mark.skipif(
@@ -63,12 +68,10 @@ def returned_bytes(server: RunningServer) -> float:
 
 async def bombs(port: int, guests: list[ClientConnection]) -> None:
     """Compressed messages of 64 MiB, all at once; each is refused past 16 MiB."""
-    deflater = zlib.compressobj(1, zlib.DEFLATED, -15)
-    zeros = b"".join([deflater.compress(bytes(MIB)) for _ in range(64)])
-    bomb = masked(0xC2, (zeros + deflater.flush(zlib.Z_SYNC_FLUSH))[:-4])
     offer = upgrade("Sec-WebSocket-Extensions: permessage-deflate")
+    pieces = [offer, masked(0xC2, bomb(64))]
     async with asyncio.TaskGroup() as group:
-        ends = [group.create_task(send_until_closed(port, [offer, bomb])) for _ in range(PEERS)]
+        ends = [group.create_task(send_until_closed(port, pieces)) for _ in range(PEERS)]
     assert {close_code(end.result()) for end in ends} == {1009}
 
 

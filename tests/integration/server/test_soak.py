@@ -25,6 +25,7 @@ import pytest
 import longwire
 from tests.conformance.autobahn.suite import free_port, running, wait_for_port
 from tests.integration.net.certificates import Authority
+from tests.integration.net.hostile_websockets import bomb, masked, upgrade
 from tests.integration.net.local import reset
 
 SOAK_S = float(os.environ.get("SOAK_SECONDS", "1800"))
@@ -36,10 +37,9 @@ REST_S = 3.0
 GROWTH_BYTES_MAX = 3 * 1024 * 1024
 """Below what 50 bytes for each of 100,000 visits come to, within the part that is compared."""
 
-HEAD = (
-    b"GET /echo HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
-)
+HEAD = upgrade()
+DEFLATE_HEAD = upgrade("Sec-WebSocket-Extensions: permessage-deflate")
+BOMB = masked(0xC2, bomb(64))
 
 
 class Target:
@@ -113,6 +113,8 @@ async def hostile(target: Target, chooser: random.Random) -> None:
             HEAD + b"\x89\x80\0\0\0\0" * 5_000,  # pings
             HEAD + b"\x01\x80\0\0\0\0" + b"\x00\x80\0\0\0\0" * 70_000,  # empty fragments
             HEAD + b"\x81\x80\0\0\0\0" * 20_000,  # tiny messages
+            DEFLATE_HEAD + BOMB,
+            HEAD + masked(0x82, bytes(2_000_000))[:-1],  # a message that never comes whole
             HEAD + b"\xff" * 1_000,
             HEAD + b"\x82\xff" + b"\x7f" + b"\xff" * 11,  # longer than anything
             chooser.randbytes(5_000),

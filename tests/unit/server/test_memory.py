@@ -51,6 +51,8 @@ def test_memory_free_between_blocks_that_live_on_is_given_back(memory: MemoryRet
     memory.give_back()
     assert private_bytes() - before < 2 * SLACK_BYTES
     assert memory.returned_bytes > RUSH_BYTES - 2 * SLACK_BYTES
+    assert memory.is_worth_it(), "after much was given, it is done once more"
+    memory.give_back()
     assert not memory.is_worth_it()
     assert blocks
 
