@@ -40,6 +40,8 @@ export declare abstract class Lasting {
     /** The server's answer, whether asked for alone or together with others. */
     answer(message: ServerMessage): void;
     refuse(error: LongwireError): void;
+    /** Something else took its place before the server answered: of the two only that is told. */
+    supersede(): void;
     /** The first answer. */
     protected begin(_message: ServerMessage): void;
     /** A later one. */
@@ -100,6 +102,13 @@ export declare class Standing extends Lasting {
     operation(): Operation;
     refuse(error: LongwireError): void;
     heard({ op }: ServerMessage): boolean;
+}
+/**
+ * The end of a membership or of work for a consumer, which the next request tells in the place of what
+ * it ends: a request beside it could come before one that is on the way and says the contrary.
+ */
+export declare class Ending extends Standing {
+    protected begin(message: ServerMessage): void;
 }
 /** Work for a consumer. */
 export declare class Working extends Standing {

@@ -15,8 +15,11 @@ export declare class LastingSet {
     take(op: string, given: object, answered: Answered, refused: Refused): boolean;
     /** The server has answered a request that was sent by itself. */
     answered(op: string, given: object): void;
-    /** How to give back what consumers have delivered: to whoever goes on, and need not wait for it. */
-    releases(): Operation[];
+    /**
+     * What the server is still to be told of when nothing is read any more: what is ending, and to give
+     * back what consumers have delivered, to whoever goes on and need not wait for it.
+     */
+    endings(): Operation[];
     /** How to ask for all of it. */
     operations(): Operation[];
     /** Something came that the server sent by itself; tells whether the client is to hear of it. */

@@ -267,6 +267,12 @@ var Lasting = class {
     if (this.isNew) this.#refused(error);
     else this.host.deliver({ ...details, ...this.about, op: "ended", code, message, retry });
   }
+  /** Something else took its place before the server answered: of the two only that is told. */
+  supersede() {
+    if (!this.isNew) return;
+    this.isNew = false;
+    this.#answered({ ...this.about, op: "superseded" });
+  }
   /** The first answer. */
   begin(_message) {
   }
@@ -401,6 +407,12 @@ var Standing = class extends Lasting {
     return true;
   }
 };
+var Ending = class extends Standing {
+  begin(message) {
+    super.begin(message);
+    this.host.drop(this);
+  }
+};
 var Working = class extends Standing {
   /** What was delivered and is not acknowledged yet: the next request goes on with it. */
   #held = /* @__PURE__ */ new Set();
@@ -459,6 +471,8 @@ var STREAMS_MAX = 500;
 var LastingSet = class {
   #host;
   #all = /* @__PURE__ */ new Map();
+  /** How many were told to end: each is a word of its own, also to the same. */
+  #endings = 0;
   /** The name of the own inbox, which `connect` subscribes to, once it is known. */
   #inboxName;
   constructor(host) {
@@ -508,15 +522,21 @@ var LastingSet = class {
       this.#all.set(key, lasting);
       return true;
     };
+    const supersede = (key) => {
+      const former = this.#all.get(key);
+      if (former) queueMicrotask(() => former.supersede());
+    };
     const reading = pattern === void 0 ? `stream ${stream}` : `pattern ${pattern}`;
     switch (op) {
-      // The server is to be told of these two at once: others wait for it.
+      // The server is to be told of these two: others wait for it.
       case "leave":
-        this.#all.delete(`enter ${stream}`);
-        return false;
-      case "release":
-        this.#all.delete(consumerKey(stream, consumer));
-        return false;
+      case "release": {
+        const ended = op === "leave" ? `enter ${stream}` : consumerKey(stream, consumer);
+        if (op === "leave") supersede(ended);
+        this.#all.delete(ended);
+        this.#endings += 1;
+        return begin(`ending ${this.#endings}`, new Ending(host, op, members, answered, refused));
+      }
       case "subscribe":
         if (pattern !== void 0) {
           return begin(reading, new PatternReading(host, { ...members, pattern }, answered, refused));
@@ -533,6 +553,7 @@ var LastingSet = class {
       case "unwatch":
         return end(`watch ${stream}`);
       case "enter":
+        supersede(`enter ${stream}`);
         return begin(`enter ${stream}`, new Standing(host, op, members, answered, refused));
       case "consume":
         return begin(consumerKey(stream, consumer), new Working(host, op, members, answered, refused));
@@ -547,12 +568,16 @@ var LastingSet = class {
     const working = this.#all.get(consumerKey(stream, consumer));
     if (working instanceof Working && (op === "ack" || op === "nack")) working.settled(positions);
   }
-  /** How to give back what consumers have delivered: to whoever goes on, and need not wait for it. */
-  releases() {
+  /**
+   * What the server is still to be told of when nothing is read any more: what is ending, and to give
+   * back what consumers have delivered, to whoever goes on and need not wait for it.
+   */
+  endings() {
     const nobody = () => void 0;
-    const workings = [...this.#all.values()].filter((lasting) => lasting instanceof Working);
-    return workings.map(({ about }) => {
-      return { op: "release", members: about, answered: nobody, refused: nobody };
+    return [...this.#all.values()].flatMap((lasting) => {
+      if (lasting instanceof Ending) return [lasting.operation()];
+      if (!(lasting instanceof Working)) return [];
+      return [{ op: "release", members: lasting.about, answered: nobody, refused: nobody }];
     });
   }
   /** Each stream is told to the client as the answer to them all would tell it. */
@@ -733,6 +758,7 @@ var Posting = class {
 var IDLE_MS = 25e3;
 var POLL_MS = 25e3;
 var RESPONSE_OVER = 4005;
+var COLLECTED_MS = 1e3;
 var HASTE_MS = 1e3;
 var Reading = class {
   #host;
@@ -740,8 +766,11 @@ var Reading = class {
   #times;
   #exchange;
   #answers = /* @__PURE__ */ new Map();
-  /** Whether the present response may be given up for another one: no answer is waited for. */
+  /** Whether the server has done all that the present request asks for. */
   #isSettled = false;
+  /** Whether the present request is a poll that is to be answered at once. */
+  #isQuestion = false;
+  #collected;
   #isChanged = false;
   #isOver = false;
   #isClosing = false;
@@ -765,11 +794,20 @@ var Reading = class {
   }
   /** Whether somebody is there is asked by beginning anew. */
   probe() {
-    if (this.#isSettled) this.begin(this.#times.probeTimeoutMs);
+    if (this.#mayGiveUp) this.begin(this.#times.probeTimeoutMs);
+  }
+  /**
+   * Whether another request may take the place of the present one, which may still reach the server
+   * after it: to ask twice does no harm, but what is new would be undone.
+   */
+  get #mayGiveUp() {
+    const isWaiting = this.#isPolling && !this.#isQuestion;
+    return this.#isSettled || isWaiting && !this.#host.lasting.hasNew;
   }
   stop() {
     this.#isOver = true;
     clearTimeout(this.#pause);
+    clearTimeout(this.#collected);
     this.#exchange?.abort();
   }
   /** Ask the server anew. `timeoutMs`: for a sign of life. */
@@ -780,9 +818,13 @@ var Reading = class {
     const { lasting } = this.#host;
     const operations = lasting.operations();
     this.#answers = new Map(operations.map((operation, index) => [index + 1, operation]));
-    const isQuestion = lasting.hasNew || lasting.isEmpty || timeoutMs !== void 0;
-    const waitMs = isQuestion ? 0 : Math.min(POLL_MS, this.#heartbeatMs);
-    this.#isSettled = this.#isPolling && waitMs > 0;
+    const isAsking = lasting.hasNew || lasting.isEmpty || timeoutMs !== void 0;
+    const waitMs = isAsking ? 0 : Math.min(POLL_MS, this.#heartbeatMs);
+    this.#isSettled = false;
+    this.#isQuestion = this.#isPolling && waitMs === 0;
+    if (this.#isPolling && !this.#isQuestion) {
+      this.#collected = setTimeout(() => this.#settle(), COLLECTED_MS);
+    }
     this.#exchange = this.#host.exchange(
       operations.map((operation, index) => lineOf(index + 1, operation)),
       {
@@ -805,9 +847,12 @@ var Reading = class {
       this.#host.connected(message);
     } else if (id === void 0) this.#hear(message);
     else this.#answered(id, message);
-    if (this.#isPolling || this.#isOver) return;
-    if (this.#answers.size > 0) return this.#limit(this.#times.answerTimeoutMs);
-    this.#limit(2 * this.#heartbeatMs);
+    if (this.#isQuestion || this.#isOver) return;
+    const isAnswered = this.#answers.size === 0;
+    if (!this.#isPolling) this.#limit(isAnswered ? 2 * this.#heartbeatMs : this.#times.answerTimeoutMs);
+    if (isAnswered) this.#settle();
+  }
+  #settle() {
     this.#isSettled = true;
     this.#reconsider();
   }
@@ -836,7 +881,7 @@ var Reading = class {
     }
   }
   #reconsider() {
-    if (this.#isChanged && this.#isSettled && !this.#isOver && !this.#isClosing) this.begin();
+    if (this.#isChanged && this.#mayGiveUp && !this.#isOver && !this.#isClosing) this.begin();
   }
   #end(error) {
     if (this.#isClosing) return;
@@ -852,7 +897,7 @@ var Reading = class {
     if (this.#isPolling) this.#isInDoubt = false;
     const isHasty = !this.#hasNews && Date.now() - this.#begunMs < HASTE_MS;
     if (this.#isPolling && this.#host.lasting.isEmpty && !this.#isChanged) this.#rest(IDLE_MS);
-    else if (isHasty && this.#isSettled) this.#rest(HASTE_MS);
+    else if (isHasty && !this.#isQuestion) this.#rest(HASTE_MS);
     else this.begin();
   }
   /** Ask again after a while, or when there is something new to ask for. */
@@ -921,6 +966,9 @@ var HttpLink = class {
   }
   request(op, members, answered, refused, raw = "", isPatient = false) {
     if (this.#lasting.take(op, members, answered, refused)) return this.#reading.change();
+    this.#post({ op, members, raw, answered, refused }, isPatient);
+  }
+  #post({ op, members, raw = "", answered, refused }, isPatient = false) {
     if (op !== "publish") this.#asked.add(refused);
     const isHeard = () => this.#asked.delete(refused) || op === "publish" && !this.#isRetired;
     const operation = {
@@ -955,7 +1003,7 @@ var HttpLink = class {
     this.#isRetired = true;
     this.#reading.stop();
     this.#posting.dropPublishes();
-    for (const operation of this.#lasting.releases()) this.#posting.post(operation);
+    for (const operation of this.#lasting.endings()) this.#post(operation);
   }
   /** The next requests show the new token, the one that reads before the old token expires. */
   #renew(token) {

@@ -10,6 +10,7 @@ import {
   OVERDUE,
   UNREACHABLE,
 } from "./exchange.js";
+import type { Operation } from "./lasting.js";
 import { LastingSet } from "./lasting_set.js";
 import type { Answered, Ending, Link, LinkOwner, LinkSettings, Refused, ServerMessage } from "./link.js";
 import { Posting, lineOf } from "./posting.js";
@@ -103,6 +104,10 @@ export class HttpLink implements Link {
     isPatient = false,
   ): void {
     if (this.#lasting.take(op, members, answered, refused)) return this.#reading.change();
+    this.#post({ op, members, raw, answered, refused }, isPatient);
+  }
+
+  #post({ op, members, raw = "", answered, refused }: Operation, isPatient = false): void {
     // A publish is sent again on the next link; what it is answered here is of no interest then.
     if (op !== "publish") this.#asked.add(refused);
     const isHeard = (): boolean => this.#asked.delete(refused) || (op === "publish" && !this.#isRetired);
@@ -141,7 +146,7 @@ export class HttpLink implements Link {
     this.#isRetired = true;
     this.#reading.stop();
     this.#posting.dropPublishes();
-    for (const operation of this.#lasting.releases()) this.#posting.post(operation);
+    for (const operation of this.#lasting.endings()) this.#post(operation);
   }
 
   /** The next requests show the new token, the one that reads before the old token expires. */

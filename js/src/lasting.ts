@@ -64,6 +64,13 @@ export abstract class Lasting {
     else this.host.deliver({ ...details, ...this.about, op: "ended", code, message, retry });
   }
 
+  /** Something else took its place before the server answered: of the two only that is told. */
+  supersede(): void {
+    if (!this.isNew) return;
+    this.isNew = false;
+    this.#answered({ ...this.about, op: "superseded" });
+  }
+
   /** The first answer. */
   protected begin(_message: ServerMessage): void {}
 
@@ -240,6 +247,17 @@ export class Standing extends Lasting {
   override heard({ op }: ServerMessage): boolean {
     if (op === "closed" || op === "ended") this.host.drop(this);
     return true;
+  }
+}
+
+/**
+ * The end of a membership or of work for a consumer, which the next request tells in the place of what
+ * it ends: a request beside it could come before one that is on the way and says the contrary.
+ */
+export class Ending extends Standing {
+  protected override begin(message: ServerMessage): void {
+    super.begin(message);
+    this.host.drop(this);
   }
 }
 

@@ -1,4 +1,5 @@
 import {
+  Ending,
   type Lasting,
   type LastingHost,
   type Operation,
@@ -26,6 +27,8 @@ interface Members {
 export class LastingSet {
   readonly #host: LastingHost;
   readonly #all = new Map<string, Lasting>();
+  /** How many were told to end: each is a word of its own, also to the same. */
+  #endings = 0;
   /** The name of the own inbox, which `connect` subscribes to, once it is known. */
   #inboxName: string | undefined;
 
@@ -82,15 +85,21 @@ export class LastingSet {
       this.#all.set(key, lasting);
       return true;
     };
+    const supersede = (key: string): void => {
+      const former = this.#all.get(key);
+      if (former) queueMicrotask(() => former.supersede());
+    };
     const reading = pattern === undefined ? `stream ${stream}` : `pattern ${pattern}`;
     switch (op) {
-      // The server is to be told of these two at once: others wait for it.
+      // The server is to be told of these two: others wait for it.
       case "leave":
-        this.#all.delete(`enter ${stream}`);
-        return false;
-      case "release":
-        this.#all.delete(consumerKey(stream, consumer));
-        return false;
+      case "release": {
+        const ended = op === "leave" ? `enter ${stream}` : consumerKey(stream, consumer);
+        if (op === "leave") supersede(ended);
+        this.#all.delete(ended);
+        this.#endings += 1;
+        return begin(`ending ${this.#endings}`, new Ending(host, op, members, answered, refused));
+      }
       case "subscribe":
         if (pattern !== undefined) {
           return begin(reading, new PatternReading(host, { ...members, pattern }, answered, refused));
@@ -107,6 +116,7 @@ export class LastingSet {
       case "unwatch":
         return end(`watch ${stream}`);
       case "enter":
+        supersede(`enter ${stream}`);
         return begin(`enter ${stream}`, new Standing(host, op, members, answered, refused));
       case "consume":
         return begin(consumerKey(stream, consumer), new Working(host, op, members, answered, refused));
@@ -123,12 +133,16 @@ export class LastingSet {
     if (working instanceof Working && (op === "ack" || op === "nack")) working.settled(positions);
   }
 
-  /** How to give back what consumers have delivered: to whoever goes on, and need not wait for it. */
-  releases(): Operation[] {
+  /**
+   * What the server is still to be told of when nothing is read any more: what is ending, and to give
+   * back what consumers have delivered, to whoever goes on and need not wait for it.
+   */
+  endings(): Operation[] {
     const nobody = (): void => undefined;
-    const workings = [...this.#all.values()].filter((lasting) => lasting instanceof Working);
-    return workings.map(({ about }) => {
-      return { op: "release", members: about, answered: nobody, refused: nobody };
+    return [...this.#all.values()].flatMap((lasting) => {
+      if (lasting instanceof Ending) return [lasting.operation()];
+      if (!(lasting instanceof Working)) return [];
+      return [{ op: "release", members: lasting.about, answered: nobody, refused: nobody }];
     });
   }
 

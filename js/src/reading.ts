@@ -34,6 +34,8 @@ const IDLE_MS = 25_000;
 const POLL_MS = 25_000;
 /** Close code of a response that has lasted long enough: the next one goes on. */
 const RESPONSE_OVER = 4005;
+/** A poll without its answers for so long is collected on the way: others need not wait for its end. */
+const COLLECTED_MS = 1000;
 /** After an answer without news that was over sooner, the next one is not asked for at once. */
 const HASTE_MS = 1000;
 
@@ -50,8 +52,11 @@ export class Reading {
   readonly #times: ReadingTimes;
   #exchange: Exchange | undefined;
   #answers = new Map<number, Operation>();
-  /** Whether the present response may be given up for another one: no answer is waited for. */
+  /** Whether the server has done all that the present request asks for. */
   #isSettled = false;
+  /** Whether the present request is a poll that is to be answered at once. */
+  #isQuestion = false;
+  #collected: ReturnType<typeof setTimeout> | undefined;
   #isChanged = false;
   #isOver = false;
   #isClosing = false;
@@ -78,12 +83,22 @@ export class Reading {
 
   /** Whether somebody is there is asked by beginning anew. */
   probe(): void {
-    if (this.#isSettled) this.begin(this.#times.probeTimeoutMs);
+    if (this.#mayGiveUp) this.begin(this.#times.probeTimeoutMs);
+  }
+
+  /**
+   * Whether another request may take the place of the present one, which may still reach the server
+   * after it: to ask twice does no harm, but what is new would be undone.
+   */
+  get #mayGiveUp(): boolean {
+    const isWaiting = this.#isPolling && !this.#isQuestion;
+    return this.#isSettled || (isWaiting && !this.#host.lasting.hasNew);
   }
 
   stop(): void {
     this.#isOver = true;
     clearTimeout(this.#pause);
+    clearTimeout(this.#collected);
     this.#exchange?.abort();
   }
 
@@ -95,10 +110,14 @@ export class Reading {
     const { lasting } = this.#host;
     const operations = lasting.operations();
     this.#answers = new Map(operations.map((operation, index) => [index + 1, operation]));
-    const isQuestion = lasting.hasNew || lasting.isEmpty || timeoutMs !== undefined;
+    const isAsking = lasting.hasNew || lasting.isEmpty || timeoutMs !== undefined;
     // Whoever collects responses on the way brings nothing before the end of a poll.
-    const waitMs = isQuestion ? 0 : Math.min(POLL_MS, this.#heartbeatMs);
-    this.#isSettled = this.#isPolling && waitMs > 0;
+    const waitMs = isAsking ? 0 : Math.min(POLL_MS, this.#heartbeatMs);
+    this.#isSettled = false;
+    this.#isQuestion = this.#isPolling && waitMs === 0;
+    if (this.#isPolling && !this.#isQuestion) {
+      this.#collected = setTimeout(() => this.#settle(), COLLECTED_MS);
+    }
     this.#exchange = this.#host.exchange(
       operations.map((operation, index) => lineOf(index + 1, operation)),
       {
@@ -123,9 +142,13 @@ export class Reading {
       this.#host.connected(message);
     } else if (id === undefined) this.#hear(message);
     else this.#answered(id, message);
-    if (this.#isPolling || this.#isOver) return;
-    if (this.#answers.size > 0) return this.#limit(this.#times.answerTimeoutMs);
-    this.#limit(2 * this.#heartbeatMs);
+    if (this.#isQuestion || this.#isOver) return;
+    const isAnswered = this.#answers.size === 0;
+    if (!this.#isPolling) this.#limit(isAnswered ? 2 * this.#heartbeatMs : this.#times.answerTimeoutMs);
+    if (isAnswered) this.#settle();
+  }
+
+  #settle(): void {
     this.#isSettled = true;
     this.#reconsider();
   }
@@ -157,7 +180,7 @@ export class Reading {
   }
 
   #reconsider(): void {
-    if (this.#isChanged && this.#isSettled && !this.#isOver && !this.#isClosing) this.begin();
+    if (this.#isChanged && this.#mayGiveUp && !this.#isOver && !this.#isClosing) this.begin();
   }
 
   #end(error: LongwireError | undefined): void {
@@ -175,7 +198,7 @@ export class Reading {
     if (this.#isPolling) this.#isInDoubt = false;
     const isHasty = !this.#hasNews && Date.now() - this.#begunMs < HASTE_MS;
     if (this.#isPolling && this.#host.lasting.isEmpty && !this.#isChanged) this.#rest(IDLE_MS);
-    else if (isHasty && this.#isSettled) this.#rest(HASTE_MS);
+    else if (isHasty && !this.#isQuestion) this.#rest(HASTE_MS);
     else this.begin();
   }
 

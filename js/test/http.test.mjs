@@ -66,6 +66,14 @@ async function answerPoll(tell = () => undefined) {
   await settle();
 }
 
+/** The server has done what the poll on the way asks, and waits for news. */
+async function pollWaits() {
+  const poll = net.reading.welcome();
+  const { position } = poll.asked("subscribe");
+  poll.answers("subscribe", { op: "subscribed", stream: "s", position, tail: position, recovered: true });
+  await settle();
+}
+
 const published = (offset) => ({
   op: "published",
   first: at(offset),
@@ -375,6 +383,7 @@ test("a poll that knows all positions may wait, one with something new may not",
   await answerPoll((poll) => poll.says(entry("s", 1, "a")));
   assert.equal(net.last.asked("subscribe").position, at(1));
   assert.deepEqual(got, ["a"]);
+  await pollWaits();
   const waiting = net.last;
   client.subscribe("other");
   await settle();
@@ -441,7 +450,7 @@ test("who is there is told once, however often it is asked for", async () => {
     });
     await pass(1000);
   };
-  await settle();
+  await pollWaits();
   await poll([ann]);
   await poll([ann], { event: "join", user: "bob" });
   await poll([ann, { user: "bob" }]);
@@ -449,12 +458,62 @@ test("who is there is told once, however often it is asked for", async () => {
   assert.deepEqual(changes, [["reset", ["ann"]], ["join", ["bob"]], ["leave", ["ann"]], ["join", ["cyd"]]]);
 });
 
+test("nothing new passes a poll that was not answered, unless answers are collected on the way", async () => {
+  await subscribed(["long-poll"]);
+  const entered = client.enter("room");
+  const waiting = net.last;
+  await settle();
+  assert.equal(net.last, waiting);
+  await pass(1000);
+  assert.ok(waiting.isAborted);
+  await answerPoll((poll) => poll.answers("enter", { op: "entered", stream: "room" }));
+  await entered;
+});
+
+test("who leaves is told so in the place of entering, after what entered was answered", async () => {
+  await subscribed(["long-poll"]);
+  await pollWaits();
+  const entered = client.enter("room");
+  await settle();
+  await answerPoll((poll) => poll.answers("enter", { op: "entered", stream: "room" }));
+  await entered;
+  const again = net.last;
+  assert.equal(again.headers.Prefer, "wait=25");
+  const left = client.leave("room");
+  await settle();
+  assert.equal(net.last, again);
+  await pollWaits();
+  assert.ok(!again.isAborted);
+  again.answers("enter", { op: "entered", stream: "room" });
+  await settle();
+  assert.ok(again.isAborted);
+  assert.equal(net.last.asked("enter"), undefined);
+  await answerPoll((poll) => poll.answers("leave", { op: "left", stream: "room" }));
+  await left;
+  assert.deepEqual([net.last.asked("enter"), net.last.asked("leave")], [undefined, undefined]);
+});
+
+test("who enters again before the server was told of the leaving leaves and is in, with what was said last", async () => {
+  await subscribed(["long-poll"]);
+  await pollWaits();
+  const promises = [client.enter("room", 1), client.leave("room"), client.enter("room", 2)];
+  await settle();
+  assert.deepEqual(net.last.asked("enter").data, 2);
+  assert.deepEqual(net.last.operations.slice(-2).map(({ op }) => op), ["leave", "enter"]);
+  await answerPoll((poll) => {
+    poll.answers("leave", { op: "left", stream: "room" });
+    poll.answers("enter", { op: "entered", stream: "room" });
+  });
+  const outcomes = await Promise.allSettled(promises);
+  assert.deepEqual(outcomes.map(({ status }) => status), ["fulfilled", "fulfilled", "fulfilled"]);
+});
+
 test("a consumer goes on with what it has not acknowledged", async () => {
   await subscribed(["long-poll"]);
   const worker = client.consume("s", "c", {}, ({ data }) => {
     if (data === "wait") return new Promise(() => undefined);
   });
-  await settle();
+  await pollWaits();
   const held = () => net.reading.asked("consume").held;
   assert.equal(held(), undefined);
   const state = { op: "consuming", position: START, tail: at(2), unread: 2, pending: 0 };

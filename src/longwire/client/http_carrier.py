@@ -45,6 +45,9 @@ WAIT_S_MAX = 25.0
 _PASSING = (408, 425, 429)
 """Statuses of 4xx that may be others the next time."""
 
+COLLECTED_S = 1.0
+"""A poll without its answers for so long is collected on the way: others need not wait for it."""
+
 PAUSE_S = 0.1
 """Between polls that bring nothing although they end sooner than this."""
 
@@ -265,14 +268,14 @@ class HttpCarrier(ABC):
                 self._heartbeat_s = float(message.get("heartbeat_s", 0))
                 self._standing.welcomed(message)
                 self._owner.received(message)
-            if self._is_stale:
-                self._turn_soon()
         elif op == "ping":
             self._owner.heard()
         elif op == "closing" and message.get("code") == RESPONSE_OVER:
             return  # it goes on with the next one
         else:
             self._tell(self._standing.receive(message))
+        if self._is_stale:
+            self._turn_soon()
 
     def _turn_soon(self, *, is_urgent: bool = False) -> None:
         """Ask for everything anew when this turn of the loop is over."""
@@ -366,13 +369,15 @@ class EventsCarrier(HttpCarrier):
         self._lose(1006, "the response of events ended")
 
     def _may_turn(self) -> bool:
-        return self._is_established
+        return self._is_established and self._standing.may_be_passed
 
 
 class PollCarrier(HttpCarrier):
     """One long-poll after the other."""
 
     _waits = False
+    _is_collected = False
+    """Whether something on the way seems to keep the answers until the end of the poll."""
 
     async def _read_one(self) -> None:
         standing = self._standing
@@ -384,24 +389,35 @@ class PollCarrier(HttpCarrier):
         self._waits = self._is_welcome and not standing.is_pending and not is_urgent
         wait_s = self._wait_s() if self._waits else 0.0
         began_s, told = self._loop.time(), self._told
+        self._is_collected = False
+        collected = self._loop.call_later(COLLECTED_S, self._assume_collected)
         stream = self._requests.messages(self._request(), wait_s=wait_s)
-        async with asyncio.timeout(wait_s + self._timing.answer_s):
-            async with contextlib.aclosing(stream) as messages:
+        try:
+            async with (
+                asyncio.timeout(wait_s + self._timing.answer_s),
+                contextlib.aclosing(stream) as messages,
+            ):
                 async for message in messages:
                     self._take(message)
                     if message["op"] == "closing":
                         self._lose(1006, "the server ended the response")
                         return
+        finally:
+            collected.cancel()
         took_s = self._loop.time() - began_s
         if self._waits and took_s < PAUSE_S and self._told == told:
             await asyncio.sleep(PAUSE_S - took_s)
+
+    def _assume_collected(self) -> None:
+        self._is_collected = True
+        self._turn()
 
     def _wait_s(self) -> float:
         # Whoever collects responses on the way brings nothing until the end of each.
         return min(WAIT_S_MAX, self._heartbeat_s) if self._heartbeat_s > 0 else WAIT_S_MAX
 
     def _may_turn(self) -> bool:
-        return self._waits
+        return self._waits and (self._is_collected or self._standing.may_be_passed)
 
 
 def _doubt_of(failed: RequestFailed) -> Doubt:

@@ -69,6 +69,12 @@ class Standing:
         return bool(self._pending)
 
     @property
+    def may_be_passed(self) -> bool:
+        """Whether another request may come to the server before the present one: to ask twice does
+        no harm, but what is new would be undone by what is repeated here and not answered yet."""
+        return not (self._pending and self._asked)
+
+    @property
     def is_needed(self) -> bool:
         """Whether requests have to be made for it to go on: membership lasts no longer."""
         return self.is_anything or self.is_pending or bool(self._entered)

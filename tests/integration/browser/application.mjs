@@ -1,7 +1,7 @@
 // longwire.js against the application of test_js_application.py.
 import assert from "node:assert/strict";
 import { finish, need, report, settings, step, until } from "./driven.mjs";
-import { lasting, lose, losing } from "./losing.mjs";
+import { isSocket, lasting, lose, losing } from "./losing.mjs";
 
 const { connect } = await import(settings.library);
 const url = new URL("/ws", settings.url);
@@ -96,6 +96,24 @@ await ann.leave("room");
 await until(() => watch.members.length === 0, "gone");
 assert.deepEqual(changes, [["reset"], ["join", "ann"], ["update", "ann"], ["leave", "ann"]]);
 
-for (const client of [reader, writer, ann, other]) client.close();
+step("what was left is not entered again by a request that the network held up");
+let entering = 0;
+const heldUp = async (to, init) => {
+  if (init.body.includes('"enter"') && ++entering === 2) await new Promise((resolve) => setTimeout(resolve, 300));
+  return fetch(to, init);
+};
+const eve = connect(url, { ...lasting, ...(isSocket ? {} : { fetch: heldUp }), token: "eve" });
+changes.length = 0;
+await eve.enter("room");
+if (!isSocket) {
+  eve.subscribe("elsewhere"); // another request, which enters again
+  await until(() => entering === 2, "one that is held up");
+}
+await eve.leave("room");
+await until(() => changes.length >= 2, "eve is gone");
+await new Promise((resolve) => setTimeout(resolve, 600)); // what was held up has come
+assert.deepEqual(changes, [["join", "eve"], ["leave", "eve"]]);
+
+for (const client of [reader, writer, ann, other, eve]) client.close();
 report({});
 finish();

@@ -14,7 +14,7 @@ let cut = new AbortController();
 const cutFetch = (url, init) => fetch(url, { ...init, signal: AbortSignal.any([init.signal, cut.signal]) });
 
 const quick = { retryFirstMs: 20, retryMaxMs: 100 };
-const isSocket = settings.transport === "websocket";
+export const isSocket = settings.transport === "websocket";
 
 /** Options of a client whose connection lasts. */
 export const lasting = { ...quick, ...(isSocket ? { WebSocket: need("ws") } : { transports: [settings.transport] }) };

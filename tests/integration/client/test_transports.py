@@ -219,6 +219,31 @@ async def test_everything_goes_over_every_transport(url: str, transport: str) ->
 
 
 @OVER_HTTP
+async def test_what_was_left_is_not_entered_again_by_a_request_held_up(
+    url: str, transport: str
+) -> None:
+    async with (
+        HinderingProxy(port_of(url)) as proxy,
+        Client(url, token="ann", transports=[transport]) as ann,
+        Client(proxy.url, token="eve", transports=[transport]) as eve,
+    ):
+        changes: list[tuple[str, list[str | None]]] = []
+        watch = ann.watch(
+            "room", lambda change: changes.append((change.event, [m.user for m in change.members]))
+        )
+        await watch.ready()
+        await eve.enter("room")
+        proxy.holds_up = lambda request: not proxy.held_up and b'"enter"' in request
+        if transport == "sse":
+            eve.subscribe("elsewhere", lambda message: None)
+        await until(lambda: proxy.held_up)
+        await eve.leave("room")
+        await until(lambda: len(changes) >= 3)
+        await asyncio.sleep(0.6)  # what was held up has come
+        assert changes == [("reset", []), ("join", ["eve"]), ("leave", ["eve"])]
+
+
+@OVER_HTTP
 async def test_work_is_acknowledged_over_every_transport(url: str, transport: str) -> None:
     done: list[int] = []
     async with Client(url, token="ann", transports=[transport]) as client:
