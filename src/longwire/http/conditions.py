@@ -13,7 +13,15 @@ from typing import NamedTuple
 from longwire.base.dates import parse_http_date
 from longwire.base.headers import Headers
 
-__all__ = ["Outcome", "Validators", "evaluate", "is_range_of", "is_unchanged", "weaken"]
+__all__ = [
+    "Outcome",
+    "Validators",
+    "entity_tags",
+    "evaluate",
+    "is_range_of",
+    "is_unchanged",
+    "weaken",
+]
 
 # RFC 9110 section 8.8.3:
 #   entity-tag = [ weak ] opaque-tag ; weak = %s"W/" ; opaque-tag = DQUOTE *etagc DQUOTE
@@ -90,7 +98,7 @@ def is_range_of(request: Headers, validators: Validators, sent_s: float | None) 
     condition = request.joined("If-Range")
     if condition is None:
         return True
-    tags = _TAGS.findall(condition)
+    tags = entity_tags(condition)
     if tags:
         return len(tags) == 1 and _is_same(tags[0], validators.etag, is_strong=True)
     date_s = parse_http_date(condition)
@@ -98,6 +106,12 @@ def is_range_of(request: Headers, validators: Validators, sent_s: float | None) 
     if date_s is None or modified_s is None or sent_s is None:
         return False
     return date_s == modified_s and sent_s - modified_s >= _STRONG_DATE_AGE_S
+
+
+def entity_tags(condition: str) -> list[str]:
+    """The entity tags in a list, each as it stands there."""
+    tags: list[str] = _TAGS.findall(condition)
+    return tags
 
 
 def is_unchanged(request: Headers, etag: str) -> bool:
@@ -117,7 +131,7 @@ def _is_matched(condition: str, etag: str | None, exists: bool, *, is_strong: bo
         return exists
     if not exists:
         return False
-    return any(_is_same(tag, etag, is_strong=is_strong) for tag in _TAGS.findall(condition))
+    return any(_is_same(tag, etag, is_strong=is_strong) for tag in entity_tags(condition))
 
 
 def _is_same(tag: str, etag: str | None, *, is_strong: bool) -> bool:

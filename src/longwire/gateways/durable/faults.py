@@ -16,9 +16,17 @@ from longwire.streams.errors import (
     SequenceGapError,
     StreamClosedError,
     StreamError,
+    TailMovedError,
 )
 
-__all__ = ["BadRequestError", "CodedBodyError", "NoContentTypeError", "NotOfferedError", "refuse"]
+__all__ = [
+    "BadRequestError",
+    "CodedBodyError",
+    "ConditionFailedError",
+    "NoContentTypeError",
+    "NotOfferedError",
+    "refuse",
+]
 
 RETRY_AFTER_S = 5
 
@@ -31,6 +39,7 @@ _STATUS_BY_CODE = {
     "bad_request": 400,
     "bad_stream_name": 400,
     "coded_body": 415,
+    "condition_failed": 412,
     "entry_too_large": 413,
     "not_offered": 501,
     "permission_denied": 403,
@@ -48,6 +57,7 @@ _STATUS_BY_CODE = {
     "stream_exists": 409,
     "stream_gone": 410,
     "stream_missing": 404,
+    "tail_moved": 412,
     "too_many_subscriptions": 503,
     "wrong_content_type": 409,
 }
@@ -66,6 +76,12 @@ class CodedBodyError(StreamError):
 
     def __init__(self, coding: str) -> None:
         super().__init__(f"a body in the content coding {coding[:40]!r} is not taken here")
+
+
+class ConditionFailedError(StreamError):
+    """A stream is there, or is not, contrary to what the request is conditional on."""
+
+    code = "condition_failed"
 
 
 class NoContentTypeError(BadRequestError):
@@ -123,6 +139,8 @@ def _facts(error: StreamError, request: Headers) -> list[tuple[str, str]]:
     match error:
         case StreamClosedError():
             return [("Stream-Closed", "true"), ("Stream-Next-Offset", str(error.tail))]
+        case TailMovedError():
+            return [("Stream-Next-Offset", str(error.tail))]
         case PositionRefusedError():
             return [("Stream-Next-Offset", str(error.verdict.resume))]
         case ProducerFencedError():

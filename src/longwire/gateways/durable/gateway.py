@@ -155,7 +155,7 @@ class DurableGateway:
         match request.method:
             case "HEAD":
                 await self._demand(request, "read")
-                return describe(await self._find(request.stream))
+                return describe(request, await self._find(request.stream))
             case "PUT":
                 await self._demand_creation(request)
                 return await create(self._hub, request, await exchange.read_body())

@@ -10,7 +10,9 @@ from typing import NamedTuple
 from longwire.base.headers import Headers
 from longwire.gateways.durable.answer import Answer, no_store, protective_fields, stream_fields
 from longwire.gateways.durable.body import join_body, kind_of
+from longwire.gateways.durable.preconditions import check_existing, tag_of
 from longwire.gateways.durable.request import StreamRequest
+from longwire.http.conditions import Outcome
 from longwire.http.negotiation import IDENTITY
 from longwire.http.representation import Selector
 from longwire.streams.entry import Entry
@@ -159,9 +161,11 @@ def _begins_at_a_position(request: StreamRequest) -> bool:
     return request.parameter("offset") not in (None, "-1")
 
 
-def describe(info: StreamInfo) -> Answer:
-    """The answer to HEAD (Durable Streams 5.5)."""
+def describe(request: StreamRequest, info: StreamInfo) -> Answer:
+    """The answer to HEAD (Durable Streams 5.5). Raises ``ConditionFailedError`` and the like."""
+    outcome = check_existing("HEAD", request.headers, info)
     headers = stream_fields(info.settings.content_type, info.tail, is_closed=info.is_closed)
+    headers.add("ETag", tag_of(info.tail, is_closed=info.is_closed))
     settings = info.settings
     if settings.ttl_s is not None:
         headers.add("Stream-TTL", str(settings.ttl_s))
@@ -169,4 +173,4 @@ def describe(info: StreamInfo) -> Answer:
         moment = datetime.fromtimestamp(settings.expires_ms / 1000, UTC)
         text = moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
         headers.add("Stream-Expires-At", text)
-    return Answer(200, no_store(headers))
+    return Answer(304 if outcome is Outcome.NOT_MODIFIED else 200, no_store(headers))

@@ -14,6 +14,13 @@ from longwire.gateways.durable.answer import (
 )
 from longwire.gateways.durable.body import cut_body
 from longwire.gateways.durable.faults import BadRequestError, CodedBodyError, NoContentTypeError
+from longwire.gateways.durable.preconditions import (
+    check_existing,
+    check_missing,
+    is_conditional,
+    tag_of,
+    tail_to_follow,
+)
 from longwire.gateways.durable.request import (
     ForkWish,
     StreamRequest,
@@ -64,13 +71,18 @@ async def create(hub: Hub, request: StreamRequest, body: bytes) -> Answer:
         request.principal,
         closes=wants_closed(request),
     )
+    if is_conditional(request.headers) and await hub.store.info(request.stream) is None:
+        check_missing(request.headers)
     fork = None if wish is None else Fork(wish.source, wish.after, wish.sub_offset)
     try:
         info, is_new = await hub.create_stream(publish, settings, fork=fork)
     except PositionRefusedError as error:
         # Not the offset of a reader, who could go on elsewhere: Durable Streams 4.2 wants 400.
         raise ForkError(error.message, **error.details) from None
+    if not is_new:
+        check_existing("PUT", request.headers, info)
     headers = stream_fields(info.settings.content_type, info.tail, is_closed=info.is_closed)
+    headers.add("ETag", tag_of(info.tail, is_closed=info.is_closed))
     if is_new:
         headers.add("Location", request.url)
     return Answer(201 if is_new else 200, no_store(headers))
@@ -131,6 +143,7 @@ async def append(hub: Hub, request: StreamRequest, body: bytes) -> Answer:
         content_type or BYTES,
         request.principal,
         producer,
+        if_tail=await tail_to_follow(hub, request.stream, request.headers),
         closes=closes,
         may_create=False,
         application_sequence=read_application_sequence(request),
@@ -141,12 +154,15 @@ async def append(hub: Hub, request: StreamRequest, body: bytes) -> Answer:
         if body or producer is not None:
             raise
         # Durable Streams 5.3: closing what is closed is no error.
-        return Answer(204, no_store(stream_fields(None, error.tail, is_closed=True)))
+        headers = stream_fields(None, error.tail, is_closed=True)
+        headers.add("ETag", tag_of(error.tail, is_closed=True))
+        return Answer(204, no_store(headers))
     return _answer_append(appended, producer, has_body=bool(body))
 
 
 def _answer_append(appended: Appended, producer: ProducerStamp | None, *, has_body: bool) -> Answer:
     headers = no_store(stream_fields(None, appended.tail, is_closed=appended.is_closed))
+    headers.add("ETag", tag_of(appended.tail, is_closed=appended.is_closed))
     if producer is None:
         return Answer(204, headers)
     newest = appended.newest_sequence
@@ -158,9 +174,30 @@ def _answer_append(appended: Appended, producer: ProducerStamp | None, *, has_bo
 
 async def delete(hub: Hub, request: StreamRequest) -> Answer:
     """Remove a stream. Raises ``StreamError``."""
+    if is_conditional(request.headers):
+        await _close_as_known(hub, request)
     if not await hub.delete_stream(request.stream):
         raise StreamMissingError(request.stream)
     return Answer(204, no_store(Headers(protective_fields())))
+
+
+async def _close_as_known(hub: Hub, request: StreamRequest) -> None:
+    """Let nothing be appended to a stream that is to be removed if it is as the client knows."""
+    info = await hub.store.info(request.stream)
+    if info is None or info.is_deleted:
+        return
+    check_existing("DELETE", request.headers, info)
+    if "If-Match" in request.headers and not info.is_closed:
+        end = Publish(
+            request.stream,
+            (),
+            info.settings.content_type,
+            request.principal,
+            if_tail=info.tail,
+            closes=True,
+            may_create=False,
+        )
+        await hub.publish(end)
 
 
 def _entries(
