@@ -61,15 +61,18 @@ class BackendTimeoutError(StreamError):
         super().__init__("the backend that decides about this did not answer in time")
 
 
+_DEEDS = {"publish": "publish to", "presence": "see or enter the members of"}
+
+
 class PermissionDeniedError(StreamError):
     """This principal may not do this on this stream."""
 
     code = "permission_denied"
 
     def __init__(self, action: str, stream: str) -> None:
-        verb = {"read": "read", "publish": "publish to"}.get(action, action)
+        deed = _DEEDS.get(action, action)
         super().__init__(
-            f'you are not allowed to {verb} the stream "{stream}"', action=action, stream=stream
+            f'you are not allowed to {deed} the stream "{stream}"', action=action, stream=stream
         )
 
 

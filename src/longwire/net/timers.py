@@ -58,14 +58,13 @@ class TimerWheel:
 
     def set(self, entry: WheelEntry, when: float | None) -> None:
         """Set the deadline of ``entry``, or clear it."""
-        before = entry.deadline
         entry.deadline = when
         if when is None:
             return
-        if before is not None and when >= before and entry.wheel_slot is not None:
+        held = entry.wheel_slot
+        if held is not None and held * TICK_S <= when:
             return  # its slot comes in time
         slot = math.ceil(when / TICK_S)
-        held = entry.wheel_slot
         if held is not None:
             if held <= slot:
                 return

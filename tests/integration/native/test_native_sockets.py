@@ -233,6 +233,13 @@ async def test_a_thousand_subscribers_share_one_stream() -> None:
         assert running.hub.counters.encoded_entries == 10
 
 
+async def test_first_heartbeat_does_not_wait_for_the_time_that_connect_has() -> None:
+    async with site(heartbeat_s=0.8, connect_timeout_s=3600) as running:
+        client = await running.open()
+        async with asyncio.timeout(WAIT_S):
+            assert json.loads(await client.recv()) == {"op": "ping"}
+
+
 async def test_heartbeats_keep_an_idle_connection_and_end_a_dead_one() -> None:
     async with site(heartbeat_s=0.8) as running:
         alive, dead = await running.open(), await running.open()

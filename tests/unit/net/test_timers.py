@@ -71,6 +71,20 @@ async def test_earlier_deadline_moves_the_entry() -> None:
     assert len(fired) == 1
 
 
+async def test_deadline_that_the_entry_moved_itself_before_is_kept_too() -> None:
+    # The native session says its deadline to connections without a wheel as well.
+    state = new_state()
+    fired: list[tuple[str, float]] = []
+    entry = Entry(state.wheel, fired)
+    state.wheel.set(entry, state.clock() + 3600)
+    entry.deadline = state.clock() + 0.02
+    state.wheel.set(entry, entry.deadline)
+    async with asyncio.timeout(30):
+        while not fired:
+            await asyncio.sleep(0.01)
+    assert len(fired) == 1
+
+
 async def test_cleared_and_discarded_entries_do_not_fire_and_are_not_kept() -> None:
     state = new_state()
     fired: list[tuple[str, float]] = []

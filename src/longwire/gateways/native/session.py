@@ -26,6 +26,7 @@ from longwire.hub.rates import RATE_WINDOW_S
 from longwire.identity.principal import ANONYMOUS, Principal
 from longwire.net.timers import WheelEntry
 from longwire.streams.errors import StreamError
+from longwire.websocket.closing import clip_reason
 
 if TYPE_CHECKING:
     from longwire.gateways.native.consuming import SessionWorker
@@ -314,6 +315,7 @@ class NativeSession(WheelEntry):
         """Say why, and close."""
         if self.state is _ENDED:
             return
+        reason = clip_reason(reason)  # it may name a stream, or be the application's
         members: dict[str, Any] = {
             "code": int(code),
             "reason": reason,

@@ -15,6 +15,7 @@ from longwire.hub.policy import AllowAll
 from longwire.hub.sinks import FanOut, OneByOne
 from longwire.identity.principal import ANONYMOUS, Principal
 from longwire.stores.memory import MemoryStore
+from longwire.websocket.closing import encode_close
 from tests.unit.gateways.native.translating import TRANSLATIONS
 
 
@@ -78,6 +79,7 @@ class Wire:
 
     def close(self, code: int, reason: str) -> None:
         assert self.closed_with is None
+        encode_close(int(code), reason)  # refuses what no Close frame can say
         self.closed_with = (int(code), reason)
 
     def pause_reading(self) -> None:

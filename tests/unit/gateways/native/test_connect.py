@@ -73,6 +73,18 @@ async def test_other_version_is_refused_and_closes():
     assert peer.wire.closed_with[0] == 4502
 
 
+async def test_reason_for_closing_is_cut_to_what_a_close_frame_holds():
+    gateway = make_gateway()
+    slow, ended = await Peer.connected(gateway), await Peer.connected(gateway)
+    slow.session.read_too_slowly("é" * 256)
+    gateway.end_where(lambda principal: True, "x" * 124)
+    for peer, code in [(slow, 4003), (ended, 4504)]:
+        assert peer.wire.closed_with[0] == code
+        (closing,) = peer.of("closing")
+        assert (closing["code"], closing["reason"]) == peer.wire.closed_with
+        assert 120 <= len(closing["reason"].encode()) <= 123
+
+
 @pytest.mark.parametrize(
     "message",
     [

@@ -133,6 +133,8 @@ async def test_wrong_requests_are_named():
     ]:
         answer = await peer.ask(op, **members)
         assert (answer["op"], answer["code"]) == ("error", code), (op, members)
+        if code == "permission_denied":
+            assert "not allowed to see or enter the members of" in answer["message"]
     assert (await peer.ask("enter", stream="room", data="x" * 8))["op"] == "entered"
     answer = await (await Peer.connected(gateway)).ask("enter", stream="room")
     assert (answer["code"], answer["limit"], answer["retry"]) == ("too_many_members", 1, True)
