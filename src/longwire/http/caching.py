@@ -17,6 +17,7 @@ from longwire.http.conditions import Validators
 from longwire.http.field_values import split_list, tokens
 
 __all__ = [
+    "IDENTIFYING",
     "StoredResponse",
     "directives",
     "freshen",
@@ -48,9 +49,9 @@ _NOT_UPDATED = frozenset(
     }
 )
 
-# Whose request it is. A cache that asks for several people keeps what each got apart, whatever
-# Vary says.
-_IDENTIFYING = ("Authorization", "Cookie")
+IDENTIFYING = ("Authorization", "Cookie")
+"""Whose request it is. A cache that asks for several people keeps what each got apart, whatever
+Vary says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +125,7 @@ def _is_whole(status: int) -> bool:
 
 def matches(stored: StoredResponse, request: Headers) -> bool:
     """Tell whether a stored response is the one that a request selects (section 4.1)."""
-    names = [*tokens(stored.headers.get_all("Vary")), *_IDENTIFYING]
+    names = [*tokens(stored.headers.get_all("Vary")), *IDENTIFYING]
     return all(_normal(stored.request, name) == _normal(request, name) for name in names)
 
 

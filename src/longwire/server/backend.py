@@ -87,8 +87,8 @@ class AuthorizationCallback:
                 True,
             ),
             "longwire_backend_cache_hits": (
-                "Answers about permissions that were still fresh.",
-                self.uses[CacheUse.FRESH],
+                "Answers about permissions that were still fresh, or under way.",
+                self.uses[CacheUse.FRESH] + self.uses[CacheUse.SHARED],
                 True,
             ),
             "longwire_backend_failures": (

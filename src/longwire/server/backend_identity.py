@@ -15,7 +15,8 @@ import msgspec
 from longwire.base.headers import Headers
 from longwire.hub.errors import BackendFailedError, BackendTimeoutError
 from longwire.identity.principal import ANONYMOUS, Principal
-from longwire.net.http_client import Fetched, FetchError, fetch
+from longwire.net.http_cache import Cached, CacheUse, HttpCache
+from longwire.net.http_client import Fetched, FetchError
 from longwire.server.settings import BackendSettings
 
 __all__ = ["IdentityCallback"]
@@ -46,7 +47,10 @@ class IdentityCallback:
         self._url = url
         self._cookie = cookie
         self._settings = settings
-        self.asked = 0
+        self._cache = HttpCache(bytes_max=settings.cache_bytes_max)
+        self.uses = dict.fromkeys(CacheUse, 0)
+        """Answers, by what the cache did for them."""
+        self.unanswered = 0
         self.failures = 0
         """Questions without an answer that is one."""
 
@@ -58,32 +62,34 @@ class IdentityCallback:
         """
         if not _COOKIE_VALUE.fullmatch(value):
             return None
-        self.asked += 1
         try:
-            answer = await self._ask(value)
+            cached = await self._ask(value)
         except FetchError as error:
+            self.unanswered += 1
             self._note_failure(str(error))
             if isinstance(error.cause, TimeoutError):
                 raise BackendTimeoutError from None
             raise BackendFailedError from None
+        self.uses[cached.use] += 1
+        answer = cached.answer
         if answer.status == _NOBODY:
             return ANONYMOUS
         if answer.status in _REFUSED:
             return None
         return self._read(answer)
 
-    async def _ask(self, value: str) -> Fetched:
+    async def _ask(self, value: str) -> Cached:
         headers = Headers([("Cookie", f"{self._cookie}={value}"), ("Accept", "application/json")])
         if self._settings.token is not None:
             headers.add("Authorization", f"Bearer {self._settings.token}")
-        return await fetch(
+        return await self._cache.fetch(
             self._url,
             headers=headers,
             timeout_s=self._settings.timeout_s,
             body_bytes_max=self._settings.answer_bytes_max,
         )
 
-    def _read(self, answer: Fetched) -> Principal:
+    def _read(self, answer: Fetched) -> Principal | None:
         if answer.status != 200:
             self._note_failure(f"it answered with the status {answer.status}")
             raise BackendFailedError
@@ -97,7 +103,9 @@ class IdentityCallback:
             raise BackendFailedError
         if visitor.expires_in_s is None:
             return Principal(visitor.user)
-        return Principal(visitor.user, expires_at_s=time.time() + visitor.expires_in_s)
+        # It was said when the answer was made.
+        left_s = visitor.expires_in_s - _age_s(answer)
+        return Principal(visitor.user, expires_at_s=time.time() + left_s) if left_s > 0 else None
 
     def _note_failure(self, reason: str) -> None:
         self.failures += 1
@@ -108,7 +116,12 @@ class IdentityCallback:
         return {
             "longwire_backend_visitors_asked": (
                 "Questions to the backend whose session a cookie is.",
-                self.asked,
+                self.uses[CacheUse.NONE] + self.uses[CacheUse.VALIDATED] + self.unanswered,
+                True,
+            ),
+            "longwire_backend_visitors_cache_hits": (
+                "Answers about them that were still fresh, or under way.",
+                self.uses[CacheUse.FRESH] + self.uses[CacheUse.SHARED],
                 True,
             ),
             "longwire_backend_visitors_failures": (
@@ -117,3 +130,9 @@ class IdentityCallback:
                 True,
             ),
         }
+
+
+def _age_s(answer: Fetched) -> float:
+    """How long ago the answer was made, by itself or by the cache (RFC 9111 section 5.1)."""
+    text = answer.headers.get("Age") or ""
+    return float(text) if re.fullmatch("[0-9]{1,9}", text) else 0.0

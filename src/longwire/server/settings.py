@@ -215,7 +215,8 @@ class BackendSettings:
 
     authenticate_url: str | None = None
     """Asked whose session a cookie of your site is, the one that ``identity.cookie`` names: GET
-    with that cookie, for each connection and each request that carries one and no other token.
+    with that cookie, for each connection and each request that carries one and no other token;
+    ``Cache-Control`` says how long an answer holds.
     200 with ``{"user": "ann"}``, and ``"expires_in_s"`` if it is known, says who it is; 204 that
     it is nobody in particular; 401, 403, 404 or 410 that the cookie is not accepted. Any other
     answer is a 502 for the client, none in time a 504."""
@@ -247,7 +248,7 @@ class BackendSettings:
     """Body of an answer, bytes."""
 
     cache_bytes_max: int = field(default=4 * MIB, metadata={"minimum": 0})
-    """Answers that are kept, bytes; about 1 KiB each."""
+    """Answers of either URL that are kept, bytes; about 1 KiB each."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

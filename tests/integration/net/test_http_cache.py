@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,6 +18,7 @@ from longwire.server.settings import CachingSettings, Settings
 from longwire.server.testing import TestClient
 
 NONE, FRESH, VALIDATED = CacheUse.NONE, CacheUse.FRESH, CacheUse.VALIDATED
+SHARED = CacheUse.SHARED
 
 
 @dataclass
@@ -27,6 +29,7 @@ class Origin:
     status: int = 200
     body: bytes = b"one"
     asked: list[Headers] = field(default_factory=list)
+    may_answer: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 class Clock:
@@ -60,9 +63,12 @@ async def bench() -> AsyncIterator[Bench]:
     origin = Origin()
     app = App()
 
+    origin.may_answer.set()
+
     @app.route("/{path...}", methods=["GET", "PUT"])
-    def answer(request: Request) -> Response:
+    async def answer(request: Request) -> Response:
         origin.asked.append(request.headers)
+        await origin.may_answer.wait()
         return Response(origin.status, dict(origin.headers), origin.body)
 
     settings = Settings(caching=CachingSettings(routes=None))
@@ -195,6 +201,66 @@ async def test_failing_server_takes_nothing_away(bench: Bench) -> None:
     assert (await bench.get()).use is VALIDATED
     with pytest.raises(FetchError):
         await bench.cache.fetch("http://127.0.0.1:1/", timeout_s=1, body_bytes_max=1)
+
+
+async def until(is_so: Callable[[], bool]) -> None:
+    async with asyncio.timeout(30):
+        while not is_so():
+            await asyncio.sleep(0.01)
+
+
+async def test_requests_alike_and_under_way_are_made_once(bench: Bench) -> None:
+    bench.origin.may_answer.clear()
+    alike = [asyncio.create_task(bench.get()) for _ in range(5)]
+    other = asyncio.create_task(bench.get(Accept="text/html"))
+    await until(lambda: len(bench.origin.asked) == 2)
+    alike[0].cancel()  # who asked first need not be who waits longest
+    bench.origin.may_answer.set()
+    answers = await asyncio.gather(*alike[1:], other)
+    assert [one.answer.body for one in answers] == [b"one"] * 5
+    assert [one.use for one in answers] == [*[SHARED] * 4, NONE]
+    # Nothing was said of keeping it: the next one asks.
+    assert (await bench.get()).use is NONE
+    assert len(bench.origin.asked) == 3
+
+
+async def test_request_that_nobody_waits_for_is_given_up(bench: Bench) -> None:
+    bench.origin.headers = {"Cache-Control": "max-age=60"}
+    bench.origin.may_answer.clear()
+    alike = [asyncio.create_task(bench.get()) for _ in range(3)]
+    await until(lambda: len(bench.origin.asked) == 1)
+    for one in alike:
+        one.cancel()
+    again = asyncio.create_task(bench.get())
+    await until(lambda: len(bench.origin.asked) == 2)
+    bench.origin.may_answer.set()
+    assert (await again).use is NONE
+    assert all(one.cancelled() for one in await settled(alike))
+
+
+async def settled(tasks: list[asyncio.Task[Cached]]) -> list[asyncio.Task[Cached]]:
+    await asyncio.wait(tasks)
+    return tasks
+
+
+async def test_failure_is_that_of_all_who_asked(bench: Bench) -> None:
+    def ask() -> Any:
+        return bench.cache.fetch("http://127.0.0.1:1/", timeout_s=10, body_bytes_max=1)
+
+    outcomes = await asyncio.gather(ask(), ask(), return_exceptions=True)
+    assert [type(outcome) for outcome in outcomes] == [FetchError, FetchError]
+
+
+async def test_clients_do_not_push_each_other_out(bench: Bench) -> None:
+    bench.origin.headers = {"Cache-Control": "max-age=60"}
+    cookies = [f"session={number}" for number in range(2 * VARIANTS_MAX)]
+    for cookie in cookies:
+        assert (await bench.get(Cookie=cookie)).use is NONE
+    for cookie in cookies:
+        assert (await bench.get(Cookie=cookie)).use is FRESH
+    assert (await bench.get()).use is NONE
+    bench.cache.forget(f"{bench.url}/it")
+    assert bench.cache.size_bytes == 0
 
 
 async def test_size_is_limited_and_the_least_used_goes_first(bench: Bench) -> None:

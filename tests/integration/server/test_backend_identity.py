@@ -28,6 +28,7 @@ class Backend:
 
     status: int = 200
     body: bytes = b'{"user": "ann"}'
+    headers: dict[str, str] = field(default_factory=dict)
     asked: list[Request] = field(default_factory=list)
 
 
@@ -67,7 +68,7 @@ async def site() -> AsyncIterator[Site]:
         backend.asked.append(request)
         if backend.status == HELD:
             await release.wait()
-        return Response(backend.status or 204, {}, backend.body)
+        return Response(backend.status or 204, backend.headers, backend.body)
 
     async with deciding.test_client() as decider:
         settings = Settings(
@@ -88,6 +89,44 @@ async def test_the_backend_is_handed_the_cookie_alone(site: Site) -> None:
     assert asked.headers["Authorization"] == "Bearer s3cret"
     assert await site.whoami("theme=dark") == (200, "nobody False")
     assert len(site.backend.asked) == 1
+
+
+async def test_an_answer_is_kept_for_as_long_as_it_says(site: Site) -> None:
+    for _ in range(2):
+        assert await site.whoami() == (200, "ann False")
+    assert len(site.backend.asked) == 2
+    site.backend.headers = {"Cache-Control": "max-age=60"}
+    for _ in range(3):
+        assert await site.whoami() == (200, "ann False")
+    assert len(site.backend.asked) == 3
+    site.backend.status = 401
+    assert (await site.whoami("sessionid=other"))[0] == 401
+    site.backend.status, site.backend.headers = 500, {}
+    assert (await site.whoami("sessionid=other"))[0] == 401
+    assert await site.whoami() == (200, "ann False")
+    figures = (await site.test.get("/metrics")).text
+    assert "longwire_backend_visitors_asked_total 4.0" in figures
+    assert "longwire_backend_visitors_cache_hits_total 4.0" in figures
+
+
+async def test_many_who_come_at_once_with_a_cookie_are_asked_about_once(site: Site) -> None:
+    site.backend.status = HELD
+    asking = [asyncio.create_task(site.whoami()) for _ in range(5)]
+    async with asyncio.timeout(30):
+        while not site.backend.asked:
+            await asyncio.sleep(0.01)
+        assert {status for status, _ in await asyncio.gather(*asking)} == {504}
+    assert len(site.backend.asked) == 1
+
+
+async def test_what_is_left_of_a_session_counts_from_when_it_was_said(site: Site) -> None:
+    site.backend.body = b'{"user": "ann", "expires_in_s": 600}'
+    site.backend.headers = {"Cache-Control": "max-age=60", "Age": "599"}
+    assert await site.whoami() == (200, "ann True")
+    site.backend.headers["Age"] = "601"
+    assert (await site.whoami())[0] == 401
+    site.backend.headers["Age"] = "of no number"
+    assert await site.whoami() == (200, "ann True")
 
 
 async def test_an_answer_may_say_for_how_long_it_holds(site: Site) -> None:
