@@ -64,6 +64,7 @@ COMPILED_MODULES: tuple[str, ...] = (
     "longwire.stores.memory_log",
     "longwire.stores.memory_stream",
     "longwire.stores.sqlite.entries",
+    "longwire.stores.sqlite.head",
     "longwire.stores.sqlite.packing",
     "longwire.stores.sqlite.producers",
     "longwire.stores.sqlite.writer",

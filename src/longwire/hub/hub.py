@@ -242,15 +242,14 @@ class Hub:
         for tell in self._doubt_tellers:
             tell(stream)
 
-    def _stored(self, stream: str, stored: Sequence[Appended]) -> None:
+    def _stored(self, stream: str, stored: Sequence[Appended], has_begun: bool) -> None:
         # A shared store tells of everything in the order of the log, which its answers to this
         # process's own appends are not in.
         if not self.store.is_shared and self._follower.follows(stream):
             for appended in stored:
                 self._follower.appended(stream, appended.entries, appended.tail, appended.is_closed)
-        for appended in stored:
-            if appended.entries and appended.entries[0].position.offset == 1:
-                self._note_creation(stream)
+        if has_begun:
+            self._note_creation(stream)
 
     def _note_creation(self, stream: str) -> None:
         task = asyncio.get_running_loop().create_task(self.creations.created_here(stream))

@@ -1,3 +1,6 @@
+cimport cython
+
+
 cdef class Publisher:
     cdef readonly object user_rates
     cdef readonly object stream_rates
@@ -18,3 +21,8 @@ cdef class Publisher:
     cdef _check_entries(self, publish)
 
     cdef _finish(self, done, outcome)
+
+    @cython.locals(published="long long", published_entries="long long", has_begun=bint)
+    cdef bint _count(self, outcomes) except -1
+
+    cdef _answer(self, done, outcome)

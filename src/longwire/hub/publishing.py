@@ -81,7 +81,7 @@ class Publisher:
         limits: StreamLimits,
         counters: HubCounters,
         settings_for: SettingsFor,
-        on_stored: Callable[[str, Sequence[Appended]], None],
+        on_stored: Callable[[str, Sequence[Appended], bool], None],
         rates: RateLimits,
     ) -> None:
         self._store = store
@@ -168,7 +168,10 @@ class Publisher:
         may_create: list[bool] = []
         waiting: list[Done] = []
         for publish, done in taken:
-            batch = publish.batch
+            # Taken apart at once: to ask a named tuple for a member is a call.
+            _, batch, kind, principal, producer, tail, closes, _, durability, _, creates, order = (
+                publish
+            )
             if has_hook:
                 try:
                     batch = await self._pass_hook(publish)
@@ -176,19 +179,19 @@ class Publisher:
                     self._finish(done, error)
                     continue
             waiting.append(done)
-            may_create.append(publish.may_create)
+            may_create.append(creates)
             values = (
                 stream,
                 batch,
                 # What there is nothing of can not be of a wrong kind.
-                publish.content_type if batch else None,
-                publish.producer,
-                publish.principal.name,
+                kind if batch else None,
+                producer,
+                principal.name,
                 None,
-                publish.if_tail,
-                publish.application_sequence,
-                publish.closes,
-                publish.durability,
+                tail,
+                order,
+                closes,
+                durability,
             )
             requests.append(_new_tuple(Append, values))
         if not requests:
@@ -199,10 +202,12 @@ class Publisher:
             for done in waiting:
                 self._finish(done, _unavailable())
             raise
+        has_begun = self._count(outcomes)
         # Subscribers are told at the end of this tick, the publishers now.
-        self._on_stored(stream, [each for each in outcomes if isinstance(each, Appended)])
+        stored = [each for each in outcomes if isinstance(each, Appended)]
+        self._on_stored(stream, stored, has_begun)
         for outcome, done in zip(outcomes, waiting, strict=True):
-            self._finish(done, outcome)
+            self._answer(done, outcome)
 
     async def _append_or_create(
         self, stream: str, requests: list[Append], may_create: list[bool]
@@ -270,19 +275,34 @@ class Publisher:
         return batch
 
     def _finish(self, done: Done, outcome: Outcome) -> None:
+        self._count([outcome])
+        self._answer(done, outcome)
+
+    def _count(self, outcomes: Sequence[Outcome]) -> bool:
+        """Count what became of publishes to one stream; tell whether its first entry is among
+        what was stored."""
         counters = self._counters
-        if isinstance(outcome, StreamError):
-            counters.count_refusal(outcome.code)
-        elif outcome.is_duplicate:
-            counters.duplicates += 1
-        else:
-            entries = outcome.entries
-            payload_bytes = 0
-            for entry in entries:
-                payload_bytes += len(entry.payload)
-            counters.published += 1
-            counters.published_entries += len(entries)
-            counters.published_bytes += payload_bytes
+        published = published_entries = published_bytes = 0
+        has_begun = False
+        for outcome in outcomes:
+            if isinstance(outcome, StreamError):
+                counters.count_refusal(outcome.code)
+                continue
+            _, _, is_duplicate, _, _, entries, _, _ = outcome
+            if is_duplicate:
+                counters.duplicates += 1
+                continue
+            published += 1
+            for (offset, _, _), _, payload, _, _, _, _ in entries:
+                published_entries += 1
+                published_bytes += len(payload)
+                has_begun = has_begun or offset == 1
+        counters.published += published
+        counters.published_entries += published_entries
+        counters.published_bytes += published_bytes
+        return has_begun
+
+    def _answer(self, done: Done, outcome: Outcome) -> None:
         try:
             done(outcome)
         except Exception:

@@ -22,20 +22,17 @@ anew, with a full bucket."""
 class Rates:
     """Buckets by name. ``whose`` ends the sentence of a refusal; no rate: everything passes."""
 
-    __slots__ = ("_buckets", "_names_max", "_rate", "_whose", "refused")
+    __slots__ = ("_buckets", "_names_max", "_rate", "_whose", "is_limited", "refused")
 
     def __init__(self, rate: float | None, whose: str, names_max: int = NAMES_MAX) -> None:
         self._rate = rate
+        self.is_limited = rate is not None
+        """Whether there is a rate; where there is none, nobody need ask for the time."""
         self._whose = whose
         self._names_max = names_max
         self._buckets: dict[str, tuple[float, float]] = {}
         """What is left, and when that was so; in the order of last use."""
         self.refused = 0
-
-    @property
-    def is_limited(self) -> bool:
-        """Whether there is a rate; where there is none, nobody need ask for the time."""
-        return self._rate is not None
 
     def take(self, name: str, now: float, amount: int = 1) -> None:
         """Take ``amount`` at ``now``, seconds. Raises :exc:`RateError`. The empty name is

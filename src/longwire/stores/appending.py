@@ -18,7 +18,7 @@ from longwire.streams.errors import (
 )
 from longwire.streams.position import Position, next_link
 from longwire.streams.producer import (
-    Duplicate,
+    Accept,
     ForgottenProducer,
     ProducerState,
     Refuse,
@@ -52,10 +52,10 @@ _APPEND_OVERHEAD_BYTES = 512
 def cost_bytes(requests: Sequence[Append]) -> int:
     """What appends that wait to be written hold in memory, about."""
     cost = 0
-    for request in requests:
+    for _, batch, _, _, _, _, _, _, _, _ in requests:
         cost += _APPEND_OVERHEAD_BYTES
-        for entry in request.batch:
-            cost += len(entry.payload)
+        for payload, _ in batch:
+            cost += len(payload)
     return cost
 
 
@@ -90,10 +90,10 @@ def find_duplicate(
     if request.producer is None:
         return None
     decision = decide(remembered, request.producer)
+    if isinstance(decision, Accept):
+        return None
     if isinstance(decision, Refuse):
         raise decision.error
-    if not isinstance(decision, Duplicate):
-        return None
     assert isinstance(remembered, ProducerState)  # of others no result is known
     result = decision.result or Result(None, None)
     return Appended(
@@ -109,17 +109,20 @@ def find_duplicate(
 
 def check_append(request: Append, target: Target, durability: Durability) -> None:
     """Raise what speaks against an append that is new. ``durability`` is what it would have."""
+    _, _, offered_type, _, _, _, if_tail, application_sequence, _, wanted = request
     if target.is_closed:
         raise StreamClosedError(target.name, target.tail)
     content_type = target.settings.content_type
-    if not is_acceptable(request.content_type, content_type):
-        raise ContentTypeError(target.name, content_type, str(request.content_type))
-    given, last = request.application_sequence, target.application_sequence
-    if given is not None and last is not None and given.encode() <= last.encode():
-        raise ApplicationSequenceError(given, last)
-    if request.if_tail is not None and request.if_tail != target.tail:
+    if offered_type != content_type and not is_acceptable(offered_type, content_type):
+        raise ContentTypeError(target.name, content_type, str(offered_type))
+    if application_sequence is not None:
+        last = target.application_sequence
+        if last is not None and application_sequence.encode() <= last.encode():
+            raise ApplicationSequenceError(application_sequence, last)
+    if if_tail is not None and if_tail != target.tail:
         raise TailMovedError(target.tail)
-    check_durability(request, durability)
+    if wanted is not _MEMORY:
+        check_durability(request, durability)
 
 
 def check_durability(request: Append, durability: Durability) -> None:
@@ -148,8 +151,10 @@ def chain(
 
 def appended(entries: Sequence[Entry], target: Target, durability: Durability) -> Appended:
     """The answer to an append that brought ``entries``. ``target`` is as it is afterwards."""
-    first = entries[0].position if entries else None
-    last = entries[-1].position if entries else None
+    first = last = None
+    if entries:
+        first, _, _, _, _, _, _ = entries[0]
+        last = first if len(entries) == 1 else entries[-1].position
     is_closed = target.is_closed
     values = (first, last, False, durability, target.tail, tuple(entries), is_closed, None)
     return _new_tuple(Appended, values)

@@ -32,6 +32,9 @@ class Durability(Enum):
     REPLICATED = "replicated"
     """The loss of one machine."""
 
+    # There is one of each, which is its own key; the hash of an enum is a function of Python's.
+    __hash__ = object.__hash__
+
     @property
     def rank(self) -> int:
         """Greater is safer."""

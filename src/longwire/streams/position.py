@@ -23,6 +23,7 @@ __all__ = [
     "draw_epoch",
     "next_link",
     "parse_position",
+    "spell_position",
 ]
 
 POSITION_CHARACTERS = 41
@@ -53,12 +54,17 @@ class Position(NamedTuple):
     link: bytes
 
     def __str__(self) -> str:
-        return f"{self.offset:016d}_{self.epoch}{self.link.hex()}"
+        return spell_position(self.offset, self.epoch, self.link)
 
     @property
     def is_start(self) -> bool:
         """Whether nothing lies before it."""
         return self.offset == 0
+
+
+def spell_position(offset: int, epoch: str, link: bytes) -> str:
+    """The text of the position with these parts."""
+    return f"{offset:016d}_{epoch}{link.hex()}"
 
 
 START = Position(0, "0" * 8, FIRST_LINK)

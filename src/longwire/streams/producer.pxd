@@ -1,1 +1,10 @@
+cdef class ProducerState:
+    cdef public long long epoch
+    cdef public long long next_sequence
+    cdef public object results
+    cdef public long long used_ms
+
+    cpdef record(self, stamp, result)
+
+
 cpdef decide(remembered, stamp)

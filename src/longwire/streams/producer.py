@@ -8,7 +8,6 @@ state and commit it together with the entries; no store has a rule of its own.
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol, TypeAlias
 
 from longwire.streams.errors import (
@@ -70,27 +69,32 @@ class Results(Protocol):
     def clear(self) -> None: ...
 
 
-def _new_results() -> deque[Result]:
-    return deque(maxlen=RESULTS_MAX)
-
-
-@dataclass(slots=True)
 class ProducerState:
     """What is remembered of one producer in one stream. Its key is (principal, producer id)."""
 
-    epoch: int
-    next_sequence: int = 0
-    results: Results = field(default_factory=_new_results)
-    """Of the sequences just before ``next_sequence``, in order."""
-    used_ms: int = 0
-    """When it published last, by the store's clock."""
+    __slots__ = ("epoch", "next_sequence", "results", "used_ms")
+
+    def __init__(
+        self,
+        epoch: int,
+        next_sequence: int = 0,
+        results: Results | None = None,
+        used_ms: int = 0,
+    ) -> None:
+        self.epoch = epoch
+        self.next_sequence = next_sequence
+        self.results: Results = deque(maxlen=RESULTS_MAX) if results is None else results
+        """Of the sequences just before ``next_sequence``, in order."""
+        self.used_ms = used_ms
+        """When it published last, by the store's clock."""
 
     def record(self, stamp: ProducerStamp, result: Result) -> None:
         """Take note of an accepted publish. Call it in the atomic step of the append."""
-        if stamp.epoch != self.epoch:
-            self.epoch = stamp.epoch
+        _, epoch, sequence = stamp
+        if epoch != self.epoch:
+            self.epoch = epoch
             self.results.clear()
-        self.next_sequence = stamp.sequence + 1
+        self.next_sequence = sequence + 1
         self.results.append(result)
 
 
@@ -123,7 +127,7 @@ _ACCEPT = Accept()
 
 def decide(remembered: ProducerState | ForgottenProducer | None, stamp: ProducerStamp) -> Decision:
     """Decide on a publish by what is remembered of its producer."""
-    epoch, sequence = stamp.epoch, stamp.sequence
+    _, epoch, sequence = stamp
     if remembered is None:
         # A number above 0 may have been stored in a life that is forgotten altogether.
         return _ACCEPT if sequence == 0 else Refuse(ProducerUnknownError(sequence))

@@ -98,7 +98,12 @@ class NativeGateway:
 
     def now(self) -> float:
         """The event loop's clock, seconds."""
-        return self._time()[1]()
+        return self.clock()
+
+    @property
+    def clock(self) -> Callable[[], float]:
+        """What tells ``now``, for those who ask often."""
+        return self._time()[1]
 
     # -- connections ------------------------------------------------------------------------------
 
@@ -233,7 +238,7 @@ def _host_of(address: Address) -> str:
 class _EndpointCallbacks(Callbacks):
     """One session on one WebSocket of ours."""
 
-    __slots__ = ("_gateway", "_on_close", "_principal", "_session")
+    __slots__ = ("_clock", "_gateway", "_on_close", "_principal", "_session")
 
     def __init__(
         self,
@@ -244,9 +249,11 @@ class _EndpointCallbacks(Callbacks):
         self._gateway = gateway
         self._on_close = on_close
         self._principal = principal
+        self._clock: Callable[[], float]
         self._session: NativeSession
 
     def on_open(self, connection: Endpoint) -> None:
+        self._clock = self._gateway.clock
         # The hub waits for on_drain as soon as more than this is held.
         high = self._gateway.hub.limits.held_bytes_max
         connection.link.set_write_limits(high, high // 4)
@@ -257,7 +264,7 @@ class _EndpointCallbacks(Callbacks):
         self._session = self._gateway.begin(wire, format_, address, self._principal)
 
     def on_message(self, connection: Endpoint, message: str | bytes) -> None:
-        self._session.receive(message, self._gateway.now())
+        self._session.receive(message, self._clock())
 
     def on_drain(self, connection: Endpoint) -> None:
         self._session.drained()

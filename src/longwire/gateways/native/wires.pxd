@@ -1,6 +1,7 @@
 cdef class EndpointWire:
     cdef readonly object encoder
     cdef readonly object _endpoint
+    cdef object _opcode
     cdef long long _bytes_heard
     cdef long long _messages_sent
 

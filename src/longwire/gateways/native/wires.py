@@ -25,7 +25,7 @@ from longwire.net.endpoint import Endpoint
 from longwire.net.fan_out import FanOut
 from longwire.streams.entry import Entry
 from longwire.streams.position import Position
-from longwire.websocket.frames import TEXT
+from longwire.websocket.frames import TEXT, encode_frame
 
 __all__ = ["EndpointWire", "MessageSocket", "SessionWire", "SocketWire", "Wire"]
 
@@ -63,10 +63,11 @@ class Wire(Protocol):
 class EndpointWire:
     """A ``net.Endpoint``: a bytes sink that takes shared frames."""
 
-    __slots__ = ("_bytes_heard", "_endpoint", "_messages_sent", "encoder")
+    __slots__ = ("_bytes_heard", "_endpoint", "_messages_sent", "_opcode", "encoder")
 
     def __init__(self, endpoint: Endpoint, format_: Format) -> None:
         self.encoder: FrameEncoder = format_.frames
+        self._opcode = format_.opcode
         self._endpoint = endpoint
         self._bytes_heard = 0
         self._messages_sent = 0
@@ -91,7 +92,7 @@ class EndpointWire:
         return has_sent
 
     def send(self, message: bytes) -> None:
-        self.send_bytes(self.encoder.encode_message(message), 1)
+        self.send_bytes(encode_frame(self._opcode, message), 1)
 
     @classmethod
     def fan_out(cls, sinks: Sequence[EndpointWire]) -> FanOut:

@@ -1,3 +1,4 @@
+from longwire.stores.sqlite.head cimport Head
 from longwire.stores.sqlite.packing cimport PackedEntries
 
 
@@ -5,7 +6,7 @@ cdef class Entries:
     cdef object _connection
     cdef PackedEntries _gathered
 
-    cpdef add(self, head, entries)
+    cpdef add(self, Head head, entries)
 
     cpdef flush(self)
 

@@ -95,11 +95,10 @@ class Entries:
         self._gathered.add(head.id, entries)
         if self._gathered.is_full:
             self.flush()
-        for entry in entries:
-            head.kept_bytes += len(entry.payload)
+        for head.tail, _, payload, _, _, _, _ in entries:
+            head.kept_bytes += len(payload)
         head.kept_entries += len(entries)
-        head.tail = entries[-1].position
-        if head.settings.keeps_latest:
+        if head.keeps_latest:
             self.flush()
             for entry in entries:
                 self._supersede(head, entry.key, entry.position.offset)
@@ -153,7 +152,7 @@ class Entries:
 
         if not head.kept_entries or not is_over(head.oldest_ms):
             return
-        if keep.entries_max is not None and not head.settings.keeps_latest:
+        if keep.entries_max is not None and not head.keeps_latest:
             self._drop_oldest(head, head.kept_entries - keep.entries_max)
             if not head.kept_entries or not is_over(head.oldest_ms):
                 return
@@ -195,7 +194,7 @@ class Entries:
         self._connection.execute(
             "DELETE FROM entries WHERE stream = ? AND offset <= ?", (head.id, floor.offset)
         )
-        if head.settings.keeps_latest:
+        if head.keeps_latest:
             self._connection.executemany("DELETE FROM latest WHERE stream = ? AND key = ?", keys)
 
     def copy(self, source: Head, fork: Head) -> None:
@@ -206,7 +205,7 @@ class Entries:
             " FROM entries WHERE stream = ? AND offset > ? AND offset <= ?",
             values,
         )
-        if fork.settings.keeps_latest:
+        if fork.keeps_latest:
             self._connection.execute(
                 "INSERT INTO latest SELECT ?, key, offset FROM latest WHERE stream = ?", values[:2]
             )

@@ -1,9 +1,9 @@
+# cython: annotation_typing=False, auto_pickle=False
 """What is known of one stream beside its entries: one row, in memory while the stream is busy."""
 
 from __future__ import annotations
 
 import sqlite3
-from dataclasses import dataclass
 
 import msgspec
 
@@ -52,31 +52,65 @@ _fork = msgspec.json.Decoder(tuple[str, int, str, str, int] | None)
 _encode = msgspec.json.Encoder().encode
 
 
-@dataclass(slots=True)
 class Head:
     """A stream but for its entries."""
 
-    id: int
-    name: str
-    settings: StreamSettings
-    lineage: Lineage
-    created_ms: int
-    newest_ms: int
-    floor: Position
-    tail: Position
-    is_closed: bool = False
-    kept_entries: int = 0
-    kept_bytes: int = 0
-    fork: Fork | None = None
-    fork_count: int = 0
-    is_deleted: bool = False
-    application_sequence: str | None = None
-    deadline_ms: int | None = None
-    """When its life ends, unless it is used before."""
-    oldest_ms: int = 0
-    """No entry that is kept is older."""
-    producer_count: int | None = None
-    """Producers remembered; ``None`` before they are counted."""
+    __slots__ = (
+        "application_sequence",
+        "created_ms",
+        "deadline_ms",
+        "floor",
+        "fork",
+        "fork_count",
+        "id",
+        "is_closed",
+        "is_deleted",
+        "keeps_latest",
+        "kept_bytes",
+        "kept_entries",
+        "lineage",
+        "name",
+        "newest_ms",
+        "oldest_ms",
+        "producer_count",
+        "settings",
+        "tail",
+    )
+
+    def __init__(
+        self,
+        number: int,
+        name: str,
+        settings: StreamSettings,
+        lineage: Lineage,
+        *,
+        created_ms: int = 0,
+        newest_ms: int = 0,
+        fork: Fork | None = None,
+    ) -> None:
+        self.id = number
+        """0 as long as there is no row."""
+        self.name = name
+        self.settings = settings
+        self.keeps_latest = settings.keeps_latest
+        self.lineage = lineage
+        self.created_ms = created_ms
+        self.newest_ms = newest_ms
+        self.floor = START
+        self.tail = START
+        self.is_closed = False
+        self.kept_entries = 0
+        self.kept_bytes = 0
+        self.fork = fork
+        self.fork_count = 0
+        self.is_deleted = False
+        self.application_sequence: str | None = None
+        self.deadline_ms: int | None = None
+        """When its life ends, unless it is used before."""
+        self.oldest_ms = 0
+        """No entry that is kept is older."""
+        self.producer_count: int | None = None
+        """Producers remembered; ``None`` before they are counted."""
 
     def epoch_at(self, offset: int) -> str:
         return self.lineage.epoch_at(offset)
@@ -177,20 +211,16 @@ def load_head(connection: sqlite3.Connection, name: str) -> Head | None:
         name,
         _settings.decode(settings),
         Lineage(epoch, _inherited.decode(inherited)),
-        created_ms,
-        newest_ms,
-        START,
-        START,
-        bool(is_closed),
-        kept_entries,
-        kept_bytes,
-        _parse_fork(fork),
-        fork_count,
-        bool(is_deleted),
-        application_sequence,
-        deadline_ms,
+        created_ms=created_ms,
+        newest_ms=newest_ms,
+        fork=_parse_fork(fork),
     )
     head.floor, head.tail = head.place(floor, floor_link), head.place(tail, tail_link)
+    head.is_closed, head.is_deleted = bool(is_closed), bool(is_deleted)
+    head.kept_entries, head.kept_bytes = kept_entries, kept_bytes
+    head.fork_count = fork_count
+    head.application_sequence = application_sequence
+    head.deadline_ms = deadline_ms
     return head
 
 

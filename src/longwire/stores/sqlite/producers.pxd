@@ -1,7 +1,10 @@
 cimport cython
 
+from longwire.stores.sqlite.head cimport Head
+from longwire.streams.producer cimport ProducerState
 
-cdef object _PLACE
+
+cdef object _PLACE, _ONE_PLACE
 
 
 cdef class _Results:
@@ -12,8 +15,9 @@ cdef class _Results:
 
 
 cdef class _Known:
+    cdef tuple key
     cdef object row
-    cdef object state
+    cdef ProducerState state
     cdef bint is_forgotten
 
 
@@ -24,13 +28,13 @@ cdef class Producers:
     cdef dict _dirty
     cdef object _rows
 
-    @cython.locals(known=_Known)
-    cpdef find(self, connection, head, principal, producer, long long now_ms)
+    @cython.locals(known=_Known, state=ProducerState)
+    cpdef find(self, connection, Head head, principal, producer, long long now_ms)
 
-    cdef _Known _load(self, connection, head, tuple key)
+    cdef _Known _load(self, connection, Head head, tuple key)
 
-    @cython.locals(known=_Known)
-    cpdef record(self, head, principal, stamp, result, long long now_ms)
+    @cython.locals(known=_Known, state=ProducerState)
+    cpdef record(self, Head head, principal, stamp, result, long long now_ms)
 
-    @cython.locals(known=_Known)
+    @cython.locals(known=_Known, state=ProducerState)
     cpdef flush(self, connection)

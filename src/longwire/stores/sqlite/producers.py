@@ -23,6 +23,7 @@ from longwire.streams.producer import (
 __all__ = ["Producers"]
 
 _PLACE = struct.Struct(">Q8s")
+_ONE_PLACE = struct.Struct(">BQ8s")
 _SIZES = (1, 1 + _PLACE.size, 1 + 2 * _PLACE.size)
 _CACHED_MAX = 4_096
 _CHANGING = ("epoch", "next_sequence", "used_ms", "is_forgotten", "results")
@@ -59,7 +60,8 @@ class _Results:
         if first is None or last is None:
             packed = b"\0"
         elif first is last:
-            packed = b"\1" + _PLACE.pack(last.offset, last.link)
+            offset, _, link = last
+            packed = _ONE_PLACE.pack(1, offset, link)
         else:
             packed = b"\2" + _PLACE.pack(first.offset, first.link)
             packed += _PLACE.pack(last.offset, last.link)
@@ -74,11 +76,12 @@ class _Results:
 
 
 class _Known:
-    """One producer: its row, if it has one, and its state."""
+    """One producer: its key, its row, if it has one, and its state."""
 
-    __slots__ = ("is_forgotten", "row", "state")
+    __slots__ = ("is_forgotten", "key", "row", "state")
 
-    def __init__(self, row: int | None, state: ProducerState, is_forgotten: bool) -> None:
+    def __init__(self, key: Key, row: int | None, state: ProducerState, is_forgotten: bool) -> None:
+        self.key = key
         self.row = row
         self.state = state
         self.is_forgotten = is_forgotten
@@ -91,7 +94,7 @@ class Producers:
         self._limits = limits
         self._silent_ms_max = round(limits.producer_state_s * 1000)
         self._cached: dict[Key, _Known] = {}
-        self._dirty: dict[Key, _Known] = {}
+        self._dirty: dict[_Known, None] = {}
         self._rows: int | None = None
         """The greatest number of a row; ``None`` before it is asked for."""
 
@@ -121,32 +124,32 @@ class Producers:
             return None
         number, epoch, next_sequence, used_ms, is_forgotten, packed = row
         results = _Results(head.lineage.epoch, packed)
-        return _Known(
-            number, ProducerState(epoch, next_sequence, results, used_ms), bool(is_forgotten)
-        )
+        state = ProducerState(epoch, next_sequence, results, used_ms)
+        return _Known(key, number, state, bool(is_forgotten))
 
     def record(
         self, head: Head, principal: str, stamp: ProducerStamp, result: Result, now_ms: int
     ) -> None:
         """Take note of an accepted publish."""
-        key = (head.id, principal, stamp.producer_id)
+        producer_id, _, _ = stamp
+        key = (head.id, principal, producer_id)
         known = self._cached.get(key)
         if known is None:
             state = ProducerState(stamp.epoch, results=_Results(head.lineage.epoch))
-            known = self._cached[key] = _Known(None, state, False)
+            known = self._cached[key] = _Known(key, None, state, False)
         if known.row is None or known.is_forgotten:
-            if key not in self._dirty and head.producer_count is not None:
+            if known not in self._dirty and head.producer_count is not None:
                 head.producer_count += 1
             known.is_forgotten = False
         state = known.state
         state.record(stamp, result)
         state.used_ms = now_ms
-        self._dirty[key] = known
+        self._dirty[known] = None
 
     def flush(self, connection: sqlite3.Connection) -> None:
         """Write what was recorded."""
         changed, new = [], []
-        for key, known in self._dirty.items():
+        for known in self._dirty:
             state = known.state
             assert isinstance(state.results, _Results)
             values = (
@@ -158,7 +161,7 @@ class Producers:
             )
             if known.row is None:
                 known.row = self._take_row(connection)
-                new.append((known.row, *key, *values))
+                new.append((known.row, *known.key, *values))
             else:
                 changed.append((known.row, *values))
         insert_rows(connection, "producers", new)

@@ -1,10 +1,13 @@
+cimport cython
+
 from longwire.stores.sqlite.entries cimport Entries
+from longwire.stores.sqlite.head cimport Head
 from longwire.stores.sqlite.producers cimport Producers
 
 
 cdef class Writer:
     cdef readonly object connection
-    cdef readonly object now_ms
+    cdef readonly long long now_ms
     cdef object _limits
     cdef object _clock_ms
     cdef object _entropy
@@ -16,6 +19,7 @@ cdef class Writer:
 
     cpdef find(self, name)
 
+    @cython.locals(head=Head)
     cpdef append(self, request)
 
-    cdef list _store(self, head, request)
+    cdef list _store(self, Head head, request)

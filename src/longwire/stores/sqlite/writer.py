@@ -29,7 +29,7 @@ from longwire.streams.errors import (
     StreamMissingError,
 )
 from longwire.streams.lineage import Lineage
-from longwire.streams.position import START, Position, draw_epoch
+from longwire.streams.position import Position, draw_epoch
 from longwire.streams.producer import Result
 from longwire.streams.store import Append, Appended, Fork, StreamInfo, StreamSettings
 from longwire.streams.verdict import judge
@@ -179,7 +179,7 @@ class Writer:
         if streams_max is not None and self._stream_count >= streams_max:
             raise StoreFullError(f"the store holds {streams_max} streams, which is its limit")
         now_ms = self.now_ms
-        head = Head(0, name, settings, lineage, now_ms, now_ms, START, START, fork=fork)
+        head = Head(0, name, settings, lineage, created_ms=now_ms, newest_ms=now_ms, fork=fork)
         head.deadline_ms = head.next_deadline_ms(now_ms)
         head.producer_count = 0
         head.insert(self.connection)
@@ -266,14 +266,15 @@ class Writer:
             if create is None:
                 raise StreamMissingError(stream)
             # The row is written only when nothing speaks against the append.
-            head = Head(0, stream, create, Lineage(""), 0, 0, START, START)
+            head = Head(0, stream, create, Lineage(""))
         elif head.is_deleted:
             raise StreamGoneError(stream)
         if stamp is not None:
             remembered = None
             if head.id:
+                producer_id, _, _ = stamp
                 remembered = self._producers.find(
-                    self.connection, head, principal, stamp.producer_id, self.now_ms
+                    self.connection, head, principal, producer_id, self.now_ms
                 )
             duplicate = find_duplicate(remembered, request, head, _DISK)
             if duplicate is not None:
@@ -286,21 +287,23 @@ class Writer:
         entries = self._store(head, request)
         stored = appended(entries, head, _DISK)
         if stamp is not None:
-            result = _new_tuple(Result, (stored.first, stored.last))
+            first, last, _, _, _, _, _, _ = stored
+            result = _new_tuple(Result, (first, last))
             self._producers.record(head, principal, stamp, result, self.now_ms)
         return stored
 
     def _store(self, head: Head, request: Append) -> list[Entry]:
+        _, batch, _, _, _, _, _, application_sequence, closes, _ = request
         # The wall clock may be set back; the times of a stream do not follow it.
         time_ms = head.newest_ms = max(self.now_ms, head.newest_ms)
         content_type = head.settings.content_type
         epoch = head.lineage.epoch
-        entries = chain(request.batch, head.tail, epoch, time_ms, content_type)
+        entries = chain(batch, head.tail, epoch, time_ms, content_type)
         self._entries.add(head, entries)
-        if request.closes:
+        if closes:
             head.is_closed = True
-        if request.application_sequence is not None:
-            head.application_sequence = request.application_sequence
+        if application_sequence is not None:
+            head.application_sequence = application_sequence
         head.deadline_ms = head.next_deadline_ms(self.now_ms)
         self._dirty[head.id] = head
         return entries

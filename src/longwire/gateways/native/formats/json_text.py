@@ -15,7 +15,7 @@ from longwire.gateways.native.formats.format import DURABILITY_TEXTS, FrameEncod
 from longwire.gateways.native.requests import OPS, BadMessageError, JsonRequest, Request
 from longwire.streams.entry import Entry, is_json
 from longwire.streams.errors import StreamError
-from longwire.streams.position import Position
+from longwire.streams.position import Position, spell_position
 from longwire.streams.store import Appended
 from longwire.websocket.frames import TEXT
 
@@ -54,7 +54,10 @@ def _quote(text: str) -> bytes:
 
 def _quote_place(position: Position | None) -> str:
     """A position as a JSON string, which needs no escapes."""
-    return "null" if position is None else f'"{position}"'
+    if position is None:
+        return "null"
+    offset, epoch, link = position
+    return f'"{spell_position(offset, epoch, link)}"'
 
 
 @lru_cache(maxsize=256)
@@ -106,11 +109,12 @@ class JsonFormat:
         return _encode(head)
 
     def published(self, request_id: int, stream: str, outcome: Appended) -> bytes:
-        first = last = _quote_place(outcome.first)
-        if outcome.last is not outcome.first:
-            last = _quote_place(outcome.last)
-        duplicate = "true" if outcome.is_duplicate else "false"
-        durability = DURABILITY_TEXTS[outcome.durability]
+        first_place, last_place, is_duplicate, kept, _, _, _, _ = outcome
+        first = last = _quote_place(first_place)
+        if last_place is not first_place:
+            last = _quote_place(last_place)
+        duplicate = "true" if is_duplicate else "false"
+        durability = DURABILITY_TEXTS[kept]
         head = b'{"op":"published","id":%d,"stream":%b,' % (request_id, _quote(stream))
         rest = (
             f'"first":{first},"last":{last},"duplicate":{duplicate},"durability":"{durability}"}}'
