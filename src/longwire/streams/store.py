@@ -249,6 +249,8 @@ class Store(Protocol):
     async def append_many(self, requests: Sequence[Append]) -> list[Appended | StreamError]:
         """Store several batches, each atomic by itself, and return a result for each.
 
+        What is raised speaks of all of them, and whether any was stored is not known.
+
         For callers with many at hand: a store makes them durable in one go where it can.
         """
 

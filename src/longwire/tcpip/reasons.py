@@ -92,6 +92,7 @@ class Reason(Enum):
     TCP_LISTENER_WITHOUT_SYN = "segment for a listener that is no SYN"
     TCP_PORT_TAKEN = "another socket has this TCP port and address"
     TCP_BACKLOG_FULL = "the listener's queues are full"
+    TCP_HANDSHAKE_GAVE_WAY = "a handshake without an answer gave way to a new one (RFC 4987 3.4)"
     TCP_LISTENER_CLOSED = "the listener was closed before the connection was accepted"
 
     # TCP: receiving

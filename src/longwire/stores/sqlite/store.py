@@ -177,7 +177,10 @@ class SqliteStore(LocalStore):
         return [outcomes[index] for index in range(len(requests))]
 
     async def _append_all(self, requests: Sequence[Append]) -> list[Appended | StreamError]:
-        return await self._write(lambda w: w.append_all(requests), cost_bytes(requests))
+        try:
+            return await self._write(lambda w: w.append_all(requests), cost_bytes(requests))
+        except StoreFullError as error:
+            return [error] * len(requests)
 
     async def close_stream(self, stream: str) -> StreamInfo:
         if self._ephemeral.has(stream):

@@ -166,6 +166,10 @@ class TcpConnection:
             closing.abort(self.tcb, now_ns)
             self.on_use(self)
 
+    def give_way(self, now_ns: int) -> None:
+        """End a handshake that nobody answers, without a word to who was named as its sender."""
+        closing.finish(self.tcb, now_ns, Reason.TCP_HANDSHAKE_GAVE_WAY)
+
     def set_nagle(self, is_on: bool, now_ns: int) -> None:
         """Hold small segments back while others are in flight, or not (MUST-17)."""
         self.tcb.profile = dataclasses.replace(self.tcb.profile, nagle=is_on)

@@ -214,6 +214,7 @@ class TcpLayer:
             parent = self._parents.get(connection)
             if parent is not None and parent.is_accept_queue_full and segment.flags & ACK:
                 self._notebook.write(now_ns, Reason.TCP_BACKLOG_FULL, unit=segment)
+                parent.answered(connection)
                 return
         connection.on_segment(segment, now_ns)
         self._touch(connection)
@@ -273,7 +274,7 @@ class TcpLayer:
         if not flags & SYN:
             self._notebook.write(now_ns, Reason.TCP_LISTENER_WITHOUT_SYN, unit=segment)
             return
-        if listener.is_full:
+        if listener.is_full and not self._make_room(listener, now_ns):
             self._notebook.write(now_ns, Reason.TCP_BACKLOG_FULL, f"{local[1]}", segment)
             return
         path_mtu = self._ip.mtu_toward(remote[0], now_ns)
@@ -287,6 +288,15 @@ class TcpLayer:
         self._parents[connection] = listener
         connection.open_passive(segment, now_ns)
         self._touch(connection)
+
+    def _make_room(self, listener: Listener, now_ns: int) -> bool:
+        """Let a handshake that nobody answers give way; return whether one did."""
+        connection = listener.unanswered()
+        if connection is None:
+            return False
+        connection.give_way(now_ns)
+        self._settle(connection)
+        return True
 
     def _refuse(
         self,

@@ -20,6 +20,10 @@ class Listener:
     Both queues are bounded by ``backlog``: SYNs are dropped while either is full, so that the
     peer's repeated SYN finds room later; the last ACK of a handshake is dropped while the accept
     queue is, so that our repeated SYN asks for it again. Linux does the same.
+
+    A handshake whose peer has not answered before our SYN went out again gives way to a new one
+    when there is no room (RFC 4987 section 3.4): a flood of SYNs from forged addresses holds the
+    port for as long as it lasts and a second, not until we give each of them up.
     """
 
     def __init__(
@@ -36,7 +40,8 @@ class Listener:
         self.profile = profile
         self.is_open = True
         self._on_close = on_close
-        self._handshakes: dict[TcpConnection, None] = {}
+        self._handshakes: dict[TcpConnection, bool] = {}
+        """By age; true: the peer has answered, and waits for room in the accept queue."""
         self._accepted: deque[TcpConnection] = deque()
 
     @property
@@ -97,7 +102,22 @@ class Listener:
 
     def begin(self, connection: TcpConnection) -> None:
         """A handshake has begun."""
-        self._handshakes[connection] = None
+        self._handshakes[connection] = False
+
+    def answered(self, connection: TcpConnection) -> None:
+        """The last ACK of a handshake came, and was dropped for want of room."""
+        if connection in self._handshakes:
+            self._handshakes[connection] = True
+
+    def unanswered(self) -> TcpConnection | None:
+        """Return the oldest handshake that may give way to a new one."""
+        if self.is_accept_queue_full:
+            return None
+        for connection, has_answered in self._handshakes.items():
+            if not has_answered:
+                # Those after it are younger.
+                return connection if connection.tcb.syn_retransmissions else None
+        return None
 
     def settle(self, connection: TcpConnection) -> bool:
         """Look at a handshake after something happened to it; true when it is done for good."""

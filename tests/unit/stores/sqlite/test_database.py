@@ -8,10 +8,12 @@ import pytest
 
 from longwire.base.errors import StoreError
 from longwire.base.limits import SqliteStoreLimits
+from longwire.hub.hub import Hub
+from longwire.hub.publishing import Publish
 from longwire.stores.sqlite import database
 from longwire.stores.sqlite.backup import backup, restore
 from longwire.stores.sqlite.store import SqliteStore
-from longwire.streams.entry import Durability
+from longwire.streams.entry import BYTES, Durability, NewEntry
 from longwire.streams.errors import ProducerUnknownError, StoreFullError, StoreUnavailableError
 from longwire.streams.position import START
 from longwire.streams.store import StreamSettings
@@ -166,6 +168,17 @@ async def test_full_file_refuses_appends_and_goes_on_when_there_is_room(tmp_path
                 continue
         assert appended.first.offset == 1
         assert store.health() is None
+
+
+async def test_publishers_are_told_that_the_file_is_full_and_nothing_was_stored(tmp_path):
+    async with opened(tmp_path / "s.db", file_bytes_max=400_000) as store:
+        hub = Hub(store)
+        stored = 0
+        with pytest.raises(StoreFullError, match="nothing was stored"):
+            while True:
+                await hub.publish(Publish("s", (NewEntry(b"x" * 10_000),), BYTES))
+                stored += 1
+        assert len(await payloads(store)) == stored > 10
 
 
 async def test_streams_are_limited_in_number(tmp_path):
