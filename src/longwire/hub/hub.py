@@ -1,3 +1,4 @@
+# cython: annotation_typing=False, auto_pickle=False
 """The hub: what is published goes into the store, and from there to everybody who reads it.
 
 One delivery mechanism, which is the recovery mechanism: every subscriber is a reader of the log.

@@ -24,13 +24,12 @@ def check_batch(batch: Sequence[NewEntry], limits: StreamLimits) -> None:
             "at a time",
             limits.batch_entries_max,
         )
-    for index, entry in enumerate(batch):
-        if len(entry.payload) > limits.entry_bytes_max:
+    bytes_max = limits.entry_bytes_max
+    for index, (payload, _) in enumerate(batch):
+        if len(payload) > bytes_max:
             where = f"entry {index + 1} of the batch" if len(batch) > 1 else "the payload"
             raise EntryLimitError(
-                f"{where} has {len(entry.payload)} bytes, at most {limits.entry_bytes_max} are "
-                "allowed",
-                limits.entry_bytes_max,
+                f"{where} has {len(payload)} bytes, at most {bytes_max} are allowed", bytes_max
             )
 
 
@@ -60,6 +59,8 @@ def check_json_depth(payload: bytes, depth_max: int) -> None:
 
     Parsers of subscribers give up at some depth, so one such entry would break them all.
     """
+    if len(payload) <= 2 * depth_max:
+        return  # every level takes a character that opens it and one that closes it
     if payload.count(b"[") + payload.count(b"{") <= depth_max:
         return
     depth = 0

@@ -1,3 +1,4 @@
+# cython: annotation_typing=False, auto_pickle=False
 """What the application decides: who a client is, what it may do, what becomes of its entries."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# cython: annotation_typing=False, auto_pickle=False
 """What a client may do by what it showed: patterns of stream names for each kind of access."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# cython: annotation_typing=False, auto_pickle=False
 """Who may read and publish what: rules in code first, then what tokens and settings grant."""
 
 from __future__ import annotations

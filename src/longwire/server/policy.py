@@ -1,3 +1,4 @@
+# cython: annotation_typing=False, auto_pickle=False
 """The application's decisions in the shape that the hub and the gateways ask for them."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# cython: annotation_typing=False, auto_pickle=False
 """Names of streams (docs/protocol.md, 1.1)."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# cython: annotation_typing=False, auto_pickle=False
 """All connections of the native protocol in this process: accepting, timing, draining, counting."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# cython: annotation_typing=False, auto_pickle=False
 """What each request does: one function for each, found by the request's type.
 
 A function returns ``None`` when it is done, or what is left to await. It refuses by raising a

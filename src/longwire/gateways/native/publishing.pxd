@@ -1,3 +1,8 @@
+cimport cython
+
+from longwire.gateways.native.session cimport NativeSession
+
+
 cdef class Flights:
     cdef long long _count
     cdef dict _by_producer
@@ -14,8 +19,9 @@ cdef class _Flight:
     cdef Flights _flights
     cdef object _producer
     cdef object _request_id
-    cdef object _session
+    cdef NativeSession _session
     cdef object _stream
 
 
+@cython.locals(flights=Flights)
 cdef Flights _submit(gateway, session, request_id, publish)

@@ -166,7 +166,7 @@ class NativeSession(WheelEntry):
     def receive(self, message: str | bytes, now: float) -> None:
         """Take one message."""
         self._has_received = True
-        if self.state in (_DRAINING, _ENDED):
+        if self.state is _DRAINING or self.state is _ENDED:
             return
         try:
             self._demand_rate(now)

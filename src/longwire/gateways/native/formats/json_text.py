@@ -115,11 +115,11 @@ class JsonFormat:
             last = _quote_place(last_place)
         duplicate = "true" if is_duplicate else "false"
         durability = DURABILITY_TEXTS[kept]
-        head = b'{"op":"published","id":%d,"stream":%b,' % (request_id, _quote(stream))
-        rest = (
+        text = (
+            f'{{"op":"published","id":{request_id},"stream":{_quote(stream).decode()},'
             f'"first":{first},"last":{last},"duplicate":{duplicate},"durability":"{durability}"}}'
         )
-        return head + rest.encode()
+        return text.encode()
 
     def entry(self, stream: str, entry: Entry) -> bytes:
         # The members stand in the order that docs/protocol.md, 5.2 promises.
