@@ -9,6 +9,7 @@ from longwire.base.errors import ConfigError
 from longwire.http.coding import CODINGS
 from longwire.identity.origins import OriginPolicy
 from longwire.identity.setting_rules import find_setting_problems
+from longwire.server.hosts import HostList
 from longwire.server.patterns import StreamPattern
 from longwire.server.settings import Settings
 from longwire.server.store_urls import find_url_problem
@@ -64,6 +65,10 @@ def check_rules(
         if name not in CODINGS:
             hint = f"of {', '.join(CODINGS)}"
             refuse("content_coding", "names", f'has "{name}", which is no content coding', hint)
+    try:
+        HostList(server.hosts)
+    except ConfigError as error:
+        refuse("server", "hosts", f"does not fit: {error.message}", error.hint)
     for text in settings.origins.allowed:
         try:
             OriginPolicy([text])

@@ -16,6 +16,7 @@ cdef class Dispatcher:
     cdef object _address_rates
     cdef ContentSelection _content
     cdef object _form_limits
+    cdef object _hosts
     cdef object __weakref__
 
     @cython.locals(head=RequestReceived, request=Request)

@@ -18,6 +18,7 @@ from longwire.server.content import ContentSelection
 from longwire.server.cross_origin import CrossOrigin
 from longwire.server.errors import HttpError, LimitHitError
 from longwire.server.exchange import Exchange
+from longwire.server.hosts import HostList
 from longwire.server.request import Request
 from longwire.server.request_counts import RequestCounts
 from longwire.server.response import Response, StandingResponse
@@ -70,6 +71,7 @@ class Dispatcher:
         "_counts",
         "_cross_origin",
         "_form_limits",
+        "_hosts",
         "_observer",
         "_router",
     )
@@ -82,6 +84,7 @@ class Dispatcher:
         address_rates: Rates,
         content: ContentSelection,
         form_limits: FormLimits,
+        hosts: HostList | None = None,
     ) -> None:
         self._router = router
         self._observer = observer
@@ -90,6 +93,7 @@ class Dispatcher:
         self._address_rates = address_rates
         self._content = content
         self._form_limits = form_limits
+        self._hosts = hosts
 
     def handle(self, exchange: Exchange | AsgiHandshake) -> Awaitable[None] | None:
         """Answer one request, whatever it takes: at once if nothing has to be waited for, which
@@ -193,6 +197,8 @@ class Dispatcher:
     def _run(self, request: Request, exchange: Exchange | AsgiHandshake) -> Answer:
         if self._address_rates.is_limited:
             self._demand_rate(exchange.remote_address)
+        if self._hosts is not None:
+            self._hosts.check(request)
         if request.path == "*":
             # RFC 9110 section 9.3.7: about the server as a whole.
             return Response(204, {"Allow": "GET, HEAD, OPTIONS, POST, PUT, PATCH, DELETE"})

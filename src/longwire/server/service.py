@@ -26,6 +26,7 @@ from longwire.server.cross_origin import CrossOrigin
 from longwire.server.dispatch import Dispatcher, HttpHandler, SocketHandler
 from longwire.server.exchange import Exchange
 from longwire.server.gateways import StreamGateways
+from longwire.server.hosts import HostList
 from longwire.server.metrics import ServerMetrics
 from longwire.server.operations import Operations
 from longwire.server.overload import Overload
@@ -107,6 +108,7 @@ class Service:
             self._address_rates,
             ContentSelection(self._selector, settings.caching.routes),
             settings.forms,
+            HostList(settings.server.hosts) if settings.server.hosts else None,
         )
         self._loop_watch: asyncio.Task[None] | None = None
 

@@ -75,6 +75,12 @@ class ServerSettings:
     workers: int = field(default=1, metadata={"minimum": 1, "maximum": 1})
     """Processes that serve. More than one is not built yet."""
 
+    hosts: tuple[str, ...] = ()
+    """Names that requests may be for (``Host``, ``:authority``), such as ``example.com`` or
+    ``*.example.com``, whatever the port; others are answered 421, but for ``/healthz`` and
+    ``/readyz``. Without it the server answers for any name. With it no page of a name that an
+    attacker has turned to this server's address (DNS rebinding) gets anything."""
+
     connections_max: int | None = None
     """Open connections past which new ones are closed at once. Without it the system's limit of
     open files decides."""

@@ -52,6 +52,8 @@ async def test_every_test_of_the_suite_passes(kind: str, tmp_path: Path) -> None
             needs.require("node"),
             "node_modules/vitest/vitest.mjs",
             *("run", "durable-streams.test.js", "--reporter=json", f"--outputFile={report_path}"),
+            # Some compare 100,000 bytes one by one: five seconds are too short on a busy machine.
+            "--testTimeout=60000",
             cwd=folder,
             env={**os.environ, "STREAMS_URL": f"{server.url}/streams", "CI": "1"},
             stdout=asyncio.subprocess.PIPE,
