@@ -23,6 +23,7 @@ from longwire.hub.sinks import BytesSink, Gap
 from longwire.net.closed import ConnectionClosed
 from longwire.net.endpoint import Endpoint
 from longwire.net.fan_out import FanOut
+from longwire.net.liveness import count_taken
 from longwire.streams.entry import Entry
 from longwire.streams.position import Position
 from longwire.websocket.frames import TEXT, encode_frame
@@ -83,7 +84,7 @@ class EndpointWire:
         return has_heard
 
     def count_taken(self) -> tuple[int, bool]:
-        return self._endpoint.count_taken()
+        return count_taken(self._endpoint.engine, self._endpoint.link)
 
     def take_sent(self) -> bool:
         sent = self._endpoint.engine.messages_sent
