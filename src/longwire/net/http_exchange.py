@@ -21,6 +21,7 @@ from longwire.http.pages import error_page
 from longwire.net.callbacks import Callbacks
 from longwire.net.connection import Connection
 from longwire.net.endpoint import Endpoint
+from longwire.net.http_upgrade import upgrade_exchange
 from longwire.net.in_flight import COUNTED_BYTES_MIN
 from longwire.net.link import Address, Link
 from longwire.net.settings import WebSocketSettings
@@ -177,11 +178,11 @@ class HttpExchange:
         size_bytes = self._body_bytes + self._collected_bytes
         if size_bytes >= _COUNTED_BYTES_MIN and not self.closed:
             self._is_counted = True
-            self._connection.in_flight.grew(self, size_bytes)
+            self._connection.server.in_flight.grew(self, size_bytes)
 
     def give_up(self, error: LimitError) -> None:
         """End for the sake of the others: the server holds too much."""
-        self._connection.limit_hit(error.limit_name)
+        self._connection.server.on_limit(error.limit_name)
         if self.status is not None:
             self.abort()
             return
@@ -304,15 +305,15 @@ class HttpExchange:
         connection = Connection(asyncio.get_running_loop(), link, settings)
         self.socket = connection
         try:
-            self._connection.upgrade(
+            upgrade_exchange(
                 self,
                 link,
                 connection,
                 settings,
-                subprotocols,
-                select_subprotocol,
-                is_origin_allowed,
-                headers,
+                subprotocols=subprotocols,
+                select_subprotocol=select_subprotocol,
+                is_origin_allowed=is_origin_allowed,
+                headers=headers,
             )
         except BaseException:
             self.socket = None
@@ -330,15 +331,15 @@ class HttpExchange:
         headers: HeadersLike = (),
     ) -> Endpoint:
         """Accept the WebSocket handshake in callback style; the handler may return at once."""
-        self.socket = endpoint = self._connection.upgrade(
+        self.socket = endpoint = upgrade_exchange(
             self,
             self._connection.socket_link(self),
             callbacks,
             settings or WebSocketSettings(),
-            subprotocols,
-            select_subprotocol,
-            is_origin_allowed,
-            headers,
+            subprotocols=subprotocols,
+            select_subprotocol=select_subprotocol,
+            is_origin_allowed=is_origin_allowed,
+            headers=headers,
         )
         return endpoint
 
@@ -362,7 +363,7 @@ class HttpExchange:
 
     def stream_closed(self, error: str | None) -> None:
         if self._is_counted:
-            self._connection.in_flight.forget(self)
+            self._connection.server.in_flight.forget(self)
         if self._closed_reason is None:
             self._closed_reason = error or "the response is complete"
         self.wake()

@@ -10,19 +10,21 @@ cdef class InputBacklog:
     cdef bint _is_turn_queued
     cdef bytes _unfed
 
-    cpdef bint is_empty(self) except -1
+    cdef bint is_empty(self) except -1
 
-    cpdef bint holds_events(self) except -1
+    cdef bint holds_events(self) except -1
 
-    cpdef add(self, object data)
+    cdef add(self, object data)
 
-    cpdef put_off(self, list events)
+    cdef put_off(self, list events)
 
-    cpdef queue_turn(self)
+    cdef queue_turn(self)
 
-    cpdef resume(self)
+    cdef resume(self)
 
-    cpdef give_some(self)
+    cdef bint can_give(self) except -1
+
+    cdef give_some(self)
 
     cdef _give_events(self, list events)
 

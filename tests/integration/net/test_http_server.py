@@ -244,7 +244,7 @@ async def test_slow_client_gets_the_whole_last_response(
     is_body_unread: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Closing after the response must not cut off what is still on its way."""
-    monkeypatch.setattr("longwire.net.http_connection.LINGER_S", 0.1)
+    monkeypatch.setattr("longwire.net.lingering_close.LINGER_S", 0.1)
     size = 12_000_000
 
     async def handler(exchange: HttpExchange) -> None:
