@@ -37,7 +37,7 @@ from longwire.client.events import (
 from longwire.client.link import ServerLink, Token
 from longwire.client.outbox import Journal, Outbox
 from longwire.client.pattern import PatternSubscription
-from longwire.client.payloads import convert_data, encode_payload, make_message
+from longwire.client.payloads import convert_data, encode_batch, make_message
 from longwire.client.presence import Member, Presence, PresenceHandler, Watch, parse_members
 from longwire.client.reading import Reading
 from longwire.client.subscription import Subscription
@@ -283,20 +283,16 @@ class Client:
         wait_for_room: bool = True,
         **options: Any,
     ) -> asyncio.Future[Ack]:
-        """Put a publish into the outbox; the future that is returned is its outcome.
+        """Put a publish of several messages, or of one, into the outbox.
+
+        The future that is returned is its outcome.
 
         With ``outbox_path`` it is on the disk when this returns, and will be sent by the next
         client with this outbox if this one does not come to it.
         """
         self._started()
         check_stream_name(stream)
-        payloads = tuple([encode_payload(data, key) for data in batch])
-        if not payloads:
-            raise ClientError("bad_data", "there is nothing to publish", outcome="not_stored")
-        if len({payload.is_json for payload in payloads}) > 1:
-            raise ClientError(
-                "bad_data", "a batch holds bytes or JSON, not both", outcome="not_stored"
-            )
+        payloads = encode_batch(batch, key)
         options = {
             name: str(value) if isinstance(value, Position) else value
             for name, value in options.items()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 import msgspec
@@ -12,7 +12,14 @@ from longwire.client.errors import ClientError
 from longwire.client.events import Message
 from longwire.streams.position import Position
 
-__all__ = ["Payload", "convert_data", "decode_entry", "encode_payload", "make_message"]
+__all__ = [
+    "Payload",
+    "convert_data",
+    "decode_entry",
+    "encode_batch",
+    "encode_payload",
+    "make_message",
+]
 
 _encoder = msgspec.json.Encoder()
 
@@ -48,6 +55,26 @@ def encode_payload(data: Any, key: str = "") -> Payload:
             f"a {type(data).__name__} cannot be published as JSON: {error}",
             outcome="not_stored",
         ) from None
+
+
+def encode_batch(batch: Iterable[Any], key: str = "") -> tuple[Payload, ...]:
+    """Encode the messages of one publish. Raises ``ClientError``, code ``bad_data``.
+
+    What is rather one message than several is refused: the letters of a text and the keys of a
+    mapping would be published one by one.
+    """
+    if isinstance(batch, (str, bytes, bytearray, memoryview, Mapping)) or not isinstance(
+        batch, Iterable
+    ):
+        problem = f"a list of messages is published here, not one {type(batch).__name__}"
+        raise ClientError("bad_data", problem, outcome="not_stored")
+    payloads = tuple([encode_payload(data, key) for data in batch])
+    if not payloads:
+        raise ClientError("bad_data", "there is nothing to publish", outcome="not_stored")
+    if len({payload.is_json for payload in payloads}) > 1:
+        problem = "a batch holds bytes or JSON, not both"
+        raise ClientError("bad_data", problem, outcome="not_stored")
+    return payloads
 
 
 def decode_entry(entry: Mapping[str, Any]) -> tuple[Any, bool]:

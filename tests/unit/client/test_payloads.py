@@ -11,7 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from longwire.client.errors import ClientError
-from longwire.client.payloads import convert_data, decode_entry, encode_payload, make_message
+from longwire.client.payloads import (
+    convert_data,
+    decode_entry,
+    encode_batch,
+    encode_payload,
+    make_message,
+)
 from tests.unit.client.host import at
 
 JSON = st.recursive(
@@ -50,6 +56,19 @@ class Note:
 def test_typed_values_are_json():
     assert encode_payload(Price(7)).content == b'{"cents":7}'
     assert encode_payload(Note(datetime.date(2026, 11, 27))).content == b'{"day":"2026-11-27"}'
+
+
+@pytest.mark.parametrize("batch", ["abc", b"abc", {"text": "hello"}, 5, None])
+def test_one_message_is_no_batch(batch):
+    with pytest.raises(ClientError, match="a list of messages") as caught:
+        encode_batch(batch)
+    assert (caught.value.code, caught.value.outcome) == ("bad_data", "not_stored")
+
+
+@pytest.mark.parametrize(("batch", "problem"), [([], "nothing"), ([1, b"1"], "not both")])
+def test_batch_holds_messages_of_one_kind(batch, problem):
+    with pytest.raises(ClientError, match=problem):
+        encode_batch(batch)
 
 
 def test_value_is_taken_as_it_is_at_the_call():

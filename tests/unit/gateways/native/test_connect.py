@@ -173,6 +173,14 @@ async def test_client_that_does_not_connect_in_time_is_closed():
         ('{"op":"subscribe","id":1,"stream":5}', "bad_message", 1, ["str", "$.stream"]),
         ('{"op":"subscribe","id":1,"stream":"s","from":1}', "bad_message", 1, ["`from`"]),
         ('{"op":"subscribe","id":1,"stream":"s","start":"now"}', "bad_message", 1, ["$.start"]),
+        (
+            '{"op":"subscribe","id":1,"stream":"s","start":"%s"}' % ("x" * 100_000),
+            "bad_message",
+            1,
+            ["xxx…xxx", "$.start", "right are tail, earliest or"],
+        ),
+        ('{"op":"ping","id":1', "bad_json", None, ["ends before"]),
+        ('{"op":"ping","id":1,"id":2,"x":1}', "bad_message", 2, ["`x`"]),
         ('{"op":"subscribe","id":1,"stream":"s","start":{"last":-1}}', "bad_message", 1, ["last"]),
         ('{"op":"subscribe","id":1,"stream":"s","start":{"first":1}}', "bad_message", 1, ["first"]),
         ('{"op":"subscribe","id":1,"stream":"s","position":null}', "bad_message", 1, ["null"]),
@@ -238,6 +246,7 @@ async def test_malformed_message_is_answered_with_what_is_wrong(text, code, requ
     (error,) = peer.take()
     assert (error["op"], error["code"], error["retry"]) == ("error", code, False)
     assert error.get("id") == request_id
+    assert len(error["message"]) < 1_000
     for piece in pieces:
         assert piece in error["message"], error["message"]
     assert peer.wire.closed_with is None

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from longwire.gateways.native.formats.format import DURABILITY_TEXTS, FrameEncoder, JsonText
+from longwire.gateways.native.formats.shapes import explain_shape
 from longwire.gateways.native.requests import OPS, BadMessageError, JsonRequest, Request
 from longwire.streams.entry import Entry, is_json
 from longwire.streams.errors import StreamError
@@ -40,6 +41,8 @@ def _encode_special(value: object) -> object:
         return msgspec.Raw(value.text)
     raise TypeError(f"{type(value).__name__} is not written as JSON")
 
+
+_ENDED_EARLY = "JSON is malformed: the message ends before its value does"
 
 _decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(JsonRequest)
 _envelope_decoder = msgspec.json.Decoder(_Envelope)
@@ -176,11 +179,11 @@ def _explain(message: str, problem: str) -> str:
     try:
         op = _envelope_decoder.decode(message).op
     except (msgspec.DecodeError, RecursionError):
-        return f"a message is a JSON object: {problem}"
+        return f"a message is a JSON object: {explain_shape(problem)}"
     if op not in OPS:
         what = "no op" if op is None else f"the unknown op {json.dumps(op)[:80]}"
         return f"the message has {what}; known are {', '.join(OPS)}"
-    return f"{op}: {problem}"
+    return f"{op}: {explain_shape(problem)}"
 
 
 def _explain_syntax(message: str, problem: str) -> str:
@@ -190,7 +193,7 @@ def _explain_syntax(message: str, problem: str) -> str:
     try:
         json.loads(message, parse_constant=refuse)
     except (ValueError, RecursionError):
-        return problem
+        return _ENDED_EARLY if problem == "Input data was truncated" else problem
     # The one thing that is JSON to other parsers.
     return "a string holds an escape of half a surrogate pair, which is no Unicode text"
 

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from longwire.gateways.native.formats.format import FrameEncoder, JsonText, published_members
+from longwire.gateways.native.formats.shapes import explain_shape
 from longwire.gateways.native.requests import OPS, BadMessageError, BinaryRequest, Request
 from longwire.streams.entry import Entry, is_json
 from longwire.streams.errors import StreamError
@@ -139,11 +140,11 @@ def _explain(message: bytes, problem: str) -> str:
     members = _read_map(message)
     op = members.get("op")
     if not members:
-        return f"a message is a map: {problem}"
+        return f"a message is a map: {explain_shape(problem)}"
     if op not in OPS:
         what = "no op" if op is None else f"the unknown op {str(op)[:80]!r}"
         return f"the message has {what}; known are {', '.join(OPS)}"
-    return f"{op}: {problem}"
+    return f"{op}: {explain_shape(problem)}"
 
 
 MESSAGE_PACK_FORMAT = MessagePackFormat()

@@ -15,6 +15,7 @@ from google.protobuf.message import DecodeError, Message
 from google.protobuf.unknown_fields import UnknownFieldSet
 
 from longwire.gateways.native.formats.format import FrameEncoder, JsonText, published_members
+from longwire.gateways.native.formats.shapes import explain_shape
 from longwire.gateways.native.requests import BadMessageError, BinaryRequest, Request
 from longwire.streams.entry import Entry, is_json
 from longwire.streams.errors import StreamError
@@ -63,7 +64,7 @@ class ProtobufFormat:
         try:
             request: Request = msgspec.convert({"op": op, **members}, BinaryRequest)
         except msgspec.ValidationError as error:
-            raise BadMessageError(f"{op}: {error}") from None
+            raise BadMessageError(f"{op}: {explain_shape(str(error))}") from None
         return request
 
     def read_id(self, message: str | bytes) -> int | None:
