@@ -56,6 +56,7 @@ COMPILED_MODULES: tuple[str, ...] = (
     "longwire.net.reactor_link",
     "longwire.net.receive_queue",
     "longwire.net.receiver",
+    "longwire.net.send_ring",
     "longwire.net.sender",
     "longwire.net.socket_calls",
     "longwire.net.stall_watch",

@@ -19,6 +19,9 @@ cdef class Endpoint(EndpointFacts):
     cdef long long _taken_bytes
 
     @cython.locals(direct=ReactorLink)
+    cpdef ReactorLink lend_link(self, bytes frames, long long messages, object now)
+
+    @cython.locals(direct=ReactorLink)
     cpdef Py_ssize_t send_shared(self, bytes frames, long long messages, object now) except -1
 
     cpdef send_one(self, object message, object text)

@@ -97,6 +97,19 @@ class Endpoint(EndpointFacts):
         if not self._is_in_burst:
             self._write_out()
 
+    def lend_link(self, frames: bytes, messages: int, now: float) -> ReactorLink | None:
+        """Take frames for sent that the caller writes on the link that is returned, at once.
+
+        ``None``: that cannot be, and nothing is noted; ``send_shared`` is the way.
+        """
+        link = self._link
+        if self._is_in_burst or self._closed is not None or not isinstance(link, ReactorLink):
+            return None
+        direct = link  # typed for the compiler
+        if direct.can_write_alone() and self.engine.note_shared(frames, messages, now):
+            return direct
+        return None
+
     def send_shared(self, frames: bytes, messages: int, now: float) -> int:
         """As ``send_encoded``, for a flush that sends to many: what goes out alone goes out at
         once, past the cork. Returns what is held, bytes; 0 when the connection is closing."""

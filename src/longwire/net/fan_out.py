@@ -6,8 +6,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from longwire.net.endpoint import Endpoint
+from longwire.net.reactor_link import ReactorLink
 
-__all__ = ["FanOut"]
+__all__ = ["FanOut", "write_to_each"]
 
 
 class FanOut:
@@ -28,7 +29,45 @@ class FanOut:
         if not self._endpoints:
             return over
         now = self._endpoints[0].link.now()
+        links: list[ReactorLink] = []
+        lenders: list[int] = []
+        others: list[int] = []
         for index, endpoint in enumerate(self._endpoints):
-            if endpoint.send_shared(frames, messages, now) > held_bytes_max:
-                over.append(index)
+            link = endpoint.lend_link(frames, messages, now)
+            if link is None:
+                others.append(index)
+            else:
+                links.append(link)
+                lenders.append(index)
+        for place, held in write_to_each(links, frames):
+            if held > held_bytes_max:
+                over.append(lenders[place])
+        over += [
+            index
+            for index in others
+            if self._endpoints[index].send_shared(frames, messages, now) > held_bytes_max
+        ]
         return over
+
+
+def write_to_each(links: list[ReactorLink], buffer: bytes) -> list[tuple[int, int]]:
+    """Write a buffer on links of one event loop that all can write it alone.
+
+    Returns those that hold some of it now: their places in ``links``, and how many bytes.
+    """
+    if not links:
+        return []
+    short = links[0].calls.send_to_each([link.descriptor for link in links], buffer)
+    holding: list[tuple[int, int]] = []
+    broken: list[tuple[ReactorLink, int]] = []
+    for place, count in short.items():
+        link = links[place]
+        if count < 0:
+            broken.append((link, -count))
+        else:
+            link.keep_rest(buffer, count)
+            holding.append((place, len(buffer) - count))
+    # Last, since what a broken connection has left to say may make its handler write on the others.
+    for link, code in broken:
+        link.writing_failed(code)
+    return holding

@@ -43,3 +43,6 @@ class PlainCalls(SocketCalls):
 
     def send_one(self, descriptor: int, buffer: bytes) -> int:
         return self.send(descriptor, [buffer], 0)
+
+    def send_to_each(self, descriptors: list[int], buffer: bytes) -> dict[int, int]:
+        return self.send_in_turn(descriptors, buffer)

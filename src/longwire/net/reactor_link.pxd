@@ -16,7 +16,7 @@ cdef class ReactorLink(WheelEntry):
     cdef object _local_address
     cdef object _peer
     cdef object _reactor
-    cdef SocketCalls _calls
+    cdef readonly SocketCalls calls
     cdef object _clock
     cdef object _on_lost
     cdef object _handler
@@ -58,6 +58,10 @@ cdef class ReactorLink(WheelEntry):
 
     @cython.locals(count=Py_ssize_t)
     cpdef Py_ssize_t write_alone(self, bytes buffer) except -1
+
+    cpdef bint can_write_alone(self) except -1
+
+    cpdef keep_rest(self, bytes buffer, Py_ssize_t count)
 
     cpdef flush(self)
 

@@ -7,6 +7,7 @@ is this object and what its handler keeps. ``reactor`` has the loop that calls `
 
 from __future__ import annotations
 
+import os
 import select
 import ssl
 from collections.abc import Callable
@@ -52,7 +53,6 @@ class ReactorLink(WheelEntry):
 
     __slots__ = (
         "__weakref__",
-        "_calls",
         "_clock",
         "_handler",
         "_has_eof",
@@ -76,6 +76,7 @@ class ReactorLink(WheelEntry):
         "_source",
         "_write_high",
         "_write_low",
+        "calls",
         "descriptor",
         "is_reading_paused",
     )
@@ -94,7 +95,7 @@ class ReactorLink(WheelEntry):
         self._peer = peer
         self._local_address: Address = None
         self._reactor = reactor
-        self._calls = calls
+        self.calls = calls
         self._clock = reactor.state.clock
         self._on_lost = on_lost
         self._handler: LinkHandler = _GONE
@@ -163,7 +164,7 @@ class ReactorLink(WheelEntry):
 
     def _take_some(self) -> bytes | None:
         """What has arrived for the handler: ``b""`` at the end, ``None`` when nothing has."""
-        return self._calls.receive(self.descriptor, _READ_BYTES)
+        return self.calls.receive(self.descriptor, _READ_BYTES)
 
     def _deliver(self, data: bytes) -> None:
         self._is_in_burst = True
@@ -201,7 +202,7 @@ class ReactorLink(WheelEntry):
     @property
     def local_address(self) -> Address:
         if self._local_address is None and not self._is_lost:
-            self._local_address = self._calls.local_address(self.descriptor)
+            self._local_address = self.calls.local_address(self.descriptor)
         return self._local_address
 
     @property
@@ -258,24 +259,40 @@ class ReactorLink(WheelEntry):
     def write_alone(self, buffer: bytes) -> int:
         """As ``write``, but what nothing waits before is sent at once, past the cork. Returns what
         is held, bytes."""
-        if self._is_closing or self._is_eof_wanted:
-            return 0
-        if self._is_in_burst or self._is_corked or self._held > 0:
+        if not self.can_write_alone():
             self.write(buffer)
             return self._held
         try:
-            count = self._calls.send_one(self.descriptor, buffer)
+            count = self.calls.send_one(self.descriptor, buffer)
         except OSError as error:
             self._break(error)
             return 0
         if count < len(buffer):
-            self._pending = [buffer]
-            self._skipped = count
-            self._held = len(buffer) - count
-            self._is_blocked = True
-            self._is_over_high = self._held > self._write_high
-            self._watch()
+            self.keep_rest(buffer, count)
         return self._held
+
+    def can_write_alone(self) -> bool:
+        """Whether the socket could be given something at once: nothing waits or is in the way."""
+        return not (
+            self._held > 0
+            or self._is_corked
+            or self._is_in_burst
+            or self._is_closing
+            or self._is_eof_wanted
+        )
+
+    def keep_rest(self, buffer: bytes, count: int) -> None:
+        """The kernel has taken so many bytes of a buffer that was written alone: keep the rest."""
+        self._pending = [buffer]
+        self._skipped = count
+        self._held = len(buffer) - count
+        self._is_blocked = True
+        self._is_over_high = self._held > self._write_high
+        self._watch()
+
+    def writing_failed(self, code: int) -> None:
+        """The kernel has refused a buffer that was written alone, with this ``errno``."""
+        self._break(OSError(code, os.strerror(code)))
 
     def flush(self) -> None:
         if self._source is not None:
@@ -362,7 +379,7 @@ class ReactorLink(WheelEntry):
     def _send_some(self) -> None:
         """Send until nothing is left, or the kernel takes no more."""
         while self._pending:
-            count = self._calls.send(self.descriptor, self._pending, self._skipped)
+            count = self.calls.send(self.descriptor, self._pending, self._skipped)
             if count == 0:
                 return
             self._forget_sent(count)
@@ -392,7 +409,7 @@ class ReactorLink(WheelEntry):
     def _shut_down_writing(self) -> None:
         self._is_eof_written = True
         try:
-            self._calls.shut_down_writing(self.descriptor)
+            self.calls.shut_down_writing(self.descriptor)
         except OSError:
             self.abort()  # the peer has reset the connection already
 
@@ -466,7 +483,7 @@ class ReactorLink(WheelEntry):
         state = self._reactor.state
         state.wheel.discard(self)
         self._reactor.forget(self)
-        self._calls.close(self.descriptor)
+        self.calls.close(self.descriptor)
         if self._on_lost is not None:
             self._on_lost(self)
         # A handler knows its link; without the way back both go as soon as nobody holds them.

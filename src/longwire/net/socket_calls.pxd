@@ -38,6 +38,7 @@ cdef Py_ssize_t _count_or_raise(Py_ssize_t sent) except -1
 cdef class SocketCalls:
     cdef bytearray _buffer
     cdef bytearray _joined
+    cdef object _ring
     cdef iovec _pieces[64]
     cdef msghdr _message
     cdef sockaddr_storage _peer
@@ -51,6 +52,11 @@ cdef class SocketCalls:
     cpdef Py_ssize_t send(self, int descriptor, list buffers, Py_ssize_t skipped) except -1
 
     cpdef Py_ssize_t send_one(self, int descriptor, bytes buffer) except -1
+
+    cpdef dict send_to_each(self, list descriptors, bytes buffer)
+
+    @cython.locals(place=Py_ssize_t, count=Py_ssize_t)
+    cpdef dict send_in_turn(self, list descriptors, bytes buffer)
 
     @cython.locals(
         buffer=bytes,

@@ -16,6 +16,7 @@ import socket
 from typing import Any
 
 from longwire.net.kernel import borrowed_socket
+from longwire.net.send_ring import SendRing
 
 try:
     import cython
@@ -28,13 +29,16 @@ if cython.compiled:
     from cython.cimports.libc.errno import errno as last_error
     from cython.cimports.libc.string import memcpy, memset
 
-__all__ = ["RECEIVE_BYTES", "SEND_BUFFERS_MAX", "SocketCalls"]
+__all__ = ["RECEIVE_BYTES", "RING_SENDS_MIN", "SEND_BUFFERS_MAX", "SocketCalls"]
 
 RECEIVE_BYTES = 256 * 1024
 """What one call takes in at most. One buffer of this size serves all connections."""
 
 SEND_BUFFERS_MAX = 64
 """Buffers that one call sends at most."""
+
+RING_SENDS_MIN = 8
+"""Connections that get the same from which on a ring of the kernel's takes it to them."""
 
 # What is no more than this together is copied side by side: cheaper than a list of buffers.
 _JOIN_BYTES_MAX = 32 * 1024
@@ -56,11 +60,12 @@ def _count_or_raise(sent: int) -> int:
 class SocketCalls:
     """Calls on connected stream sockets that do not block, by their descriptors."""
 
-    __slots__ = ("_buffer", "_joined")
+    __slots__ = ("_buffer", "_joined", "_ring")
 
     def __init__(self) -> None:
         self._buffer = bytearray(RECEIVE_BYTES)
         self._joined = bytearray(_JOIN_BYTES_MAX)
+        self._ring: SendRing | None = None
 
     def accept(self, listening: socket.socket) -> tuple[int, Any] | None:
         """Take one waiting connection: its descriptor and the peer's address, or ``None``.
@@ -144,6 +149,31 @@ class SocketCalls:
             )
         else:
             return self.send(descriptor, [buffer], 0)
+
+    def send_to_each(self, descriptors: list[int], buffer: bytes) -> dict[int, int]:
+        """Send the same buffer on many connections.
+
+        Returns, by their place in ``descriptors``, those that did not take all of it: how many
+        bytes they took, 0 when none could be, or a negative ``errno`` when they are broken.
+        """
+        if len(descriptors) >= RING_SENDS_MIN:
+            if self._ring is None:
+                self._ring = SendRing()
+            if self._ring.is_open:
+                return self._ring.send_to_each(descriptors, buffer)
+        return self.send_in_turn(descriptors, buffer)
+
+    def send_in_turn(self, descriptors: list[int], buffer: bytes) -> dict[int, int]:
+        """The same with a system call for each."""
+        short: dict[int, int] = {}
+        for place, descriptor in enumerate(descriptors):
+            try:
+                count = self.send_one(descriptor, buffer)
+            except OSError as error:
+                count = -(error.errno or errno.EIO)
+            if count != len(buffer):
+                short[place] = count
+        return short
 
     def _send_many(self, descriptor: int, buffers: list[bytes], skipped: int) -> int:
         """Send several buffers in one call; compiled, -1 says that it failed."""

@@ -20,6 +20,8 @@ cdef class TlsLink(ReactorLink):
     @cython.locals(session=TlsSession)
     cpdef _follow_session(self)
 
+    cpdef bint can_write_alone(self) except -1
+
     cpdef Py_ssize_t write_alone(self, bytes buffer) except -1
 
     cdef bint _has_unsent(self)

@@ -105,6 +105,10 @@ class TlsLink(ReactorLink):
 
     # -- out --------------------------------------------------------------------------------
 
+    def can_write_alone(self) -> bool:
+        """Never: the socket is only given what is encrypted."""
+        return False
+
     def write_alone(self, buffer: bytes) -> int:
         if self._is_in_burst or self._is_corked or self._held > 0:
             self.write_all([buffer])
@@ -146,7 +150,7 @@ class TlsLink(ReactorLink):
     def _send_output(self) -> bool:
         """Send what the session has for the network; return whether all of it left."""
         output = self.session.output
-        self._sent_output += self._calls.send(self.descriptor, [output], self._sent_output)
+        self._sent_output += self.calls.send(self.descriptor, [output], self._sent_output)
         if self._sent_output < len(output):
             return False
         self.session.output = b""
