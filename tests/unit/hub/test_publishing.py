@@ -193,6 +193,15 @@ async def test_payload_that_is_no_json_is_refused(payload, problem):
         await hub.publish(publish(payload, is_checked=False))
 
 
+@pytest.mark.parametrize(("opening", "closing"), [(b"[", b"]"), (b'{"":', b"}")])
+async def test_depth_of_payloads_holds_at_its_edge(opening, closing):
+    hub = make_hub(stream_limits=StreamLimits(json_depth_max=3))
+    deepest = opening * 2 + b"[]" + closing * 2
+    await hub.publish(publish(deepest, is_checked=False))
+    with pytest.raises(PayloadError, match="deeper than 3"):
+        await hub.publish(publish(opening + deepest + closing, is_checked=False))
+
+
 async def test_brackets_in_strings_and_siblings_are_no_depth():
     hub = make_hub(stream_limits=StreamLimits(json_depth_max=3))
     for payload in (b'["[[[[\\"[[[["]', b"[[1],[2],[3],[4]]", b'["\\\\",["]]]]"]]'):
