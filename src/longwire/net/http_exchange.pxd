@@ -9,6 +9,7 @@ cdef class HttpExchange:
     cdef public bint is_open_ended
     cdef public object socket
     cdef object __weakref__
+    cdef object _again
     cdef list _body
     cdef Py_ssize_t _body_bytes
     cdef str _closed_reason
@@ -22,9 +23,9 @@ cdef class HttpExchange:
     cdef bint _is_finished
     cdef list _waiters
 
-    cpdef bint respond_at_once(
-        self, int status, object headers=*, bytes body=*, object again=*
-    ) except -1
+    cpdef let_stand(self, object again)
+
+    cpdef bint respond_at_once(self, int status, object headers=*, bytes body=*) except -1
 
     cpdef body_ended(self, object trailers)
 

@@ -56,6 +56,7 @@ class HttpExchange:
     """
 
     __slots__ = (
+        "_again",
         "_body",
         "_body_bytes",
         "_closed_reason",
@@ -90,6 +91,7 @@ class HttpExchange:
         self.socket: Connection | Endpoint | None = None
         """The WebSocket that this exchange has become."""
         self._connection = connection
+        self._again: GiveAgain | None = None
         self._body: list[bytes] = []
         self._body_bytes = 0
         self._collected: list[bytes] = []
@@ -213,23 +215,21 @@ class HttpExchange:
         while not self.respond_at_once(status, headers, body):
             await self.drain()
 
-    def respond_at_once(
-        self,
-        status: int,
-        headers: HeadersLike = (),
-        body: bytes = b"",
-        again: GiveAgain | None = None,
-    ) -> bool:
+    def let_stand(self, again: GiveAgain) -> None:
+        """Let the response, which comes next, be given again to who sends the same request, for as
+        long as ``again`` agrees (see ``standing``)."""
+        self._again = again
+
+    def respond_at_once(self, status: int, headers: HeadersLike = (), body: bytes = b"") -> bool:
         """Send a complete response, unless a slow client holds up earlier ones.
 
-        Tells whether it was sent; what was not is for ``respond``. With ``again`` who sends the
-        same request again may get the same response again, when that agrees (see ``standing``).
+        Tells whether it was sent; what was not is for ``respond``.
         """
         self._check_open()
         if self._connection.is_held_up(self):
             return False
         fields = headers if isinstance(headers, Headers) else Headers(headers)
-        self._connection.respond(self, status, fields, body, again)
+        self._connection.respond(self, status, fields, body, self._again)
         self.status = status
         self._is_finished = True
         return True

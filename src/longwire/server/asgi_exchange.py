@@ -145,13 +145,10 @@ class AsgiExchange:
             {"type": "http.response.body", "body": body},
         )
 
-    def respond_at_once(
-        self,
-        status: int,
-        headers: HeadersLike = (),
-        body: bytes = b"",
-        again: GiveAgain | None = None,
-    ) -> bool:
+    def let_stand(self, again: GiveAgain) -> None:
+        """Ignore it: the server that sends the response asks us about every request."""
+
+    def respond_at_once(self, status: int, headers: HeadersLike = (), body: bytes = b"") -> bool:
         """Send nothing: an ASGI server has to be waited for."""
         return False
 

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 from longwire.base.headers import Headers, HeadersLike
 from longwire.identity.origins import OriginPolicy
-from longwire.net.standing import GiveAgain
 from longwire.server.errors import HttpError
 from longwire.server.exchange import Exchange, ExchangeWrapper
 from longwire.server.request import Request
@@ -115,14 +114,8 @@ class _Dressed(ExchangeWrapper):
     async def respond(self, status: int, headers: HeadersLike = (), body: bytes = b"") -> None:
         await super().respond(status, self._with_fields(headers), body)
 
-    def respond_at_once(
-        self,
-        status: int,
-        headers: HeadersLike = (),
-        body: bytes = b"",
-        again: GiveAgain | None = None,
-    ) -> bool:
-        return super().respond_at_once(status, self._with_fields(headers), body, again)
+    def respond_at_once(self, status: int, headers: HeadersLike = (), body: bytes = b"") -> bool:
+        return super().respond_at_once(status, self._with_fields(headers), body)
 
     def start(self, status: int, headers: HeadersLike = ()) -> None:
         super().start(status, self._with_fields(headers))

@@ -230,13 +230,12 @@ class Dispatcher:
         try:
             if not self._content.suits(request, response):
                 return False
-            again = None
             if isinstance(response, StandingResponse) and not self._address_rates.is_limited:
-                again = _Again(self, request, response)
+                exchange.let_stand(_Again(self, request, response))
             if isinstance(exchange, HttpExchange):
                 direct = exchange  # typed for the compiler
-                return direct.respond_at_once(response.status, response.headers, body, again)
-            return exchange.respond_at_once(response.status, response.headers, body, again)
+                return direct.respond_at_once(response.status, response.headers, body)
+            return exchange.respond_at_once(response.status, response.headers, body)
         except Exception:
             if not exchange.closed:
                 logger.exception("request %s: sending the response failed", request.id)

@@ -63,15 +63,11 @@ class Exchange(Protocol):
     async def respond(self, status: int, headers: HeadersLike = (), body: bytes = b"") -> None:
         """Send a complete response."""
 
-    def respond_at_once(
-        self,
-        status: int,
-        headers: HeadersLike = (),
-        body: bytes = b"",
-        again: GiveAgain | None = None,
-    ) -> bool:
-        """Send a complete response if that needs no waiting; tell whether it was sent. It may be
-        given again where ``again`` agrees."""
+    def let_stand(self, again: GiveAgain) -> None:
+        """Let the response be given again where it can be, for as long as ``again`` agrees."""
+
+    def respond_at_once(self, status: int, headers: HeadersLike = (), body: bytes = b"") -> bool:
+        """Send a complete response if that needs no waiting; tell whether it was sent."""
 
     def start(self, status: int, headers: HeadersLike = ()) -> None:
         """Send the head of a response whose body comes in pieces."""
@@ -143,14 +139,11 @@ class ExchangeWrapper:
     async def respond(self, status: int, headers: HeadersLike = (), body: bytes = b"") -> None:
         await self._exchange.respond(status, headers, body)
 
-    def respond_at_once(
-        self,
-        status: int,
-        headers: HeadersLike = (),
-        body: bytes = b"",
-        again: GiveAgain | None = None,
-    ) -> bool:
-        return self._exchange.respond_at_once(status, headers, body, again)
+    def let_stand(self, again: GiveAgain) -> None:
+        self._exchange.let_stand(again)
+
+    def respond_at_once(self, status: int, headers: HeadersLike = (), body: bytes = b"") -> bool:
+        return self._exchange.respond_at_once(status, headers, body)
 
     def start(self, status: int, headers: HeadersLike = ()) -> None:
         self._exchange.start(status, headers)
