@@ -37,6 +37,11 @@ Socket = TcpConnection | Listener | UdpSocket | PingSocket
 # A host that talks to itself could go on within one poll for ever; the rest waits for the next.
 _ROUNDS_MAX = 64
 
+# After a pause of the process the answers to what it sent lie in the device: they are read before
+# TCP's timers repeat it. Polls in a row that let timers wait: at 64 packets each more than a TUN
+# device queues, and few enough that a flood delays no timer for long.
+_POLLS_BEHIND_MAX = 16
+
 
 def _as_address(address: Address | str) -> Address:
     return parse_address(address) if isinstance(address, str) else address
@@ -64,6 +69,7 @@ class Host:
         self.notebook = Notebook(observer)
         self.wake: Callable[[], None] | None = None
         self._ready: dict[Socket, None] = {}
+        self._polls_behind = 0
         self._entropy = entropy
         self._stations = Stations(self.notebook, limits, self._on_unresolved)
         self.ip = IpLayer(self.notebook, limits, entropy, self._stations.send)
@@ -172,6 +178,7 @@ class Host:
 
     def poll(self, now_ns: int) -> None:
         """Do what is due at ``now_ns``. Never raises for what came from a device."""
+        is_behind = False
         for _ in range(_ROUNDS_MAX):
             for interface in self.ip.interfaces:
                 for unit in interface.device.receive(now_ns):
@@ -179,10 +186,17 @@ class Host:
                 if interface.neighbors is not None:
                     interface.neighbors.on_timer(now_ns)
             self.ip.on_timer(now_ns)
-            self.tcp.poll(now_ns)
+            is_behind = self._polls_behind < _POLLS_BEHIND_MAX and self._has_more(now_ns)
+            self.tcp.poll(now_ns, do_timers_wait=is_behind)
             if not self.ip.take_looped(now_ns):
                 break
-        self.tcp.poll(now_ns)
+        self._polls_behind = self._polls_behind + 1 if is_behind else 0
+        self.tcp.poll(now_ns, do_timers_wait=is_behind)
+
+    def _has_more(self, now_ns: int) -> bool:
+        """Whether a device holds packets that have come and were not taken yet."""
+        times = (interface.device.poll_at() for interface in self.ip.interfaces)
+        return any(at is not None and at <= now_ns for at in times)
 
     def poll_at(self) -> int | None:
         """Return when :meth:`poll` has work; a time that has passed means at once."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from longwire.tcpip.addresses import Prefix, parse_address
-from longwire.tcpip.device import Medium
+from longwire.tcpip.device import DeviceWrapper, Medium, Unit
 from longwire.tcpip.devices.wire_pair import wire_pair
 from longwire.tcpip.durations import SECOND
 from longwire.tcpip.host import Host
@@ -16,6 +16,7 @@ from longwire.tcpip.wire.icmp import Echo, ErrorKind, IcmpError
 from longwire.tcpip.wire.ip import encode_packet
 from longwire.tcpip.wire.ndp import NeighborSolicitation
 from longwire.tcpip.wire.packet import Packet
+from longwire.tcpip.wire.tcp import Segment
 from longwire.tcpip.wire.udp import Datagram
 from tests.unit.tcpip.world import Spy, World, two_hosts
 
@@ -552,3 +553,41 @@ def test_route_over_an_interface_that_is_up_is_taken_and_left_again() -> None:
     slow.is_up = False
     assert host.ip.routes.find(target) is None
     assert next(str(route) for route in host.ip.routes).startswith("10.0.1.0/24 dev fast")
+
+
+class OneAtATime(DeviceWrapper):
+    """Gives one packet at each call, as a TUN device gives 64."""
+
+    def __init__(self, inner: Spy) -> None:
+        super().__init__(inner)
+        self._waiting: list[Unit] = []
+
+    def receive(self, now_ns: int) -> list[Unit]:
+        self._waiting += super().receive(now_ns)
+        return [self._waiting.pop(0)] if self._waiting else []
+
+    def poll_at(self) -> int | None:
+        return 0 if self._waiting else super().poll_at()
+
+
+@pytest.mark.parametrize(("queued", "repetitions"), [(15, 0), (40, 1)])
+def test_timers_wait_a_while_for_what_lies_in_the_device(queued: int, repetitions: int) -> None:
+    """A host that did not run for two seconds, while the last ACK of a handshake had come."""
+    world = World()
+    first, second = (Spy(end) for end in wire_pair(Medium.IP, 1500))
+    a, b = world.host("a"), world.host("b")
+    a.add_interface(first, ["10.0.0.1/24"])
+    b.add_interface(OneAtATime(second), ["10.0.0.2/24"])
+    listener = b.listen(80)
+    a.connect("10.0.0.2", 80, 0)
+    noise = a.open_udp()
+    a.poll(0)
+    b.poll(0)
+    for _ in range(queued):
+        noise.send(b"noise", 0, B4, 9)
+    a.poll(0)
+    for _ in range(queued + 1):
+        b.poll(2 * SECOND)
+    assert listener.waiting == 1
+    answers = [packet for packet in second.packets if isinstance(packet.payload, Segment)]
+    assert len(answers) == 1 + repetitions

@@ -342,9 +342,13 @@ class TcpLayer:
             self._wake()
         self._touched[connection] = None
 
-    def poll(self, now_ns: int) -> None:
-        """Run the timers that are due, then send what every touched connection has."""
-        while self._timers and self._timers[0][0] <= now_ns:
+    def poll(self, now_ns: int, *, do_timers_wait: bool = False) -> None:
+        """Run the timers that are due, then send what every touched connection has.
+
+        With ``do_timers_wait`` those that are due stay so: what has come and was not read yet may
+        stop them.
+        """
+        while not do_timers_wait and self._timers and self._timers[0][0] <= now_ns:
             deadline_ns, _, connection = heapq.heappop(self._timers)
             if self._armed.get(connection) != deadline_ns:
                 continue
