@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
@@ -113,9 +114,14 @@ class Network:
     ) -> StackServer:
         """Listen on a port and run ``session(reader, writer)`` for every connection."""
 
+        async def run_session(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            # Python 3.11 logs a session that is cancelled, as at the program's end, as a fault.
+            with contextlib.suppress(asyncio.CancelledError):
+                await session(reader, writer)
+
         def make_protocol() -> asyncio.BaseProtocol:
             reader = asyncio.StreamReader(STREAM_OCTETS, self.driver.loop)
-            return asyncio.StreamReaderProtocol(reader, session, self.driver.loop)
+            return asyncio.StreamReaderProtocol(reader, run_session, self.driver.loop)
 
         return self.create_server(
             make_protocol, port, address=address, connections_max=connections_max

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 
 import pytest
 
@@ -81,3 +82,24 @@ async def test_datagrams_come_back_from_where_they_went(network: Network, addres
     datagram = socket.receive()
     assert datagram is not None
     assert (datagram.data, datagram.address, datagram.port) == (b"ping", parse_address(address), 7)
+
+
+async def test_sessions_that_are_cancelled_at_the_end_are_no_faults(
+    network: Network, caplog: pytest.LogCaptureFixture
+) -> None:
+    _, writer = await network.open_connection(HERE, services.COUNT_PORT)
+
+    def sessions() -> list[asyncio.Task[object]]:
+        return [each for each in asyncio.all_tasks() if "run_session" in repr(each)]
+
+    def are_under_way() -> bool:
+        states = [inspect.getcoroutinestate(each.get_coro()) for each in sessions()]  # type: ignore[arg-type]
+        return states == [inspect.CORO_SUSPENDED]
+
+    await until(are_under_way)
+    for each in sessions():
+        each.cancel()
+    await until(lambda: not sessions())
+    await asyncio.sleep(0)
+    assert not caplog.records
+    writer.close()
