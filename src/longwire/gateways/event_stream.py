@@ -13,7 +13,10 @@ from typing import Protocol
 
 from longwire.base.headers import HeadersLike
 from longwire.http.events import RequestReceived
+from longwire.http.h1_writer import shared_chunk
+from longwire.net.fan_out import write_to_each
 from longwire.net.http_exchange import ExchangeClosed, HttpExchange
+from longwire.net.reactor_link import ReactorLink
 
 __all__ = [
     "EVENT_STREAM",
@@ -109,6 +112,21 @@ class EventResponse:
         self._has_sent = True
         return self._look_after(connection.write_shared(bare, buffer))
 
+    def lend_link(self, framed: bytes) -> ReactorLink | None:
+        """Return the link for a ``shared_chunk`` that the caller writes on it, at once, with those
+        of others; ``None``: ``write_shared`` is the way."""
+        bare, connection = self._bare, self._connection
+        if bare is None or connection is None:
+            return None
+        self._has_sent = True
+        return connection.lend_link(bare, framed)
+
+    def left_behind(self, held: int) -> None:
+        """The client has not taken all of what was written on the link that was lent."""
+        if self._connection is not None:
+            self._connection.left_behind()
+        self._look_after(held)
+
     def _look_after(self, held: int) -> int:
         if held > self._held_bytes_max and self._draining is None:
             self._draining = asyncio.ensure_future(self._drain())
@@ -161,10 +179,28 @@ class ResponseFanOut:
 
     def send_bytes(self, buffer: bytes, messages: int, held_bytes_max: int) -> Sequence[int]:
         """Send whole events to all; return the indexes of those who hold more than that."""
-        over: list[int] = []
+        links: list[ReactorLink] = []
+        lenders: list[int] = []
+        others: list[int] = []
+        framed = shared_chunk(buffer)
         for index, response in enumerate(self._responses):
-            if response.write_shared(buffer) > held_bytes_max:
-                over.append(index)
+            link = None if framed is None else response.lend_link(framed)
+            if link is None:
+                others.append(index)
+            else:
+                links.append(link)
+                lenders.append(index)
+        over: list[int] = []
+        if framed is not None:
+            for index, held in write_to_each(links, lenders, framed):
+                self._responses[index].left_behind(held)
+                if held > held_bytes_max:
+                    over.append(index)
+        over += [
+            index
+            for index in others
+            if self._responses[index].write_shared(buffer) > held_bytes_max
+        ]
         return over
 
 

@@ -15,10 +15,10 @@ cdef class FanOut:
         endpoint=Endpoint,
         link=ReactorLink,
         index=Py_ssize_t,
-        place=Py_ssize_t,
+        held=Py_ssize_t,
     )
     cpdef send_bytes(self, bytes frames, long long messages, Py_ssize_t held_bytes_max)
 
 
 @cython.locals(short=dict, link=ReactorLink, place=Py_ssize_t, count=Py_ssize_t)
-cpdef list write_to_each(list links, bytes buffer)
+cpdef list write_to_each(list links, list lenders, bytes buffer)

@@ -39,9 +39,9 @@ class FanOut:
             else:
                 links.append(link)
                 lenders.append(index)
-        for place, held in write_to_each(links, frames):
+        for index, held in write_to_each(links, lenders, frames):
             if held > held_bytes_max:
-                over.append(lenders[place])
+                over.append(index)
         over += [
             index
             for index in others
@@ -50,10 +50,12 @@ class FanOut:
         return over
 
 
-def write_to_each(links: list[ReactorLink], buffer: bytes) -> list[tuple[int, int]]:
+def write_to_each(
+    links: list[ReactorLink], lenders: list[int], buffer: bytes
+) -> list[tuple[int, int]]:
     """Write a buffer on links of one event loop that all can write it alone.
 
-    Returns those that hold some of it now: their places in ``links``, and how many bytes.
+    ``lenders`` are their owners' numbers. Returns those that hold some of it now, and how much.
     """
     if not links:
         return []
@@ -66,7 +68,7 @@ def write_to_each(links: list[ReactorLink], buffer: bytes) -> list[tuple[int, in
             broken.append((link, -count))
         else:
             link.keep_rest(buffer, count)
-            holding.append((place, len(buffer) - count))
+            holding.append((lenders[place], len(buffer) - count))
     # Last, since what a broken connection has left to say may make its handler write on the others.
     for link, code in broken:
         link.writing_failed(code)

@@ -4,6 +4,7 @@ from longwire.http.h1 cimport Http1Engine
 from longwire.net.direct_link cimport link_held_bytes, link_now
 from longwire.net.http_output cimport HttpOutput
 from longwire.net.http_streams cimport HttpStreams
+from longwire.net.reactor_link cimport ReactorLink
 from longwire.net.standing cimport StandingAnswers
 
 
@@ -37,6 +38,10 @@ cdef class HttpConnection:
 
     @cython.locals(held=Py_ssize_t)
     cpdef Py_ssize_t write_shared(self, object exchange, bytes data) except -1
+
+    cpdef ReactorLink lend_link(self, object exchange, bytes framed)
+
+    cpdef left_behind(self)
 
     cdef _handle(self, object events)
 

@@ -32,6 +32,7 @@ from longwire.net.http_streams import HttpStreams
 from longwire.net.http_version import VersionReader
 from longwire.net.lingering_close import LingeringClose
 from longwire.net.link import Link
+from longwire.net.reactor_link import ReactorLink
 from longwire.net.standing import GiveAgain
 from longwire.net.stream_link import StreamLink
 
@@ -239,9 +240,19 @@ class HttpConnection:
                 return 0
             exchange.write(data)
             return self.held_bytes(exchange)
-        if held and (not self._output.is_watched() or self._output.is_full()):
-            self._after_engine()
+        if held:
+            self.left_behind()
         return held
+
+    def lend_link(self, exchange: HttpExchange, framed: bytes) -> ReactorLink | None:
+        """Return the link for a ``shared_chunk`` that the caller writes on it alone, at once, with
+        those of others; ``None``: ``write_shared`` is the way."""
+        return self._output.lend_link(exchange, framed)
+
+    def left_behind(self) -> None:
+        """The client has not taken all of what was written past the engine."""
+        if not self._output.is_watched() or self._output.is_full():
+            self._after_engine()
 
     def body_consumed(self, exchange: HttpExchange, size_bytes: int) -> None:
         """A handler took a piece of a body: the client may send more."""

@@ -34,6 +34,9 @@ cdef class HttpOutput:
     @cython.locals(watch=StallWatch, buffer=bytes)
     cdef write_buffers(self, list buffers)
 
+    @cython.locals(direct=ReactorLink)
+    cdef ReactorLink lend_link(self, object exchange, bytes framed)
+
     @cython.locals(direct=ReactorLink, framed=bytes)
     cdef Py_ssize_t write_shared(self, object exchange, bytes data) except -2
 

@@ -88,6 +88,21 @@ class HttpOutput:
                 watch.wrote(len(buffer))
         write_to_link(self._link, buffers)
 
+    def lend_link(self, exchange: HttpExchange, framed: bytes) -> ReactorLink | None:
+        """Take a shared chunk for written that the caller writes on the link that is returned, at
+        once. ``None``: that cannot be, and ``write_shared`` is the way."""
+        link = self._link
+        if not isinstance(link, ReactorLink):
+            return None
+        direct = link  # typed for the compiler
+        if not direct.can_write_alone():
+            return None
+        if exchange is not self.sharing and not self._begin_sharing(exchange):
+            return None
+        if self._stall_watch is not None:
+            self._stall_watch.wrote(len(framed))
+        return direct
+
     def write_shared(self, exchange: HttpExchange, data: bytes) -> int:
         """Write a piece of a body that many exchanges get, at once and past the cork.
 
