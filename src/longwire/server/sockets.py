@@ -102,7 +102,7 @@ class SocketEndpoints:
     async def serve(self, request: Request, exchange: Any, route: SocketRoute) -> None:
         """Serve a WebSocket endpoint of the application."""
         connection = await self.open(request, exchange, subprotocols=route.subprotocols)
-        await self.run(connection, route.handler(connection, request), request)
+        await self.run(connection, _handle(route, connection, request), request)
 
     async def open(
         self,
@@ -159,6 +159,12 @@ class SocketEndpoints:
     def callbacks_closed(self, endpoint: Endpoint) -> None:
         """A connection in callback style has ended."""
         self._metrics.socket_closed(endpoint, endpoint.closed)
+
+
+async def _handle(route: SocketRoute, connection: Any, request: Request) -> None:
+    """Call the handler where its failure is seen, also when the call itself fails: it takes other
+    arguments, or is no coroutine function."""
+    await route.handler(connection, request)
 
 
 def _take_first(offered: Sequence[str]) -> str | None:

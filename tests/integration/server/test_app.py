@@ -58,6 +58,10 @@ def make_app() -> App:
     async def fail(request: Request) -> None:
         raise RuntimeError("the secret of the house")
 
+    @app.websocket("/uncallable")
+    async def uncallable(socket: object) -> None:
+        raise AssertionError("it takes no request, so it cannot be called")
+
     @app.route("/fail-late")
     async def fail_late(request: Request) -> Response:
         async def pieces() -> AsyncIterator[bytes]:
@@ -203,6 +207,17 @@ async def test_websocket_handler_that_fails_closes_with_1011(
         assert caught.value.rcvd is not None
         assert caught.value.rcvd.code == 1011
     assert any("/talk/x failed" in record.getMessage() for record in caplog.records)
+
+
+async def test_websocket_handler_that_cannot_be_called_closes_with_1011(
+    url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with connect(url.replace("http", "ws", 1) + "/uncallable", proxy=None) as socket:
+        with pytest.raises(websockets.ConnectionClosed) as caught:
+            await socket.recv()
+        assert caught.value.rcvd is not None
+        assert caught.value.rcvd.code == 1011
+    assert any("/uncallable failed" in record.getMessage() for record in caplog.records)
 
 
 @pytest.mark.parametrize(
