@@ -3,43 +3,34 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, TypeAlias, TypeVar, overload
+from typing import Any, TypeVar, overload
 
 from longwire.client.backoff import Backoff
 from longwire.client.connection import Timing
 from longwire.client.consumer import (
     Consumer,
-    Consumers,
     ConsumerState,
     Delivery,
     parse_consumer_state,
 )
+from longwire.client.core import ClientCore, Event
 from longwire.client.delivery import Handler
-from longwire.client.disk_outbox import DiskJournal
-from longwire.client.errors import ClientError, error_from_answer
+from longwire.client.errors import ClientError
 from longwire.client.events import (
     Ack,
-    End,
-    Gap,
     History,
     Message,
-    Recovered,
     Start,
     State,
-    StateChange,
-    TransportChange,
 )
-from longwire.client.link import ServerLink, Token
-from longwire.client.outbox import Journal, Outbox
+from longwire.client.link import Token
 from longwire.client.pattern import PatternSubscription
 from longwire.client.payloads import convert_data, encode_batch, make_message
-from longwire.client.presence import Member, Presence, PresenceHandler, Watch, parse_members
-from longwire.client.reading import Reading
+from longwire.client.presence import Member, PresenceHandler, Watch, parse_members
 from longwire.client.subscription import Subscription
 from longwire.client.transports import TRANSPORTS, Transports
 from longwire.streams.name import check_stream_name
@@ -47,12 +38,7 @@ from longwire.streams.position import Position, parse_position
 
 __all__ = ["Client", "Event", "Token"]
 
-logger = logging.getLogger("longwire.client")
-
 T = TypeVar("T")
-
-Event: TypeAlias = StateChange | TransportChange | Recovered | Gap | End | ClientError
-"""What happens by itself. Gaps and errors that no listener takes are logged."""
 
 RETRY_FIRST_S, RETRY_MAX_S = 0.5, 30.0
 CALL_S = 30.0
@@ -105,22 +91,17 @@ class Client:
         random: Callable[[], float] = random.random,
     ) -> None:
         self.url = _websocket_url(url)
-        self.queue_messages_max = queue_messages_max
-        self._token = token
         self._timing = timing or Timing()
-        self._transports = Transports(
-            self.url, transports, dict(websocket_options or {}), self._timing, transport
+        options = dict(websocket_options or {})
+        self._core = ClientCore(
+            Transports(self.url, transports, options, self._timing, transport),
+            token=token,
+            timing=self._timing,
+            backoff=Backoff(retry_first_s, retry_max_s, random),
+            random=random,
+            queue_messages_max=queue_messages_max,
         )
-        self._backoff = Backoff(retry_first_s, retry_max_s, random)
-        self._random = random
         self._outbox_settings = (outbox_messages_max, outbox_bytes_max, outbox_path)
-        self._link: ServerLink | None = None
-        self._outbox: Outbox
-        self._reading = Reading(self)
-        self._consumers = Consumers(self)
-        self._presence = Presence(self)
-        self._listeners: list[Callable[[Event], None]] = []
-        self._closed: ClientError | None = None
 
     # -- life -----------------------------------------------------------------------------------
 
@@ -129,60 +110,30 @@ class Client:
 
         Raises ``ClientError`` when the outbox on disk cannot be used.
         """
-        if self._link is not None:
-            raise ClientError("bad_use", "this client was started before")
         messages_max, bytes_max, path = self._outbox_settings
-        self._outbox = Outbox(
-            self, messages_max=messages_max, bytes_max=bytes_max, journal=_make_journal(path)
+        await self._core.start(
+            outbox_messages_max=messages_max, outbox_bytes_max=bytes_max, outbox_path=path
         )
-        await self._outbox.open()
-        self._link = ServerLink(
-            self,
-            self._transports,
-            token=self._token,
-            timing=self._timing,
-            backoff=self._backoff,
-            random=self._random,
-        )
-        self._link.begin()
 
     async def connected(self, timeout: float | None = None) -> None:
         """Wait until the client is connected. Raises ``ClientError`` when it never will be, and
         ``TimeoutError``."""
-        async with asyncio.timeout(timeout):
-            await self._started().opened()
+        await self._core.connected(timeout)
 
     async def close(self, *, flush_s: float = 0.0) -> None:
         """End for good, after at most ``flush_s`` for what is not acknowledged yet."""
-        if self._link is None or self._closed is not None:
+        if not self._core.is_open:
             return
         if flush_s > 0:
             try:
-                await asyncio.wait_for(self._outbox.flush(), flush_s)
+                await asyncio.wait_for(self._core.outbox.flush(), flush_s)
             except TimeoutError:
                 pass
-        await self._finish(ClientError("closed", "the client was closed"))
-
-    async def failed(self, error: ClientError) -> None:
-        """The server does not want us back."""
-        await self._finish(error)
-
-    async def _finish(self, error: ClientError) -> None:
-        if self._closed is not None:
-            return
-        self._closed = error
-        # Readers first: what has been dealt with is acknowledged while there is a connection.
-        await self._reading.stop(error)
-        await self._consumers.stop(error)
-        self._presence.stop(error)
-        assert self._link is not None
-        await self._link.close(error)
-        await self._outbox.close(error)
+        await self._core.finish(ClientError("closed", "the client was closed"))
 
     def abandon(self) -> None:
         """In a child after a fork: leave everything to the parent, without a word to the server."""
-        if self._link is not None:
-            self._outbox.abandon()
+        self._core.abandon()
 
     async def __aenter__(self) -> Client:
         await self.start()
@@ -199,34 +150,31 @@ class Client:
     @property
     def state(self) -> State:
         """Where the client stands."""
-        if self._closed is not None:
-            return State.CLOSED
-        return State.CONNECTING if self._link is None else self._link.state
+        return self._core.state
 
     @property
     def user(self) -> str | None:
         """Whom the server takes this client for; ``None``: anonymous, or not known yet."""
-        return None if self._link is None else self._link.user
+        return self._core.user
 
     @property
     def transport(self) -> str | None:
         """What carries the connection now, or did last; ``None`` before the first one."""
-        return None if self._link is None else self._link.transport
+        return self._core.transport
 
     @property
     def pending(self) -> int:
         """Publishes whose outcome is not known yet."""
-        return 0 if self._link is None else self._outbox.size
+        return self._core.pending
 
     def on_event(self, listener: Callable[[Event], None]) -> Callable[[], None]:
         """Call ``listener`` with everything that happens by itself; returns what stops that."""
-        self._listeners.append(listener)
-        return lambda: self._listeners.remove(listener)
+        self._core.listeners.append(listener)
+        return lambda: self._core.listeners.remove(listener)
 
     def wake(self) -> None:
         """Have doubts now: ask for a sign of life, or end the wait for a retry."""
-        if self._link is not None:
-            self._link.wake()
+        self._core.wake()
 
     async def authenticate(self, token: Token | None = None) -> None:
         """Use another token, without another connection.
@@ -235,7 +183,7 @@ class Client:
         quarters of a token's life have passed. Raises :exc:`ClientError` (``unauthorized``,
         ``foreign_token``): the connection goes on with the token that it had.
         """
-        await self._started().authenticate(token)
+        await self._core.started().authenticate(token)
 
     # -- publishing -----------------------------------------------------------------------------
 
@@ -290,7 +238,7 @@ class Client:
         With ``outbox_path`` it is on the disk when this returns, and will be sent by the next
         client with this outbox if this one does not come to it.
         """
-        self._started()
+        self._core.started()
         check_stream_name(stream)
         payloads = encode_batch(batch, key)
         options = {
@@ -298,12 +246,12 @@ class Client:
             for name, value in options.items()
             if value is not None
         }
-        return await self._outbox.publish(stream, payloads, options, may_wait=wait_for_room)
+        return await self._core.outbox.publish(stream, payloads, options, may_wait=wait_for_room)
 
     async def flush(self) -> None:
         """Wait until the outcome of everything published so far is known."""
-        self._started()
-        await self._outbox.flush()
+        self._core.started()
+        await self._core.outbox.flush()
 
     # -- reading --------------------------------------------------------------------------------
 
@@ -345,17 +293,17 @@ class Client:
 
         Raises :exc:`ClientError` (``already_subscribed``) and the errors of names and positions.
         """
-        self._started()
+        self._core.started()
         check_stream_name(stream, is_reserved_allowed=True)
         subscription: Subscription[Any] = Subscription(
-            self,
+            self._core,
             stream,
             start=start,
             position=_position(position),
             data_type=type,
             handler=handler,
         )
-        self._reading.add(subscription)
+        self._core.reading.add(subscription)
         return subscription
 
     def subscribe_pattern(
@@ -373,17 +321,17 @@ class Client:
         ``positions`` of an earlier subscription go on where it had come to; ``start`` is for
         streams that are not among them. Otherwise as :meth:`subscribe`.
         """
-        self._started()
+        self._core.started()
         held = {stream: _position(position) for stream, position in (positions or {}).items()}
         subscription: PatternSubscription[Any] = PatternSubscription(
-            self,
+            self._core,
             pattern,
             start=start,
             positions={stream: one for stream, one in held.items() if one is not None},
             data_type=type,
             handler=handler,
         )
-        self._reading.add_pattern(subscription)
+        self._core.reading.add_pattern(subscription)
         return subscription
 
     def inbox(
@@ -398,11 +346,11 @@ class Client:
         The name of the stream is known once the server has answered. Without inboxes on the server
         it ends with ``no_inbox``. Otherwise as :meth:`subscribe`.
         """
-        self._started()
+        self._core.started()
         subscription: Subscription[Any] = Subscription(
-            self, "", position=_position(position), data_type=type, handler=handler
+            self._core, "", position=_position(position), data_type=type, handler=handler
         )
-        self._reading.add_inbox(subscription)
+        self._core.reading.add_inbox(subscription)
         return subscription
 
     async def history(
@@ -451,10 +399,10 @@ class Client:
         ``ack_wait_s`` too, maybe to another worker. ``start`` is where a consumer begins that
         does not exist yet. ``is_manual`` leaves acknowledging to the application.
         """
-        self._started()
+        self._core.started()
         check_stream_name(stream, is_reserved_allowed=True)
         worker: Consumer[Any] = Consumer(
-            self._consumers,
+            self._core.consumers,
             stream,
             consumer,
             start=start,
@@ -465,7 +413,7 @@ class Client:
             data_type=type,
             handler=handler,
         )
-        self._consumers.add(worker)
+        self._core.consumers.add(worker)
         return worker
 
     async def consumer_state(self, stream: str, consumer: str) -> ConsumerState:
@@ -485,11 +433,11 @@ class Client:
         Lasts over reconnects, until ``leave`` or the end of the client.
         """
         members = {"stream": stream} if data is None else {"stream": stream, "data": data}
-        await self._presence.enter(stream, members)
+        await self._core.presence.enter(stream, members)
 
     async def leave(self, stream: str) -> None:
         """Be no member of a stream any more."""
-        await self._presence.leave(stream)
+        await self._core.presence.leave(stream)
 
     async def members(self, stream: str) -> list[Member]:
         """Who is there now."""
@@ -498,8 +446,8 @@ class Client:
     def watch(self, stream: str, handler: PresenceHandler | None = None) -> Watch:
         """Follow who is there: ``handler`` is called with each change, ``members`` of what is
         returned is kept up to date."""
-        self._started()
-        return self._presence.watch(stream, handler)
+        self._core.started()
+        return self._core.presence.watch(stream, handler)
 
     # -- calls ----------------------------------------------------------------------------------
 
@@ -517,7 +465,7 @@ class Client:
             members["data"] = data
         if timeout_s is not None:
             members["timeout_s"] = timeout_s
-        link = self._started()
+        link = self._core.started()
         limit_s = link.limit("call_timeout_s")
         patience_s = timeout_s or (limit_s if limit_s < CALL_S else CALL_S)
         answer = await link.ask("call", members, patience_s)
@@ -529,117 +477,21 @@ class Client:
         Raises :exc:`ClientError`: what the server answered, or ``connection_lost`` when the
         connection ended before the answer, so that it may or may not have taken effect.
         """
-        return await self._started().ask(op, members)
+        return await self._core.ask(op, members)
 
-    # -- for what lives in it -------------------------------------------------------------------
-
-    @property
-    def is_usable(self) -> bool:
-        """Whether requests may be sent."""
-        return self._link is not None and self._link.is_usable
+    # -- the connection -------------------------------------------------------------------------
 
     def limit(self, name: str) -> float:
         """A limit that the server named, or infinity."""
-        return float("inf") if self._link is None else self._link.limit(name)
-
-    def request(
-        self,
-        op: str,
-        members: Mapping[str, Any],
-        answered: Callable[[dict[str, Any]], None],
-        refused: Callable[[ClientError], None],
-        raw: bytes = b"",
-    ) -> None:
-        """Send a request on the connection that there is."""
-        assert self._link is not None
-        self._link.request(op, members, answered, refused, raw)
-
-    def tell(self, op: str, members: Mapping[str, Any]) -> None:
-        """Send what has no answer on the connection that there is."""
-        assert self._link is not None
-        self._link.tell(op, members)
-
-    def retry_delay_s(self, error: ClientError, failures: int) -> float:
-        """How long to wait before what was refused is tried again."""
-        assert self._link is not None
-        return self._link.retry_delay_s(error, failures)
-
-    def forget(self, reader: Subscription[Any] | PatternSubscription[Any]) -> None:
-        """A subscription has ended."""
-        self._reading.forget(reader)
-
-    def is_shared(self, stream: str) -> bool:
-        """Whether several subscriptions of this client read a stream."""
-        return len(self._reading.places_of(stream)) > 1
-
-    def place_for(self, stream: str, held: Position) -> Position:
-        """From where all readers of a stream have what they need: the server delivers it once."""
-        places = [one for one in self._reading.places_of(stream) if one.epoch == held.epoch]
-        return min([held, *places], key=lambda place: place.offset)
+        return self._core.limit(name)
 
     def restart(self, reason: str) -> None:
         """Give the connection up and take everything up again on another one."""
-        assert self._link is not None
-        self._link.restart(reason)
-
-    def announce(self, event: Event) -> None:
-        """Tell the listeners."""
-        if not self._listeners and isinstance(event, (Gap, ClientError)):
-            logger.warning("%s", event)
-        for listener in list(self._listeners):
-            try:
-                listener(event)
-            except Exception:
-                logger.exception("a listener failed on %r", event)
-
-    # -- from the link --------------------------------------------------------------------------
-
-    def hello(self) -> dict[str, Any]:
-        """Further members of ``connect``."""
-        return self._reading.hello()
-
-    def welcomed(self, hello: Mapping[str, Any]) -> None:
-        """There is a connection: everything is asked and sent anew, in one go."""
-        self._reading.connected(hello)
-        self._consumers.connected()
-        self._presence.connected()
-        self._outbox.connected()
-
-    def disconnected(self) -> None:
-        """The connection is gone."""
-        self._reading.disconnected()
-        self._consumers.disconnected()
-        self._presence.disconnected()
-        self._outbox.disconnected()
-
-    def received(self, message: Mapping[str, Any]) -> None:
-        """The server sent something that is no answer."""
-        op = message["op"]
-        if op == "error":
-            self.announce(error_from_answer(message))
-        elif "consumer" in message:
-            self._consumers.received(message)
-        elif op == "presence":
-            self._presence.received(message)
-        else:
-            self._reading.received(message)
-
-    def _started(self) -> ServerLink:
-        if self._closed is not None:
-            raise self._closed.with_outcome("not_stored")
-        if self._link is None:
-            raise ClientError(
-                "bad_use", "this client was not started: use `async with` or `await start()`"
-            )
-        return self._link
+        self._core.restart(reason)
 
 
 def _position(position: Position | str | None) -> Position | None:
     return parse_position(position) if isinstance(position, str) else position
-
-
-def _make_journal(path: Path | str | None) -> Journal | None:
-    return None if path is None else DiskJournal(Path(path))
 
 
 def _websocket_url(url: str) -> str:
