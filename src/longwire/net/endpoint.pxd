@@ -9,7 +9,7 @@ from longwire.websocket.connection cimport WebSocketEngine
 
 
 cdef object _OPEN, _NO_ACTION
-cdef Py_ssize_t _COUNTED_BYTES_MIN, _INFLATE_STEP_BYTES
+cdef Py_ssize_t _COUNTED_BYTES_MIN, _INFLATE_STEP_BYTES, _NOTHING_WAITS
 
 
 cdef class Endpoint(EndpointFacts):

@@ -33,6 +33,8 @@ _NO_CALLBACKS = Callbacks()
 _OPEN, _NO_ACTION = State.OPEN, TransportAction.NONE
 _COUNTED_BYTES_MIN = COUNTED_BYTES_MIN
 _INFLATE_STEP_BYTES = INFLATE_STEP_BYTES
+# In the place of the bytes that a peer has taken, where none wait for it.
+_NOTHING_WAITS = -1
 
 
 class Endpoint(EndpointFacts):
@@ -172,10 +174,16 @@ class Endpoint(EndpointFacts):
     def pause_reading(self) -> None:
         """Take nothing more from the peer; TCP makes it wait.
 
-        What this turn has decoded still comes. Keepalive does not judge a peer that is not read.
+        What this turn has decoded still comes. Keepalive does not ask a peer that is not read,
+        which is given up if for as long it takes nothing of what it was sent.
         """
         if not self.is_reading_paused and self.engine.state is State.OPEN:
             self.is_reading_paused = True
+            self._taken_bytes = _NOTHING_WAITS
+            if self._backlog is not None:
+                self._backlog.count_events()
+                if self._backlog.held_bytes() >= _COUNTED_BYTES_MIN:
+                    self.count_in_flight()
             self._link.pause_reading()
             self.engine.set_reading_paused(True, self._link.now())
             self._link.set_deadline(self.engine.deadline)
@@ -225,11 +233,13 @@ class Endpoint(EndpointFacts):
 
     def in_flight_bytes(self) -> int:
         """What arrived and was not handled: of a message that is not whole, or for ``recv``."""
-        waiting = 0 if self._backlog is None else self._backlog.unfed_bytes
+        waiting = 0 if self._backlog is None else self._backlog.held_bytes()
         return self.engine.unfinished_bytes() + waiting + self.unread()[1]
 
     def give_up(self, error: LimitError) -> None:
         """End for the sake of the others: the server holds too much."""
+        if self._backlog is not None:
+            self._backlog.drop_events()
         if self.engine.state is _OPEN:
             self.fail(error)
         else:
@@ -284,6 +294,9 @@ class Endpoint(EndpointFacts):
         if due_s is not None and now < due_s:
             self._link.set_deadline(due_s)
             return
+        if self.is_reading_paused and engine.state is State.OPEN:
+            self._judge_paused(now)
+            return
         if engine.state is State.OPEN and engine.awaits_pong and self._is_being_taken():
             engine.grant(now)
             self._link.set_deadline(engine.deadline)
@@ -292,6 +305,16 @@ class Endpoint(EndpointFacts):
         self._after_engine(now)
         if engine.awaits_pong:
             self._is_being_taken()  # from here on
+
+    def _judge_paused(self, now: float) -> None:
+        """Give a peer up that stands still: we do not read, and it does not take what waits."""
+        taken, is_outstanding = count_taken(self.engine, self._link)
+        if is_outstanding and taken == self._taken_bytes:
+            self.engine.give_up(now, "the peer took nothing of what it was sent, for too long")
+        else:
+            self.engine.handle_deadline(now)
+        self._taken_bytes = taken if is_outstanding else _NOTHING_WAITS
+        self._after_engine(now)
 
     def _is_being_taken(self) -> bool:
         """Whether the peer took some of what lies before our ping since the last call.

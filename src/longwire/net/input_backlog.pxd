@@ -6,9 +6,15 @@ from longwire.websocket.connection cimport WebSocketEngine
 cdef class InputBacklog:
     cdef object _endpoint
     cdef list _events
+    cdef Py_ssize_t _events_bytes
     cdef bint _is_feeding
     cdef bint _is_turn_queued
     cdef bytes _unfed
+
+    cpdef Py_ssize_t held_bytes(self) except -1
+
+    @cython.locals(size=Py_ssize_t)
+    cdef count_events(self)
 
     cdef bint is_empty(self) except -1
 

@@ -21,6 +21,9 @@ __all__ = ["INFLATE_STEP_BYTES", "InputBacklog"]
 INFLATE_STEP_BYTES = 4096
 """Compressed input that is taken at once; between steps a pause of reading takes effect."""
 
+EVENT_BYTES = 64
+"""What a message that waits takes beside its payload, as an object of Python."""
+
 INFLATE_TURN_S = 0.005
 """What these steps may take together before other connections have their turn, seconds: a read of
 compressed input can be a quarter of a gigabyte of messages."""
@@ -29,7 +32,14 @@ compressed input can be a quarter of a gigabyte of messages."""
 class InputBacklog:
     """What one endpoint was sent and has not been given yet. Made with the first such input."""
 
-    __slots__ = ("_endpoint", "_events", "_is_feeding", "_is_turn_queued", "_unfed")
+    __slots__ = (
+        "_endpoint",
+        "_events",
+        "_events_bytes",
+        "_is_feeding",
+        "_is_turn_queued",
+        "_unfed",
+    )
 
     def __init__(self, endpoint: Endpoint) -> None:
         self._endpoint = endpoint
@@ -37,13 +47,23 @@ class InputBacklog:
         self._unfed = b""
         # Events of one read that are more than the connection's share of a turn.
         self._events: list[Event] | None = None
+        self._events_bytes = 0
         self._is_turn_queued = False
         self._is_feeding = False
 
-    @property
-    def unfed_bytes(self) -> int:
-        """Input that the engine was not given."""
-        return len(self._unfed)
+    def held_bytes(self) -> int:
+        """Input that the engine was not given, and events as ``count_events`` found them."""
+        return len(self._unfed) + (0 if self._events is None else self._events_bytes)
+
+    def count_events(self) -> None:
+        """Reading pauses, so what waits can wait for long.
+
+        Counted once; what is given of it meanwhile is still in the sum.
+        """
+        if self._events is not None and self._events_bytes == 0:
+            for event in self._events:
+                size = len(event) if isinstance(event, (str, bytes)) else 0
+                self._events_bytes += size + EVENT_BYTES
 
     def is_empty(self) -> bool:
         """Whether new input has nothing to stand behind."""
@@ -105,6 +125,8 @@ class InputBacklog:
     def _give_events(self, events: list[Event]) -> None:
         self._events = None
         self._endpoint.handle(events, self._endpoint.link.now())
+        if self._events is None:
+            self._events_bytes = 0
 
     def _read_on(self) -> None:
         """Take more from the peer, unless something of the last read still waits."""

@@ -5,7 +5,7 @@ from longwire.net.timers cimport WheelEntry
 
 
 cdef int _IN, _OUT, _BROKEN
-cdef Py_ssize_t _READ_BYTES
+cdef Py_ssize_t _READ_BYTES, _SMALL_BYTES
 cdef object _GONE
 
 
@@ -53,7 +53,7 @@ cdef class ReactorLink(WheelEntry):
 
     cdef _end_burst(self)
 
-    @cython.locals(buffer=bytes)
+    @cython.locals(buffer=bytes, held=Py_ssize_t)
     cpdef write_all(self, list buffers)
 
     @cython.locals(count=Py_ssize_t)

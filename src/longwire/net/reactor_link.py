@@ -35,7 +35,11 @@ WRITE_HIGH_BYTES = 64 * 1024
 LEFT_BYTES_MAX = 1024 * 1024
 """What is read at most from a connection that broke while we wrote."""
 
-_READ_BYTES = READ_BYTES
+SMALL_BYTES = 64
+"""Buffers of this size and below are joined when they have to wait: each is an object, too, which
+takes many times what a tiny message has, and ``held_bytes`` counts bytes."""
+
+_READ_BYTES, _SMALL_BYTES = READ_BYTES, SMALL_BYTES
 _IN, _OUT = select.EPOLLIN, select.EPOLLOUT
 _BROKEN = select.EPOLLHUP | select.EPOLLERR
 _GONE = NoHandler()
@@ -244,8 +248,11 @@ class ReactorLink(WheelEntry):
         """As ``write``, for the hot path: none is empty, and the list is ours from now on."""
         if self._is_closing or self._is_eof_wanted:
             return
+        held = self._held
         for buffer in buffers:
             self._held += len(buffer)
+        if self._is_blocked and self._held - held < len(buffers) * _SMALL_BYTES:
+            buffers = [b"".join(buffers)]
         if self._pending is None:
             self._pending = buffers
         else:

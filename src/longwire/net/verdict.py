@@ -112,7 +112,14 @@ def judge(ending: Ending, evidence: Evidence) -> Verdict:
 
 
 def _judge_silence(evidence: Evidence) -> Verdict:
-    """Nobody answered our ping in time: whose silence is it?"""
+    """Nobody answered our ping, or took what we sent, in time: whose silence is it?"""
+    if evidence.reading_paused and not _is_path_dead(evidence.tcp):
+        return Verdict(
+            "peer_process_stuck",
+            f"The peer took nothing of what we sent, of which {evidence.bytes_unsent} bytes wait,"
+            " while we did not read from it.",
+            "Its process does not read: it is stopped or blocked, or it only ever sends.",
+        )
     age = "" if evidence.last_ping_age_s is None else f" sent {evidence.last_ping_age_s:.1f} s ago"
     path = _is_path_dead(evidence.tcp)
     if path is None and not evidence.is_local_socket:

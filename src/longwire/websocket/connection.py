@@ -488,15 +488,17 @@ class WebSocketEngine:
             self.ping(now=now)
             keepalive.ping_sent(now)
         elif verdict is KeepaliveVerdict.GIVE_UP:
-            self.keepalive_expired = True
-            self.failure = ProtocolError(
-                CloseCode.INTERNAL_ERROR, "the peer did not answer a ping in time"
-            )
-            self.close_initiator = "local"
-            self._step(ClosingInput.GIVE_UP, now, Close(self.failure.code, self.failure.message))
+            self.give_up(now, "the peer did not answer a ping in time")
             return []
         self.deadline = keepalive.deadline
         return []
+
+    def give_up(self, now: float, message: str) -> None:
+        """End the connection to a peer that is taken for dead."""
+        self.keepalive_expired = True
+        self.failure = ProtocolError(CloseCode.INTERNAL_ERROR, message)
+        self.close_initiator = "local"
+        self._step(ClosingInput.GIVE_UP, now, Close(self.failure.code, self.failure.message))
 
     @property
     def awaits_pong(self) -> bool:
@@ -511,12 +513,13 @@ class WebSocketEngine:
     def set_reading_paused(self, is_paused: bool, now: float) -> None:
         """Note that the driver stops reading, or reads again.
 
-        The silence of a peer that is not read says nothing about it: keepalive waits meanwhile.
+        The silence of a peer that is not read says nothing about it. Meanwhile the driver may
+        judge at ``deadline`` whether the peer takes what it was sent (:meth:`give_up`).
         """
         if self.state is not _OPEN:
             return
         if is_paused:
-            self._keepalive.pause()
+            self._keepalive.pause(now)
         else:
             self._keepalive.resume(now)
         self.deadline = self._keepalive.deadline

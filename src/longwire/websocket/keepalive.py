@@ -62,6 +62,10 @@ class Keepalive:
         """
         if self.deadline is None or now < self.deadline:
             return KeepaliveVerdict.WAIT
+        if self._is_paused:
+            wait_s = self._settings.ping_timeout_s
+            self.deadline = None if wait_s is None else now + wait_s
+            return KeepaliveVerdict.WAIT
         ping_sent_s = self._ping_sent_s
         if ping_sent_s is not None and self._settings.ping_timeout_s is not None:
             is_silent = last_received_s is None or last_received_s < ping_sent_s
@@ -86,10 +90,13 @@ class Keepalive:
         sent_s = self._ping_sent_s
         return sent_s is not None and (last_received_s is None or last_received_s < sent_s)
 
-    def pause(self) -> None:
-        """Stop judging: we do not read, so silence says nothing about the peer."""
+    def pause(self, now: float) -> None:
+        """Stop judging: we do not read, so silence says nothing about the peer.
+
+        The deadlines go on, for a driver that sees whether the peer takes what it was sent.
+        """
         self._is_paused = True
-        self.deadline = None
+        self._wait_for_silence(now)
 
     def resume(self, now: float) -> None:
         """Judge again; the peer gets a full interval from ``now``."""

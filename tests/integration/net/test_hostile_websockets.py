@@ -113,6 +113,20 @@ async def test_what_waits_for_recv_counts_too() -> None:
         await eventually(lambda: server.limit_hits["in_flight_bytes_max"] == 1)
 
 
+class Overwhelmed(longwire.Callbacks):
+    def on_message(self, connection: longwire.Endpoint, message: str | bytes) -> None:
+        connection.pause_reading()
+
+
+async def test_messages_of_one_read_that_wait_for_their_turn_count_too() -> None:
+    limits = longwire.ConnectionLimits(in_flight_bytes_max=64 * KIB)
+    async with serving(Overwhelmed(), ssl=None, limits=limits) as (server, _):
+        port = server.sockets[0].getsockname()[1]
+        tiny = masked(0x82, b"xy") * 20_000
+        assert close_code(await send_until_closed(port, [upgrade(), tiny])) == 1013
+        await eventually(lambda: server.limit_hits["in_flight_bytes_max"] == 1)
+
+
 async def test_a_listener_counts_heads_that_are_too_long() -> None:
     async with serving(ssl=None) as (server, _):
         port = server.sockets[0].getsockname()[1]

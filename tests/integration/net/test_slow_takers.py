@@ -86,6 +86,51 @@ async def test_peer_that_stands_still_is_given_up(flood: tuple[Flood, int]) -> N
     sock.close()
 
 
+class Deaf(Flood):
+    """Does not read before the peer has taken what it was sent."""
+
+    def on_open(self, connection: longwire.Endpoint) -> None:
+        super().on_open(connection)
+        connection.pause_reading()
+
+
+async def serve_deaf() -> tuple[Deaf, longwire.Server]:
+    deaf = Deaf()
+    server = await longwire.serve(
+        deaf, "127.0.0.1", 0, compression=None, ping_interval=INTERVAL_S, ping_timeout=INTERVAL_S
+    )
+    return deaf, server
+
+
+async def test_peer_that_stands_still_is_given_up_although_it_is_not_read() -> None:
+    deaf, server = await serve_deaf()
+    async with server:
+        sock = await asyncio.to_thread(connect, server.sockets[0].getsockname()[1])
+        async with asyncio.timeout(20):
+            error = await deaf.closed
+        assert error.verdict.code == "peer_process_stuck"
+        assert "took nothing of what we sent" in str(error.verdict)
+        sock.close()
+
+
+async def test_peer_that_takes_slowly_is_not_given_up_while_it_is_not_read() -> None:
+    deaf, server = await serve_deaf()
+    async with server:
+        sock = await asyncio.to_thread(connect, server.sockets[0].getsockname()[1])
+        loop = asyncio.get_running_loop()
+        begun_s, taken = loop.time(), 0
+        while taken < SENT_BYTES:
+            chunk = await asyncio.to_thread(sock.recv, 4096)
+            assert chunk, f"hung up after {taken} bytes: {deaf.closed}"
+            taken += len(chunk)
+            await asyncio.sleep(0.02)
+        # Nothing waits any more, and nobody is asked anything: so it stays.
+        await asyncio.sleep(4 * INTERVAL_S)
+        assert loop.time() - begun_s > 4 * INTERVAL_S
+        assert not deaf.closed.done()
+        sock.close()
+
+
 class PingCounter(longwire.Callbacks):
     def __init__(self) -> None:
         self.pings = 0

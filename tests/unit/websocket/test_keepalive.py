@@ -171,8 +171,8 @@ class TestPausedReading:
     def test_peer_that_is_not_read_is_not_judged(self, role: str) -> None:
         engine = new(role)
         engine.set_reading_paused(True, 110.0)
-        assert engine.deadline is None
-        engine.handle_deadline(1000.0)
+        assert engine.deadline == 130.0
+        assert run_to(engine, 1000.0) == []
         assert engine.state is State.OPEN
         engine.set_reading_paused(False, 1000.0)
         assert engine.deadline == 1020.0
@@ -185,6 +185,14 @@ class TestPausedReading:
         engine.set_reading_paused(True, 122.0)
         engine.set_reading_paused(False, 200.0)
         assert engine.deadline == 220.0
+
+    def test_peer_that_is_not_read_is_given_up_by_the_driver_alone(self, role: str) -> None:
+        engine = new(role)
+        engine.set_reading_paused(True, 110.0)
+        engine.give_up(130.0, "it takes nothing")
+        assert engine.keepalive_expired
+        assert engine.state is not State.OPEN
+        assert engine.failure is not None and engine.failure.message == "it takes nothing"
 
     def test_resuming_without_a_pause_changes_nothing(self, role: str) -> None:
         engine = new(role)
