@@ -336,6 +336,8 @@ class Endpoint(EndpointFacts):
             self._in_flight = None
         now = self._link.now()
         self._empty_backlog()
+        # It knows us: without this the memory of both would wait for the collector of cycles.
+        self._backlog = None
         self.capture_evidence()
         self.engine.receive_eof(now)
         self._closed = self._depart().closed(self)
