@@ -256,6 +256,9 @@ class WebSocketEngine:
             if self._parser.failure is not None:
                 raise self._parser.failure
         except ProtocolError as error:
+            # The frames it passed know the message's data and, by their callers, this connection:
+            # both would wait for the collector of cycles.
+            error.__traceback__ = error.__context__ = None
             self._put_off = error
         return events
 

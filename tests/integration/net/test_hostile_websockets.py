@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
 from typing import Any
 
 import pytest
@@ -10,6 +12,7 @@ import pytest
 import longwire
 from longwire.base.limits import KIB
 from tests.integration.net.hostile_websockets import (
+    bomb,
     close_code,
     compression_bomb,
     empty_fragments,
@@ -125,6 +128,40 @@ async def test_messages_of_one_read_that_wait_for_their_turn_count_too() -> None
         tiny = masked(0x82, b"xy") * 20_000
         assert close_code(await send_until_closed(port, [upgrade(), tiny])) == 1013
         await eventually(lambda: server.limit_hits["in_flight_bytes_max"] == 1)
+
+
+class Witness(Echo):
+    """Knows its connections without keeping them."""
+
+    def __init__(self) -> None:
+        self.seen: list[weakref.ref[longwire.Endpoint]] = []
+
+    def on_open(self, connection: longwire.Endpoint) -> None:
+        self.seen.append(weakref.ref(connection))
+
+
+DEFLATE_OFFER = upgrade("Sec-WebSocket-Extensions: permessage-deflate")
+
+
+@pytest.mark.parametrize(
+    "talk",
+    [
+        DEFLATE_OFFER + masked(0xC2, bomb(20)),
+        DEFLATE_OFFER + masked(0xC2, b"no DEFLATE"),
+        upgrade() + masked(0x82, b"xy") * 5_000 + masked(0x83),
+    ],
+    ids=["bomb", "damaged", "many and a bad one"],
+)
+async def test_what_ended_is_gone_without_the_collector(talk: bytes) -> None:
+    witness = Witness()
+    async with serving(witness, ssl=None) as (server, _):
+        gc.collect()
+        gc.disable()
+        try:
+            await send_until_closed(server.sockets[0].getsockname()[1], [talk])
+            await eventually(lambda: [seen() for seen in witness.seen] == [None])
+        finally:
+            gc.enable()
 
 
 async def test_a_listener_counts_heads_that_are_too_long() -> None:
