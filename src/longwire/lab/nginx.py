@@ -12,9 +12,10 @@ from longwire.lab.processes import Child, RunError, free_port
 
 __all__ = ["start_nginx"]
 
+# One process: killed as a crash kills, a master would leave its workers behind.
 _CONFIGURATION = Template("""\
 daemon off;
-worker_processes 1;
+master_process off;
 worker_rlimit_nofile 16384;
 pid $folder/nginx.pid;
 error_log stderr warn;
