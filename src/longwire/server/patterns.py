@@ -11,14 +11,15 @@ __all__ = ["StreamPattern"]
 class StreamPattern(pattern.StreamPattern):
     """A stream name with wildcards: see :class:`longwire.streams.pattern.StreamPattern`.
 
-    Raises :exc:`~longwire.base.errors.ConfigError` for text that is no pattern.
+    Raises :exc:`~longwire.base.errors.ConfigError` for text that is no pattern, and for one that no
+    stream can match.
     """
 
     __slots__ = ()
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, *, is_reserved_allowed: bool = False) -> None:
         try:
-            super().__init__(text)
+            super().__init__(text, is_reserved_allowed=is_reserved_allowed)
         except pattern.PatternError as error:
             problem, _, hint = error.message.partition("; ")
             raise ConfigError("pattern", problem, hint=hint) from None

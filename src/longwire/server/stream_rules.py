@@ -38,7 +38,8 @@ class StreamRules:
             value = getattr(rule, name)
             if value is not None and value < 0:
                 raise ConfigError(pattern, f"{name} is {value}", hint="0 or more")
-        self._rules.append((StreamPattern(pattern), rule))
+        # Inboxes, "$user/...", are streams of the server whose keeping the application decides.
+        self._rules.append((StreamPattern(pattern, is_reserved_allowed=True), rule))
 
     def find(self, stream: str) -> StreamRule | None:
         """The rule for a stream."""

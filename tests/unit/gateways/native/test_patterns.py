@@ -105,6 +105,8 @@ async def test_one_stream_too_many_is_named():
         ({"pattern": ""}, "bad_pattern"),
         ({"pattern": "a//b"}, "bad_pattern"),
         ({"pattern": "a**"}, "bad_pattern"),
+        ({"pattern": "a/../*"}, "bad_pattern"),
+        ({"pattern": "$user/*"}, "bad_pattern"),
         ({"pattern": "x" * 513}, "bad_pattern"),
         ({"pattern": "*", "stream": "s"}, "bad_message"),
         ({"pattern": "*", "positions": {"s": "x"}}, "bad_position"),
