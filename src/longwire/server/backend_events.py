@@ -14,6 +14,7 @@ import secrets
 from collections.abc import Callable, Collection, Coroutine
 from typing import Any
 
+from longwire.base.errors import LongwireError
 from longwire.base.headers import Headers
 from longwire.gateways.native.formats.json_text import JSON_FORMAT
 from longwire.hub.consumers import Consumer, Standing
@@ -50,6 +51,10 @@ REFUSED_STREAMS_MAX = 10_000
 """Streams past ``backend.events_streams_max`` whose names are kept, so that each is logged once and
 has the next free place."""
 
+SWEEP_INTERVAL_S = 60.0
+"""How often streams that are gone are looked for while others wait for a place: of one whose time
+is up nobody tells."""
+
 _JOIN_RETRY_S = 1.0
 _UNWANTED = frozenset({400, 410, 413, 415, 422})
 """The backend has understood and does not want this entry, now or later."""
@@ -79,6 +84,8 @@ class EventCallback:
     async def start(self) -> None:
         """Tell of the streams that exist and of those that will. Raises ``StoreError``."""
         self._unfollow = await self._hub.creations.follow(self._found)
+        self._hub.on_doubt(self._doubted)
+        self.spawn(self._sweep())
         async for name in self._hub.store.names():
             self._found(name)
 
@@ -135,22 +142,66 @@ class EventCallback:
         )
 
     async def _join(self, teller: _Teller) -> None:
-        while True:
+        while self._tellers.get(teller.consumer.stream) is teller:
             try:
                 # A stream that was created while nobody looked is told of from its beginning, too.
                 await teller.consumer.join(teller, StartAt.EARLIEST, teller.held)
-                return
+                break
             except (StreamError, OSError) as error:
                 logger.warning("the backend waits for %r: %s", teller.consumer.stream, error)
             await asyncio.sleep(_JOIN_RETRY_S)
+        if self._tellers.get(teller.consumer.stream) is not teller:
+            teller.consumer.part(teller)
 
-    def forget(self, stream: str) -> None:
-        """Nothing more comes in a stream, unless it is created anew: another has its place."""
-        self._tellers.pop(stream, None)
+    def forget(self, teller: _Teller) -> None:
+        """Nothing more comes in its stream, unless it is created anew: another has its place."""
+        if self._tellers.get(teller.consumer.stream) is not teller:
+            return
+        del self._tellers[teller.consumer.stream]
         if self._refused:
             following = next(iter(self._refused))
             del self._refused[following]
             self._begin(following)
+
+    def _doubted(self, stream: str | None) -> None:
+        """A stream may have been deleted (see ``Hub.on_doubt``)."""
+        if stream in self._tellers or stream in self._refused:
+            self.spawn(self._let_go_if_gone(stream))
+
+    async def _sweep(self) -> None:
+        while True:
+            await asyncio.sleep(SWEEP_INTERVAL_S)
+            if not self._refused:
+                continue
+            try:
+                missed = {*self._tellers, *self._refused}
+                async for name in self._hub.store.names():
+                    missed.discard(name)
+            except (LongwireError, OSError) as error:
+                logger.warning("streams that are gone could not be looked for: %s", error)
+                continue
+            for stream in missed:
+                await self._let_go_if_gone(stream)
+
+    async def _let_go_if_gone(self, stream: str) -> None:
+        try:
+            if await self._exists(stream):
+                return
+            self._refused.pop(stream, None)
+            teller = self._tellers.get(stream)
+            if teller is not None:
+                teller.consumer.part(teller)
+                # A next life of the stream is told of from its beginning.
+                await teller.consumer.forget()
+                self.forget(teller)
+            if await self._exists(stream):
+                self._found(stream)  # it was created anew while it was taken for known
+        except (LongwireError, OSError) as error:
+            logger.warning("whether %r is gone could not be seen: %s", stream, error)
+
+    async def _exists(self, stream: str) -> bool:
+        info = await self._hub.store.info(stream)
+        return info is not None and not info.is_deleted
 
     # -- the backend ------------------------------------------------------------------------
 
@@ -287,7 +338,7 @@ class _Teller:
         )
 
     def closed(self, position: Position) -> None:
-        self._callback.forget(self.consumer.stream)
+        self._callback.forget(self)
 
     def ended(self, error: StreamError) -> None:
-        self._callback.forget(self.consumer.stream)
+        self._callback.forget(self)

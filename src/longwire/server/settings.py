@@ -239,7 +239,7 @@ class BackendSettings:
 
     events_streams_max: int = field(default=1_000, metadata={"minimum": 1})
     """Streams that ``events_url`` is told of; those past it are logged as errors and left out until
-    one of the others is closed."""
+    one of the others is closed, deleted or expired."""
 
     events_in_flight_max: int = field(default=16, metadata={"minimum": 1})
     """Entries, each of another stream, that ``events_url`` is told of at a time."""

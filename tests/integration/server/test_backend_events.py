@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
@@ -16,6 +17,8 @@ from longwire.hub.publishing import Publish
 from longwire.server import backend_events
 from longwire.server.config import SettingsError, load_settings
 from longwire.server.settings import BackendSettings, Settings, StoreSettings
+from longwire.streams.entry import NewEntry
+from longwire.streams.store import Store, StreamSettings
 from tests.integration.server.app_servers import serve_app
 
 SILENT = 0
@@ -86,6 +89,11 @@ async def figures(test: Any) -> dict[str, float]:
         for name, value in rows
         if name.startswith("longwire_backend_events_")
     }
+
+
+async def consumer_records(store: Store) -> int:
+    names = [name async for name in store.names()]
+    return sum(name.startswith("$consumer/") for name in names)
 
 
 async def wait_for_figure(test: Any, name: str, value: float) -> None:
@@ -216,6 +224,61 @@ async def test_stream_past_the_limit_has_the_place_of_one_that_ends(backend):
     assert [event["stream"] for event in backend.told] == ["a/1", "a/2", "a/3"]
 
 
+async def test_stream_that_is_deleted_gives_its_place(backend):
+    app = App()
+    async with app.test_client(settings=backend.settings_with(events_streams_max=1)) as test:
+        hub = app.service.hub
+        for stream in ("a/1", "a/2", "a/3"):
+            await app.publish(stream, stream)
+        await wait_for_figure(test, "taken", 1)
+        await hub.delete_stream("a/2")  # it only waits for a place
+        await hub.delete_stream("a/1")
+        await wait_for_figure(test, "taken", 2)
+        assert [name async for name in hub.store.names() if name[0] != "$"] == ["a/3"]
+        assert await consumer_records(hub.store) == 1
+        assert (await figures(test))["streams"] == 1
+        assert (await figures(test))["streams_refused"] == 0
+    assert [event["stream"] for event in backend.told] == ["a/1", "a/3"]
+
+
+async def test_stream_that_expires_gives_its_place(backend, monkeypatch):
+    monkeypatch.setattr(backend_events, "SWEEP_INTERVAL_S", 0.05)
+    app = App()
+    async with app.test_client(settings=backend.settings_with(events_streams_max=1)) as test:
+        hub = app.service.hub
+        soon = StreamSettings(expires_ms=time.time_ns() // 1_000_000 + 1_000)
+        await hub.create_stream(Publish("a/1", (NewEntry(b"1"),)), soon)
+        await app.publish("a/2", 2)
+        await backend.wait_until(lambda: backend.data_of("a/2") == [2])
+        await wait_for_figure(test, "taken", 2)
+        assert (await figures(test))["streams"] == 1
+
+
+async def test_stream_that_is_created_anew_is_told_of_from_its_beginning(backend, caplog):
+    app = App()
+    async with app.test_client(settings=backend.settings_with()) as test:
+        for life in range(3):
+            await app.publish("a/b", [life, 0])
+            await app.publish("a/b", [life, 1])
+            await wait_for_figure(test, "taken", 2 * life + 2)
+            await app.service.hub.delete_stream("a/b")
+    assert backend.data_of("a/b") == [[life, number] for life in range(3) for number in range(2)]
+    assert "was not told" not in caplog.text
+
+
+async def test_stream_that_is_deleted_while_the_backend_fails_is_let_go(backend):
+    backend.statuses = [503]
+    backend.headers = {"Retry-After": "120"}
+    app = App()
+    async with app.test_client(settings=backend.settings_with(events_streams_max=1)) as test:
+        await app.publish("a/1", 1)
+        await wait_for_figure(test, "failures", 1)
+        await app.publish("a/2", 2)
+        await app.service.hub.delete_stream("a/1")
+        await wait_for_figure(test, "taken", 1)
+    assert [event["stream"] for event in backend.told] == ["a/1", "a/2"]
+
+
 async def test_no_more_names_of_refused_streams_are_kept_than_allowed(backend, caplog, monkeypatch):
     monkeypatch.setattr(backend_events, "REFUSED_STREAMS_MAX", 2)
     app = App()
@@ -276,6 +339,7 @@ async def test_no_more_at_a_time_than_allowed(backend):
         ("events_streams = ['a']", "backend.events_streams is given without events_url"),
         ("events_url = 'ftp://a'\nevents_streams = ['a']", 'is "ftp://a", which is no URL'),
         ("events_url = 'http://a/b'\nevents_streams = ['a//b']", "has an empty part"),
+        ("events_url = 'http://a/b'\nevents_streams = ['$user/*']", "belong to the server"),
     ],
 )
 def test_wrong_settings_are_named(tmp_path, text, problem):
