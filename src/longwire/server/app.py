@@ -20,6 +20,7 @@ from longwire.server.request import Request
 from longwire.server.router import Router
 from longwire.server.settings import Settings
 from longwire.server.stream_rules import StreamRule, StreamRules
+from longwire.streams.position import parse_position
 
 if TYPE_CHECKING:
     from longwire.server.asgi import AsgiRunner
@@ -344,12 +345,16 @@ class App:
         """
         return await self.service.admission.identify(request)
 
-    async def erase(self, stream: str, position: Position) -> bool:
+    async def erase(self, stream: str, position: Position | str) -> bool:
         """Remove the payload of the entry at a position for good; its place in the stream stays, so
         that nobody who reads it sees a gap. ``False`` when it was gone before.
 
-        For what the law, or a user, wants forgotten. Raises ``longwire.streams.errors``.
+        For what the law, or a user, wants forgotten. ``position`` may be text, as clients and
+        browsers have it. Raises ``longwire.streams.errors``: :exc:`PositionError` for text that is
+        none.
         """
+        if isinstance(position, str):
+            position = parse_position(position)
         return await self.service.hub.erase(stream, position)
 
     def test_client(self, *, settings: Settings | None = None) -> TestClient:

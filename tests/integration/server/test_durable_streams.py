@@ -19,6 +19,7 @@ from longwire.server.settings import (
     ServerSettings,
     Settings,
 )
+from longwire.streams.errors import PositionError
 from longwire.streams.position import parse_position
 from tests.integration.server.app_servers import WAYS, serve_app
 from tests.integration.server.native_client import TIMEOUT_S, native_client
@@ -358,7 +359,9 @@ async def test_page_that_is_kept_is_not_shown_when_it_is_erased_trimmed_or_delet
 
     assert await first() == await first() == [0, 1, 2, 3]
     assert pages.hits == 1
-    assert await app.erase("open/s", parse_position(place(created)))
+    with pytest.raises(PositionError, match=r'"newest" is no position'):
+        await app.erase("open/s", "newest")
+    assert await app.erase("open/s", place(created))  # as text, which is what clients have
     assert await first() == await first() == [1, 2, 3]
     assert pages.hits == 2
     for _ in range(2):

@@ -150,7 +150,6 @@ async def consume(gateway: NativeGateway, session: NativeSession, request: Consu
 
 def ack(gateway: NativeGateway, session: NativeSession, request: Ack) -> None:
     """Entries are dealt with."""
-    consumer = _find_work(gateway, session, request)
     if (request.upto is UNSET) == (request.positions is UNSET):
         raise BadMessageError("ack: upto or positions is needed, and not both")
     if request.upto is not UNSET:
@@ -158,14 +157,15 @@ def ack(gateway: NativeGateway, session: NativeSession, request: Ack) -> None:
         matches: Callable[[str], bool] = lambda position: position <= upto  # noqa: E731
     else:
         matches = _read_positions(gateway, "ack", request.positions or [])
+    consumer = _find_work(gateway, session, request)
     stored = consumer.acknowledge(session.name, matches)
     _answer_later(gateway, session, "acked", request, consumer, stored)
 
 
 def nack(gateway: NativeGateway, session: NativeSession, request: Nack) -> None:
     """Entries are to be delivered again."""
-    consumer = _find_work(gateway, session, request)
     matches = _read_positions(gateway, "nack", request.positions)
+    consumer = _find_work(gateway, session, request)
     after_s = 0.0 if request.after_s is UNSET else request.after_s
     stored = consumer.give_back(session.name, matches, after_s)
     _answer_later(gateway, session, "nacked", request, consumer, stored)
