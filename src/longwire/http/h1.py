@@ -76,7 +76,7 @@ class Http1Engine:
         self._server = server
         self._date = date
         self._known_heads = known_heads
-        self._reader = RequestReader(self._limits, known_heads)
+        self._reader = RequestReader(self._limits, scheme, known_heads)
         self._events: list[HttpEvent] = []
         self._output: list[bytes] = []
         self._streams = 0

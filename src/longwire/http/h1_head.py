@@ -30,6 +30,8 @@ class RequestHead:
     target: str
     version: str
     headers: Headers
+    scheme: str | None
+    """Of an absolute target, ``http`` or ``https``; ``None``: of the connection."""
     authority: str
     content_length: int
     """Bytes of the body, or ``h1_framing.CHUNKED``."""
@@ -83,7 +85,7 @@ def parse_head(head: bytes, limits: HttpLimits) -> RequestHead:
         raise ProtocolError(501, "CONNECT is not implemented: this server is no proxy")
     content_length = body_length(fields, version)
     host = _host(fields, version)
-    target, authority = _target_uri(method, parts.target.decode("ascii"), host)
+    target, scheme, authority = _target_uri(method, parts.target.decode("ascii"), host)
     headers = Headers(parts.fields)
     if authority != host:
         # RFC 9112 section 3.2.2: with an absolute target the received Host is ignored, and
@@ -99,6 +101,7 @@ def parse_head(head: bytes, limits: HttpLimits) -> RequestHead:
         target=target,
         version=version,
         headers=headers,
+        scheme=scheme,
         authority=authority,
         content_length=content_length,
         keep_alive=_is_kept_alive(version, connection),
@@ -144,17 +147,19 @@ def _host(fields: Fields, version: str) -> str:
     return hosts[0]
 
 
-def _target_uri(method: str, target: str, host: str) -> tuple[str, str]:
-    """Return the target in origin or asterisk form, and the authority (RFC 9112 section 3.3)."""
+def _target_uri(method: str, target: str, host: str) -> tuple[str, str | None, str]:
+    """Return the target in origin or asterisk form, the scheme if it has one, and the authority
+    (RFC 9112 section 3.3)."""
     if target.startswith("/"):
-        return target, host
+        return target, None, host
     if target == "*":
         # RFC 9112 section 3.2.4: the asterisk form is for a server-wide OPTIONS.
         if method != "OPTIONS":
             raise ProtocolError(400, "the request target * is for OPTIONS only")
-        return target, host
+        return target, None, host
     match = _ABSOLUTE_FORM.fullmatch(target)
-    if match is None or match["scheme"].lower() not in ("http", "https"):
+    scheme = "" if match is None else match["scheme"].lower()
+    if match is None or scheme not in ("http", "https"):
         raise ProtocolError(400, "the request target is neither a path nor an http URI")
     # RFC 9110 section 4.2.4: userinfo in an http URI is treated as an error; is_host has no "@".
     authority, path = match["authority"], match["path"]
@@ -165,7 +170,7 @@ def _target_uri(method: str, target: str, host: str) -> tuple[str, str]:
         path = "*" if method == "OPTIONS" else "/"
     elif path.startswith("?"):
         path = "/" + path
-    return path, authority
+    return path, scheme, authority
 
 
 def _is_kept_alive(version: str, connection: set[str]) -> bool:

@@ -3,7 +3,7 @@
 
 What a head says depends on its bytes alone. Who polls, revalidates or calls one endpoint sends the
 same bytes each time, so they need not be read each time. Only plain requests are kept: without a
-body, on a connection that stays, for nothing but an answer.
+body, on a connection that stays, for nothing but an answer, of whatever scheme the connection is.
 """
 
 from __future__ import annotations
@@ -51,6 +51,7 @@ class KnownHeads:
             head.content_length != 0
             or not head.keep_alive
             or head.protocol is not None
+            or head.scheme is not None
             or len(data) > HEAD_BYTES_MAX
         ):
             return

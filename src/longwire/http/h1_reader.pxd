@@ -7,6 +7,7 @@ cdef class RequestReader:
     cdef KnownHeads _known_heads
     cdef object _limits
     cdef object _scanner
+    cdef str _scheme
 
     cdef Py_ssize_t held_bytes(self)
 

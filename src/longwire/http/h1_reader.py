@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from longwire.base.errors import ProtocolError
 from longwire.base.limits import HttpLimits
 from longwire.http.h1_body import BodyReader
 from longwire.http.h1_head import RequestHead, parse_head
@@ -13,12 +14,18 @@ __all__ = ["RequestReader"]
 
 
 class RequestReader:
-    """Hold what arrived and was not read yet; cut heads and bodies off its front."""
+    """Hold what arrived and was not read yet; cut heads and bodies off its front.
 
-    __slots__ = ("_buffer", "_has_skipped_line", "_known_heads", "_limits", "_scanner")
+    ``scheme`` is the connection's.
+    """
 
-    def __init__(self, limits: HttpLimits, known_heads: KnownHeads | None = None) -> None:
+    __slots__ = ("_buffer", "_has_skipped_line", "_known_heads", "_limits", "_scanner", "_scheme")
+
+    def __init__(
+        self, limits: HttpLimits, scheme: str, known_heads: KnownHeads | None = None
+    ) -> None:
         self._limits = limits
+        self._scheme = scheme
         self._known_heads = known_heads
         self._buffer = bytearray()
         self._scanner = HeadScanner(limits)
@@ -56,6 +63,12 @@ class RequestReader:
             return None
         data = bytes(self._buffer[:length])
         head = parse_head(data, self._limits)
+        if head.scheme == "https" and self._scheme == "http":
+            # RFC 9110 section 7.4: an https resource must have been asked for over a secured
+            # connection. Gateways that end TLS send the origin form (RFC 9112 section 3.2.1).
+            raise ProtocolError(
+                421, "an https resource was asked for over a connection without TLS"
+            )
         if self._known_heads is not None:
             self._known_heads.keep(data, head)
         del self._buffer[:length]

@@ -252,6 +252,8 @@ class Http2Engine:
                 head.target,
                 "2",
                 head.headers,
+                # Not what :scheme says. RFC 9110 section 7.4 lets a trusted gateway ask for https
+                # over a connection without TLS, and nobody else speaks clear-text HTTP/2.
                 self._scheme,
                 head.authority,
                 head.protocol,

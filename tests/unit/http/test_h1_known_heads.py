@@ -57,6 +57,7 @@ def test_a_head_is_found_by_all_of_its_bytes_and_by_no_others() -> None:
         b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n",
         b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
         b"GET / HTTP/1.0\r\nHost: a\r\n\r\n",
+        b"GET https://a/ HTTP/1.1\r\nHost: a\r\n\r\n",  # whether it is taken depends on TLS
         b"GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n",
     ],
 )

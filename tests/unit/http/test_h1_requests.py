@@ -70,7 +70,7 @@ def test_9110_2_5_higher_minor_version_is_read_as_1_1(cut: Cut) -> None:
     ("target", "path", "authority"),
     [
         ("http://other.example/a?b", "/a?b", "other.example"),
-        ("HTTPS://other.example:8443/", "/", "other.example:8443"),
+        ("HTTP://other.example:8443/", "/", "other.example:8443"),
         ("http://other.example", "/", "other.example"),
         ("http://other.example?b", "/?b", "other.example"),
         ("http://[::1]:80/a", "/a", "[::1]:80"),
@@ -84,6 +84,26 @@ def test_9112_3_2_2_absolute_target_beats_host(
     head = conversation.seen[0].head
     assert (head.target, head.authority, head.scheme) == (path, authority, "http")
     assert head.headers.get_all("host") == [authority]
+
+
+@pytest.mark.parametrize("target", ["https://example.org/", "HTTPS://example.org?q"])
+@pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS"])
+def test_9110_7_4_https_target_needs_a_secured_connection(
+    method: str, target: str, cut: Cut
+) -> None:
+    conversation = Conversation()
+    conversation.feed(cut(get(target, method=method) + get("/b")))
+    assert conversation.output.startswith(b"HTTP/1.1 421 ")
+    assert conversation.output.endswith(b"\r\n\r\n") is (method == "HEAD")
+    assert (conversation.lines, conversation.engine.wants_close) == ([], True)
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_9110_7_4_secured_connection_takes_either_scheme(scheme: str, cut: Cut) -> None:
+    conversation = Conversation(scheme="https")
+    conversation.feed(cut(get(f"{scheme}://example.org/a")))
+    head = conversation.seen[0].head
+    assert (head.target, head.authority, head.scheme) == ("/a", "example.org", "https")
 
 
 @pytest.mark.parametrize("target", ["*", "http://example.org"])

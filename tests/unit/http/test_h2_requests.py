@@ -109,6 +109,14 @@ def test_host_stands_in_for_authority() -> None:
     assert received.headers.get_all("host") == ["b.org"]
 
 
+def test_9113_8_3_1_scheme_of_a_gateway_does_not_make_the_connection_secure() -> None:
+    talk = Conversation()
+    talk.headers(1, [request()[0], (":scheme", "https"), *request()[2:]])
+    (received,) = talk.of(RequestReceived)
+    assert isinstance(received, RequestReceived)
+    assert (received.scheme, talk.answers[1].status) == ("http", 200)
+
+
 MALFORMED: dict[str, Fields] = {
     "an upper-case name": [*request(), ("Upper", "1")],
     "an empty name": [*request(), ("", "1")],

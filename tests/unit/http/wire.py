@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from typing import Literal
 
 import h11
 
@@ -93,10 +94,15 @@ class Conversation:
     """One connection: feeds the engine, lets the application act, keeps what came out."""
 
     def __init__(
-        self, *, limits: HttpLimits | None = None, application: Application = echo, now: float = 0.0
+        self,
+        *,
+        limits: HttpLimits | None = None,
+        scheme: Literal["http", "https"] = "http",
+        application: Application = echo,
+        now: float = 0.0,
     ) -> None:
         self.now = now
-        self.engine = Http1Engine(now=now, limits=limits, server=None)
+        self.engine = Http1Engine(now=now, limits=limits, scheme=scheme, server=None)
         self.application = application
         self.events: list[HttpEvent] = []
         self.seen: list[Seen] = []
