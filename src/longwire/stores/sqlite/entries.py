@@ -86,15 +86,13 @@ class Entries:
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
-        self._gathered = PackedEntries()
+        self._gathered = PackedEntries(connection)
 
     def add(self, head: Head, entries: Sequence[Entry]) -> None:
         """Put entries at the end of a stream."""
         if not entries:
             return
         self._gathered.add(head.id, entries)
-        if self._gathered.is_full:
-            self.flush()
         for head.tail, _, payload, _, _, _, _ in entries:
             head.kept_bytes += len(payload)
         head.kept_entries += len(entries)
@@ -105,7 +103,7 @@ class Entries:
 
     def flush(self) -> None:
         """Write what was gathered."""
-        self._gathered.insert(self._connection)
+        self._gathered.insert()
 
     def drop(self) -> None:
         """Forget them: the transaction was rolled back."""

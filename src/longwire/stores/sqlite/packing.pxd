@@ -1,19 +1,25 @@
+cimport cython
+
+
 cdef class PackedEntries:
+    cdef object _connection
     cdef list _runs
     cdef list _links
     cdef list _data
-    cdef list _ends
+    cdef list _places
     cdef Py_ssize_t _size
+    cdef Py_ssize_t _entry_count
     cdef long long _stream
     cdef long long _offset
     cdef long long _time_ms
     cdef object _key
     cdef long long _count
 
+    @cython.locals(offset="long long", size=Py_ssize_t)
     cpdef add(self, long long stream, entries)
 
     cdef _end_run(self)
 
-    cpdef insert(self, connection)
+    cpdef insert(self)
 
     cpdef clear(self)

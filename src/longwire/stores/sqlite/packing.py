@@ -10,8 +10,10 @@ runs     of entries that follow each other in one stream, stored at one time, wi
          key: numbers of fixed width, see ``_RUN``
 links    8 bytes each: for a run, that before its first entry, then those of its entries
 data     for a run, its key, then the payloads of its entries
-ends     of the payloads in ``data``, one number of fixed width for each entry
+places   of the payloads in ``data``: numbers of fixed width, see ``_PLACE``
 =======  =============================================================================
+
+A temporary table of numbers counts the rows, which costs SQLite half of what recursion does.
 """
 
 from __future__ import annotations
@@ -21,58 +23,81 @@ from collections.abc import Sequence
 
 from longwire.streams.entry import Entry
 
-__all__ = ["PACKED_BYTES_MAX", "PackedEntries"]
+__all__ = ["PACKED_BYTES_MAX", "PACKED_ENTRIES_MAX", "PackedEntries"]
 
 PACKED_BYTES_MAX = 8 * 1024 * 1024
 """Payloads that are gathered for one statement, about; what is packed is a copy."""
 
-# Decimal numbers, filled up with spaces: SQLite has no function that reads binary ones.
-_RUN = b"%19d%19d%19d%10d%10d"  # stream, first offset, time, number of entries, bytes of the key
-_END = b"%10d"
-_RUN_BYTES = 77
-_END_BYTES = 10
+PACKED_ENTRIES_MAX = 4_096
+"""Entries that are gathered for one statement: there are as many numbers."""
 
-# One step for each entry. A state is: index of the entry; where the next run is described; entries
-# of this run still to come; where the link before the entry lies; stream, offset, time and key;
-# where the payload begins and ends. Places count from 0, substr() counts from 1.
-_INSERT = f"""
-WITH RECURSIVE step
-    (at, next_run, left, link, stream, offset, time_ms, key, start, "end") AS (
-    VALUES (-1, 0, 0, -16, 0, 0, 0, '', 0, 0)
-    UNION ALL
-    SELECT
-        at + 1,
-        CASE left WHEN 0 THEN next_run + {_RUN_BYTES} ELSE next_run END,
-        CASE left WHEN 0 THEN CAST(substr(:runs, next_run + 58, 10) AS INTEGER) ELSE left END - 1,
-        CASE left WHEN 0 THEN link + 16 ELSE link + 8 END,
-        CASE left WHEN 0 THEN CAST(substr(:runs, next_run + 1, 19) AS INTEGER) ELSE stream END,
-        CASE left WHEN 0 THEN CAST(substr(:runs, next_run + 20, 19) AS INTEGER)
-            ELSE offset + 1 END,
-        CASE left WHEN 0 THEN CAST(substr(:runs, next_run + 39, 19) AS INTEGER) ELSE time_ms END,
-        CASE left WHEN 0 THEN CAST(
-            substr(:data, "end" + 1, CAST(substr(:runs, next_run + 68, 10) AS INTEGER)) AS TEXT)
-            ELSE key END,
-        CASE left WHEN 0 THEN "end" + CAST(substr(:runs, next_run + 68, 10) AS INTEGER)
-            ELSE "end" END,
-        CAST(substr(:ends, (at + 1) * {_END_BYTES} + 1, {_END_BYTES}) AS INTEGER)
-    FROM step WHERE at < :last
+# Decimal numbers, filled up with spaces: SQLite has no function that reads binary ones. Entries
+# count from 0; bytes of ``data`` from 1, as substr() does.
+# Stream; offset of entry 0, were it of this run; time; first and last entry; begin and length of
+# the key.
+_RUN = b"%19d%20d%19d%10d%10d%10d%10d"
+_RUN_BYTES = 98
+_PLACE = b"%10d%10d"  # begin and length of a payload
+_PLACE_BYTES = 20
+
+_NUMBERS = f"""
+WITH RECURSIVE counted (n) AS (
+    VALUES (0) UNION ALL SELECT n + 1 FROM counted LIMIT {PACKED_ENTRIES_MAX}
 )
+INSERT INTO temp.numbers SELECT n FROM counted
+"""
+
+# LIMIT keeps the runs a table of their own: they are cut apart once, not for each entry.
+_INSERT = f"""
 INSERT INTO entries (stream, offset, link, previous_link, time_ms, kind, key, payload)
-SELECT stream, offset, substr(:links, link + 9, 8), substr(:links, link + 1, 8), time_ms, 0, key,
-    substr(:data, start + 1, "end" - start)
-FROM step WHERE at >= 0
+SELECT
+    stream,
+    base + n,
+    substr(:links, 8 * (n + run) + 9, 8),
+    substr(:links, 8 * (n + run) + 1, 8),
+    time_ms,
+    0,
+    key,
+    substr(
+        :data,
+        CAST(substr(:places, {_PLACE_BYTES} * n + 1, 10) AS INTEGER),
+        CAST(substr(:places, {_PLACE_BYTES} * n + 11, 10) AS INTEGER)
+    )
+FROM (
+    SELECT
+        n AS run,
+        CAST(substr(:runs, {_RUN_BYTES} * n + 1, 19) AS INTEGER) AS stream,
+        CAST(substr(:runs, {_RUN_BYTES} * n + 20, 20) AS INTEGER) AS base,
+        CAST(substr(:runs, {_RUN_BYTES} * n + 40, 19) AS INTEGER) AS time_ms,
+        CAST(substr(:runs, {_RUN_BYTES} * n + 59, 10) AS INTEGER) AS first,
+        CAST(substr(:runs, {_RUN_BYTES} * n + 69, 10) AS INTEGER) AS last,
+        CAST(
+            substr(
+                :data,
+                CAST(substr(:runs, {_RUN_BYTES} * n + 79, 10) AS INTEGER),
+                CAST(substr(:runs, {_RUN_BYTES} * n + 89, 10) AS INTEGER)
+            ) AS TEXT
+        ) AS key
+    FROM temp.numbers WHERE n < :run_count LIMIT -1
+) CROSS JOIN temp.numbers
+WHERE n BETWEEN first AND last
 """
 
 
 class PackedEntries:
     """Gathers entries until they are inserted. Belongs to the writing thread."""
 
-    def __init__(self) -> None:
-        self._runs: list[bytes] = []
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        """To be called outside of a transaction, which might be rolled back."""
+        self._connection = connection
+        connection.execute("CREATE TEMP TABLE numbers (n INTEGER PRIMARY KEY)")
+        connection.execute(_NUMBERS)
+        self._runs: list[int] = []
         self._links: list[bytes] = []
         self._data: list[bytes] = []
-        self._ends: list[bytes] = []
+        self._places: list[int] = []
         self._size = 0
+        self._entry_count = 0
         # The run that grows: what it begins with, and how long it is.
         self._stream = 0
         self._offset = 0
@@ -80,65 +105,68 @@ class PackedEntries:
         self._key = ""
         self._count = 0
 
-    @property
-    def is_full(self) -> bool:
-        """Whether they should be inserted before more are added."""
-        return self._size >= PACKED_BYTES_MAX
-
     def add(self, stream: int, entries: Sequence[Entry]) -> None:
         """Put entries at the end of the stream with this number."""
-        size = self._size
-        links, data, ends = self._links, self._data, self._ends
         for position, previous, payload, time_ms, _, key, _ in entries:
+            if self._size >= PACKED_BYTES_MAX or self._entry_count == PACKED_ENTRIES_MAX:
+                self.insert()
+            offset, _, link = position
             if not (
                 self._count
                 and stream == self._stream
-                and position.offset == self._offset + self._count
+                and offset == self._offset + self._count
                 and time_ms == self._time_ms
                 and key == self._key
             ):
                 self._end_run()
-                self._stream, self._offset = stream, position.offset
+                self._stream, self._offset = stream, offset
                 self._time_ms, self._key = time_ms, key
-                links.append(previous.link)
-                if key:
-                    encoded = key.encode()
-                    data.append(encoded)
-                    size += len(encoded)
+                self._links.append(previous.link)
+            size = len(payload)
+            self._links.append(link)
+            self._data.append(payload)
+            self._places.append(self._size + 1)
+            self._places.append(size)
+            self._size += size
             self._count += 1
-            size += len(payload)
-            links.append(position.link)
-            data.append(payload)
-            ends.append(_END % size)
-        self._size = size
+            self._entry_count += 1
 
     def _end_run(self) -> None:
-        if self._count:
-            key_bytes = len(self._key.encode())
-            values = (self._stream, self._offset, self._time_ms, self._count, key_bytes)
-            self._runs.append(_RUN % values)
-            self._count = 0
+        if not self._count:
+            return
+        key = self._key.encode()
+        first = self._entry_count - self._count
+        base = self._offset - first
+        numbers = (self._stream, base, self._time_ms, first, self._entry_count - 1)
+        self._runs.extend((*numbers, self._size + 1, len(key)))
+        if key:
+            self._data.append(key)
+            self._size += len(key)
+        self._count = 0
 
-    def insert(self, connection: sqlite3.Connection) -> None:
+    def insert(self) -> None:
         """Write what was gathered, in the order in which it came."""
         self._end_run()
-        if not self._ends:
+        if not self._entry_count:
             return
         self._data.append(b"\0")  # a substr() of nothing at all would be NULL
-        connection.execute(
+        run_count = len(self._runs) // 7
+        self._connection.execute(
             _INSERT,
             {
-                "runs": b"".join(self._runs),
+                "runs": _RUN * run_count % tuple(self._runs),
                 "links": b"".join(self._links),
                 "data": b"".join(self._data),
-                "ends": b"".join(self._ends),
-                "last": len(self._ends) - 1,
+                "places": _PLACE * self._entry_count % tuple(self._places),
+                "run_count": run_count,
             },
         )
         self.clear()
 
     def clear(self) -> None:
         """Forget what was gathered."""
-        for gathered in (self._runs, self._links, self._data, self._ends):
-            gathered.clear()
-        self._size = self._count = 0
+        self._runs.clear()
+        self._links.clear()
+        self._data.clear()
+        self._places.clear()
+        self._size = self._entry_count = self._count = 0

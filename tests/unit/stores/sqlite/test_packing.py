@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from longwire.stores.sqlite.database import open_database, prepare_database
-from longwire.stores.sqlite.packing import PACKED_BYTES_MAX, PackedEntries
+from longwire.stores.sqlite.packing import PACKED_BYTES_MAX, PACKED_ENTRIES_MAX, PackedEntries
 from longwire.streams.entry import BYTES, Entry
 from longwire.streams.position import FIRST_LINK, Position, next_link
 
@@ -45,7 +45,8 @@ def opened(path=":memory:"):
 
 @given(batches)
 def test_rows_are_those_of_the_entries_in_order(batches):
-    connection, packed = opened(), PackedEntries()
+    connection = opened()
+    packed = PackedEntries(connection)
     tails = dict.fromkeys((1, 2, 9_000_000_000_000_000_000), Position(10, "epoch000", FIRST_LINK))
     time_ms, expected = 1_700_000_000_000, []
     for stream, later_ms, pairs in batches:
@@ -66,42 +67,64 @@ def test_rows_are_those_of_the_entries_in_order(batches):
                     entry.payload,
                 )
             )
-    packed.insert(connection)
+    packed.insert()
     assert stored(connection) == expected
-    packed.insert(connection)  # nothing is left
+    packed.insert()  # nothing is left
     assert len(stored(connection)) == len(expected)
     connection.close()
 
 
 def test_what_is_cleared_is_not_inserted():
-    connection, packed = opened(), PackedEntries()
+    connection = opened()
+    packed = PackedEntries(connection)
     start = Position(0, "epoch000", FIRST_LINK)
     packed.add(1, chained(start, [(b"lost", "")], 1))
     packed.clear()
     packed.add(1, chained(start, [(b"kept", "")], 1))
-    packed.insert(connection)
+    packed.insert()
     assert [row[-1] for row in stored(connection)] == [b"kept"]
     connection.close()
 
 
-def test_it_is_full_at_its_limit_and_not_before():
-    packed = PackedEntries()
+def test_payloads_are_inserted_when_they_are_many_bytes_and_not_before():
+    connection = opened()
+    packed = PackedEntries(connection)
     start = Position(0, "epoch000", FIRST_LINK)
     packed.add(1, chained(start, [(bytes(PACKED_BYTES_MAX - 1), "")], 1))
-    assert not packed.is_full
     packed.add(2, chained(start, [(b"1", "")], 1))
-    assert packed.is_full
-    packed.clear()
-    assert not packed.is_full
+    assert stored(connection) == []
+    packed.add(3, chained(start, [(b"2", "")], 1))
+    assert [row[0] for row in stored(connection)] == [1, 2]
+    packed.insert()
+    assert [row[0] for row in stored(connection)] == [1, 2, 3]
+    connection.close()
+
+
+def test_entries_are_inserted_when_they_are_many_and_not_before():
+    connection = opened()
+    packed = PackedEntries(connection)
+    start = Position(0, "epoch000", FIRST_LINK)
+    entries = chained(start, [(b"%d" % number, "") for number in range(PACKED_ENTRIES_MAX + 1)], 1)
+    packed.add(1, entries[:-1])
+    assert stored(connection) == []
+    packed.add(1, entries[-1:])
+    assert len(stored(connection)) == PACKED_ENTRIES_MAX
+    packed.insert()
+    rows = stored(connection)
+    assert [row[1] for row in rows] == [entry.position.offset for entry in entries]
+    assert [row[3] for row in rows] == [entry.previous.link for entry in entries]
+    assert [row[7] for row in rows] == [entry.payload for entry in entries]
+    connection.close()
 
 
 def test_an_entry_that_is_there_already_fails_the_whole_statement():
-    connection, packed = opened(), PackedEntries()
+    connection = opened()
+    packed = PackedEntries(connection)
     entries = chained(Position(0, "epoch000", FIRST_LINK), [(b"1", ""), (b"2", "")], 1)
     packed.add(1, entries[1:])
-    packed.insert(connection)
+    packed.insert()
     packed.add(1, entries)
     with pytest.raises(sqlite3.IntegrityError):
-        packed.insert(connection)
+        packed.insert()
     assert len(stored(connection)) == 1
     connection.close()
