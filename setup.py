@@ -20,6 +20,7 @@ COMPILED_MODULES: tuple[str, ...] = (
     "longwire.base.dates",
     "longwire.base.headers",
     "longwire.base.rate",
+    "longwire.base.tuples",
     "longwire.gateways.durable.recent",
     "longwire.gateways.event_stream",
     "longwire.gateways.native.formats.json_text",

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import msgspec
 
 from longwire.base.limits import StreamLimits
+from longwire.base.tuples import parts
 from longwire.streams.entry import NewEntry, is_json
 from longwire.streams.errors import EntryLimitError, PayloadError
 
@@ -25,7 +26,8 @@ def check_batch(batch: Sequence[NewEntry], limits: StreamLimits) -> None:
             limits.batch_entries_max,
         )
     bytes_max = limits.entry_bytes_max
-    for index, (payload, _) in enumerate(batch):
+    for index, entry in enumerate(batch):
+        payload, _ = parts(entry)
         if len(payload) > bytes_max:
             where = f"entry {index + 1} of the batch" if len(batch) > 1 else "the payload"
             raise EntryLimitError(

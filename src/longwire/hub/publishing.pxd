@@ -1,5 +1,9 @@
 cimport cython
 
+from longwire.base.tuples cimport parts
+from longwire.hub.payloads cimport check_batch
+from longwire.streams.name cimport check_stream_name
+
 
 cdef class Publisher:
     cdef readonly object user_rates

@@ -16,6 +16,7 @@ from typing import NamedTuple, TypeAlias
 
 from longwire.base.errors import StoreError
 from longwire.base.limits import RateLimits, StreamLimits
+from longwire.base.tuples import parts
 from longwire.hub.counters import HubCounters
 from longwire.hub.errors import ApplicationError, PublishRefused
 from longwire.hub.payloads import check_batch, check_payloads
@@ -170,7 +171,7 @@ class Publisher:
         for publish, done in taken:
             # Taken apart at once: to ask a named tuple for a member is a call.
             _, batch, kind, principal, producer, tail, closes, _, durability, _, creates, order = (
-                publish
+                parts(publish)
             )
             if has_hook:
                 try:
@@ -288,12 +289,14 @@ class Publisher:
             if isinstance(outcome, StreamError):
                 counters.count_refusal(outcome.code)
                 continue
-            _, _, is_duplicate, _, _, entries, _, _ = outcome
+            _, _, is_duplicate, _, _, entries, _, _ = parts(outcome)
             if is_duplicate:
                 counters.duplicates += 1
                 continue
             published += 1
-            for (offset, _, _), _, payload, _, _, _, _ in entries:
+            for entry in entries:
+                position, _, payload, _, _, _, _ = parts(entry)
+                offset, _, _ = parts(position)
                 published_entries += 1
                 published_bytes += len(payload)
                 has_begun = has_begun or offset == 1

@@ -1,5 +1,9 @@
 cimport cython
 
+from longwire.base.tuples cimport parts
+from longwire.streams.position cimport next_link
+from longwire.streams.producer cimport decide
+
 
 cpdef find_duplicate(remembered, request, target, durability)
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import fields
 from typing import Protocol
 
+from longwire.base.tuples import parts
 from longwire.streams.entry import Durability, Entry, NewEntry, is_acceptable
 from longwire.streams.errors import (
     ApplicationSequenceError,
@@ -52,9 +53,11 @@ _APPEND_OVERHEAD_BYTES = 512
 def cost_bytes(requests: Sequence[Append]) -> int:
     """What appends that wait to be written hold in memory, about."""
     cost = 0
-    for _, batch, _, _, _, _, _, _, _, _ in requests:
+    for request in requests:
+        _, batch, _, _, _, _, _, _, _, _ = parts(request)
         cost += _APPEND_OVERHEAD_BYTES
-        for payload, _ in batch:
+        for new in batch:
+            payload, _ = parts(new)
             cost += len(payload)
     return cost
 
@@ -109,7 +112,7 @@ def find_duplicate(
 
 def check_append(request: Append, target: Target, durability: Durability) -> None:
     """Raise what speaks against an append that is new. ``durability`` is what it would have."""
-    _, _, offered_type, _, _, _, if_tail, application_sequence, _, wanted = request
+    _, _, offered_type, _, _, _, if_tail, application_sequence, _, wanted = parts(request)
     if target.is_closed:
         raise StreamClosedError(target.name, target.tail)
     content_type = target.settings.content_type
@@ -138,8 +141,9 @@ def chain(
     """The entries of a batch that is stored after ``tail``."""
     entries: list[Entry] = []
     previous = tail
-    offset, _, link = tail
-    for payload, key in batch:
+    offset, _, link = parts(tail)
+    for new in batch:
+        payload, key = parts(new)
         offset += 1
         link = next_link(link, payload)
         position = _new_tuple(Position, (offset, epoch, link))
@@ -153,7 +157,7 @@ def appended(entries: Sequence[Entry], target: Target, durability: Durability) -
     """The answer to an append that brought ``entries``. ``target`` is as it is afterwards."""
     first = last = None
     if entries:
-        first, _, _, _, _, _, _ = entries[0]
+        first, _, _, _, _, _, _ = parts(entries[0])
         last = first if len(entries) == 1 else entries[-1].position
     is_closed = target.is_closed
     values = (first, last, False, durability, target.tail, tuple(entries), is_closed, None)

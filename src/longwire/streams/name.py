@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import functools
 import re
 
 from longwire.streams.errors import StreamNameError
@@ -12,23 +11,33 @@ __all__ = ["NAME_BYTES_MAX", "check_stream_name"]
 
 NAME_BYTES_MAX = 512
 
+_KNOWN_MAX = 4_096
+"""Names that were right and are known to be: those of the streams that are busy now."""
+
+_known: set[str] = set()
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
 
 
-def check_stream_name(name: str, *, is_reserved_allowed: bool = False) -> str:
+def check_stream_name(name: str, is_reserved_allowed: bool = False) -> str:
     """Return ``name`` if it is a stream name; else raise :exc:`StreamNameError`.
 
     ``is_reserved_allowed`` lets names pass that begin with ``$``, which belong to the server.
     """
+    if name in _known:
+        return name
     problem = _find_problem(name)
-    if not problem and name.startswith("$") and not is_reserved_allowed:
+    is_reserved = name.startswith("$")
+    if not problem and is_reserved and not is_reserved_allowed:
         problem = 'names that begin with "$" belong to the server'
     if problem:
         raise StreamNameError(name, problem)
+    if not is_reserved:
+        if len(_known) >= _KNOWN_MAX:
+            _known.clear()
+        _known.add(name)
     return name
 
 
-@functools.lru_cache(maxsize=4096)  # the streams that are busy now
 def _find_problem(name: str) -> str:
     if not name:
         return "it is empty"

@@ -1,3 +1,6 @@
+from longwire.base.tuples cimport parts
+
+
 cdef class ProducerState:
     cdef public long long epoch
     cdef public long long next_sequence

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import deque
 from typing import NamedTuple, Protocol, TypeAlias
 
+from longwire.base.tuples import parts
 from longwire.streams.errors import (
     EpochStartError,
     ProducerFencedError,
@@ -90,7 +91,7 @@ class ProducerState:
 
     def record(self, stamp: ProducerStamp, result: Result) -> None:
         """Take note of an accepted publish. Call it in the atomic step of the append."""
-        _, epoch, sequence = stamp
+        _, epoch, sequence = parts(stamp)
         if epoch != self.epoch:
             self.epoch = epoch
             self.results.clear()
@@ -127,7 +128,7 @@ _ACCEPT = Accept()
 
 def decide(remembered: ProducerState | ForgottenProducer | None, stamp: ProducerStamp) -> Decision:
     """Decide on a publish by what is remembered of its producer."""
-    _, epoch, sequence = stamp
+    _, epoch, sequence = parts(stamp)
     if remembered is None:
         # A number above 0 may have been stored in a life that is forgotten altogether.
         return _ACCEPT if sequence == 0 else Refuse(ProducerUnknownError(sequence))

@@ -1,6 +1,14 @@
 cimport cython
 
+from longwire.gateways.native.publications cimport (
+    read_batch,
+    read_condition,
+    read_durability,
+    read_producer,
+)
 from longwire.gateways.native.session cimport NativeSession
+from longwire.hub.policy cimport demand
+from longwire.streams.name cimport check_stream_name
 
 
 cdef class Flights:

@@ -1,3 +1,4 @@
+from longwire.base.tuples cimport parts
 from longwire.stores.sqlite.head cimport Head
 from longwire.stores.sqlite.packing cimport PackedEntries
 

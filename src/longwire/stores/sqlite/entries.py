@@ -6,6 +6,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator, Sequence
 
+from longwire.base.tuples import parts
 from longwire.stores.sqlite.head import KIND_ENTRY, KIND_ERASED, KIND_SUPERSEDED, Head
 from longwire.stores.sqlite.packing import PackedEntries
 from longwire.streams.entry import Entry
@@ -93,7 +94,8 @@ class Entries:
         if not entries:
             return
         self._gathered.add(head.id, entries)
-        for head.tail, _, payload, _, _, _, _ in entries:
+        for entry in entries:
+            head.tail, _, payload, _, _, _, _ = parts(entry)
             head.kept_bytes += len(payload)
         head.kept_entries += len(entries)
         if head.keeps_latest:

@@ -1,5 +1,7 @@
 cimport cython
 
+from longwire.base.tuples cimport parts
+
 
 cdef class PackedEntries:
     cdef object _connection

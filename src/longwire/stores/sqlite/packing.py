@@ -21,6 +21,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 
+from longwire.base.tuples import parts
 from longwire.streams.entry import Entry
 
 __all__ = ["PACKED_BYTES_MAX", "PACKED_ENTRIES_MAX", "PackedEntries"]
@@ -107,10 +108,11 @@ class PackedEntries:
 
     def add(self, stream: int, entries: Sequence[Entry]) -> None:
         """Put entries at the end of the stream with this number."""
-        for position, previous, payload, time_ms, _, key, _ in entries:
+        for entry in entries:
+            position, previous, payload, time_ms, _, key, _ = parts(entry)
             if self._size >= PACKED_BYTES_MAX or self._entry_count == PACKED_ENTRIES_MAX:
                 self.insert()
-            offset, _, link = position
+            offset, _, link = parts(position)
             if not (
                 self._count
                 and stream == self._stream

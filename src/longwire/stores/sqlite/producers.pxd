@@ -1,5 +1,6 @@
 cimport cython
 
+from longwire.base.tuples cimport parts
 from longwire.stores.sqlite.head cimport Head
 from longwire.streams.producer cimport ProducerState
 

@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Iterable
 
 from longwire.base.limits import SqliteStoreLimits
+from longwire.base.tuples import parts
 from longwire.stores.sqlite.bulk import insert_rows, update_rows
 from longwire.stores.sqlite.head import Head
 from longwire.streams.position import Position
@@ -56,11 +57,11 @@ class _Results:
         return Result(places[0], places[-1]) if places else Result(None, None)
 
     def append(self, result: Result) -> None:
-        first, last = result
+        first, last = parts(result)
         if first is None or last is None:
             packed = b"\0"
         elif first is last:
-            offset, _, link = last
+            offset, _, link = parts(last)
             packed = _ONE_PLACE.pack(1, offset, link)
         else:
             packed = b"\2" + _PLACE.pack(first.offset, first.link)
@@ -131,7 +132,7 @@ class Producers:
         self, head: Head, principal: str, stamp: ProducerStamp, result: Result, now_ms: int
     ) -> None:
         """Take note of an accepted publish."""
-        producer_id, _, _ = stamp
+        producer_id, _, _ = parts(stamp)
         key = (head.id, principal, producer_id)
         known = self._cached.get(key)
         if known is None:

@@ -1,5 +1,7 @@
 cimport cython
 
+from longwire.base.tuples cimport parts
+from longwire.stores.appending cimport appended, chain, check_append, find_duplicate
 from longwire.stores.sqlite.entries cimport Entries
 from longwire.stores.sqlite.head cimport Head
 from longwire.stores.sqlite.producers cimport Producers

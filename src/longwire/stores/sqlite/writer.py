@@ -14,6 +14,7 @@ from dataclasses import replace
 
 from longwire.base.entropy import Entropy
 from longwire.base.limits import SqliteStoreLimits
+from longwire.base.tuples import parts
 from longwire.stores.appending import appended, chain, check_append, check_same, find_duplicate
 from longwire.stores.forking import check_fork, find_branch, judge_fork
 from longwire.stores.sqlite.bulk import update_rows
@@ -260,7 +261,7 @@ class Writer:
 
     def append(self, request: Append) -> Appended:
         """One append of the contract."""
-        stream, _, _, stamp, principal, create, _, _, _, _ = request
+        stream, _, _, stamp, principal, create, _, _, _, _ = parts(request)
         head = self.find(stream)
         if head is None:
             if create is None:
@@ -272,7 +273,7 @@ class Writer:
         if stamp is not None:
             remembered = None
             if head.id:
-                producer_id, _, _ = stamp
+                producer_id, _, _ = parts(stamp)
                 remembered = self._producers.find(
                     self.connection, head, principal, producer_id, self.now_ms
                 )
@@ -287,13 +288,13 @@ class Writer:
         entries = self._store(head, request)
         stored = appended(entries, head, _DISK)
         if stamp is not None:
-            first, last, _, _, _, _, _, _ = stored
+            first, last, _, _, _, _, _, _ = parts(stored)
             result = _new_tuple(Result, (first, last))
             self._producers.record(head, principal, stamp, result, self.now_ms)
         return stored
 
     def _store(self, head: Head, request: Append) -> list[Entry]:
-        _, batch, _, _, _, _, _, application_sequence, closes, _ = request
+        _, batch, _, _, _, _, _, application_sequence, closes, _ = parts(request)
         # The wall clock may be set back; the times of a stream do not follow it.
         time_ms = head.newest_ms = max(self.now_ms, head.newest_ms)
         content_type = head.settings.content_type

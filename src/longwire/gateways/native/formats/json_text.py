@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from longwire.base.tuples import parts
 from longwire.gateways.native.formats.format import DURABILITY_TEXTS, FrameEncoder, JsonText
 from longwire.gateways.native.formats.shapes import explain_shape
 from longwire.gateways.native.requests import OPS, BadMessageError, JsonRequest, Request
@@ -59,7 +60,7 @@ def _quote_place(position: Position | None) -> str:
     """A position as a JSON string, which needs no escapes."""
     if position is None:
         return "null"
-    offset, epoch, link = position
+    offset, epoch, link = parts(position)
     return f'"{spell_position(offset, epoch, link)}"'
 
 
@@ -112,7 +113,7 @@ class JsonFormat:
         return _encode(head)
 
     def published(self, request_id: int, stream: str, outcome: Appended) -> bytes:
-        first_place, last_place, is_duplicate, kept, _, _, _, _ = outcome
+        first_place, last_place, is_duplicate, kept, _, _, _, _ = parts(outcome)
         first = last = _quote_place(first_place)
         if last_place is not first_place:
             last = _quote_place(last_place)

@@ -1,0 +1,4 @@
+from longwire.base.tuples cimport parts
+
+
+cpdef check_batch(batch, limits)

@@ -1,0 +1,1 @@
+cpdef demand(policy, principal, action, stream)

@@ -1,0 +1,1 @@
+cpdef check_stream_name(name, bint is_reserved_allowed=*)
