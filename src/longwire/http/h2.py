@@ -16,7 +16,6 @@ from collections.abc import Callable
 from typing import Literal
 
 import h2.events
-import h2.exceptions
 
 from longwire.base.errors import LimitError, ProtocolError
 from longwire.base.headers import Headers
@@ -48,7 +47,6 @@ from longwire.http.h2_frames import (
     Http2Violation,
 )
 from longwire.http.h2_head import MalformedMessage, read_head, read_trailers
-from longwire.http.h2_library import violation_of
 from longwire.http.h2_outbox import Outbox
 from longwire.http.h2_patience import Patience
 from longwire.http.h2_priority import parse_priority
@@ -197,11 +195,7 @@ class Http2Engine:
             self._pass_on(passed, now)
 
     def _pass_on(self, frame: Frame, now: float) -> None:
-        try:
-            events = self._outbox.connection.receive_data(frame.data)
-        except h2.exceptions.ProtocolError as error:
-            raise violation_of(error) from None
-        for event in events:
+        for event in self._outbox.receive(frame.data):
             self._handle(event, now)
 
     def _handle(self, event: h2.events.Event, now: float) -> None:

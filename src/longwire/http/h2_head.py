@@ -36,7 +36,9 @@ _PSEUDO = frozenset({b":method", b":scheme", b":authority", b":path", b":protoco
 # RFC 7541 section 4.1, RFC 9113 section 10.5.1: what a field counts besides its octets.
 _FIELD_OVERHEAD_BYTES = 32
 
-_TARGET = re.compile(r"/[!-~]*")
+# RFC 9113 section 8.3.1: path and query. As on HTTP/1.1 the characters that browsers leave as they
+# are may stand there; "#" would begin a fragment, which is no part of it.
+_TARGET = re.compile(r'/[!"$-~]*')
 
 
 class MalformedMessage(Exception):

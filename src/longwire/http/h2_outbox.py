@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import h2.events
 import h2.exceptions
 
 from longwire.base.limits import Http2Limits, HttpLimits
 from longwire.http.h2_frames import ErrorCode, FrameGuard, FrameType
-from longwire.http.h2_library import open_connection
+from longwire.http.h2_library import open_connection, violation_of
 from longwire.http.h2_priority import sending_order
 from longwire.http.h2_stream import Stream
 
 __all__ = ["Outbox"]
 
 _PING_PAYLOAD = b"longwire"
+
+_GOAWAY_BYTES = 17
+"""Of the one that h2 sends by itself: a frame header, the last stream, the code."""
 
 
 class Outbox:
@@ -35,6 +39,14 @@ class Outbox:
         self._output: list[bytes] = []
         self._last_sent = 0
         self.connection = open_connection(limits, http2)
+
+    def receive(self, frame: bytes) -> list[h2.events.Event]:
+        """Give h2 a whole frame, which it may answer. Raises :exc:`Http2Violation`."""
+        try:
+            return self.connection.receive_data(frame)
+        except h2.exceptions.ProtocolError as error:
+            self._take_back_goaway()
+            raise violation_of(error) from None
 
     def take(self) -> list[bytes]:
         """Return what is to be written, in order."""
@@ -127,6 +139,16 @@ class Outbox:
             self.connection.end_stream(identifier)
         stream.is_sent = True
         return True
+
+    def _take_back_goaway(self) -> None:
+        """Leave it to the engine to end the connection, once and with the right code: h2 has said
+        PROTOCOL_ERROR to a field block that cannot be decoded (RFC 9113 section 4.3)."""
+        data = self.connection.data_to_send()
+        goaway = data[-_GOAWAY_BYTES:]
+        if len(goaway) == _GOAWAY_BYTES and goaway[3] == FrameType.GOAWAY:
+            data = data[:-_GOAWAY_BYTES]
+        if data:
+            self._output.append(data)
 
     def _collect(self) -> None:
         data = self.connection.data_to_send()

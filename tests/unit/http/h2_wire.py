@@ -120,8 +120,11 @@ class Conversation:
     @property
     def goaway(self) -> GoAwayFrame | None:
         """The last GOAWAY that came."""
-        found = [each for each in self.frames if isinstance(each, GoAwayFrame)]
-        return found[-1] if found else None
+        return self.goaways[-1] if self.goaways else None
+
+    @property
+    def goaways(self) -> list[GoAwayFrame]:
+        return [each for each in self.frames if isinstance(each, GoAwayFrame)]
 
     @property
     def resets(self) -> dict[int, int]:

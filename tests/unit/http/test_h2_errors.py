@@ -38,8 +38,8 @@ PROTOCOL_ERROR, REFUSED_STREAM = 0x1, 0x7
 def test_5_4_1_an_error_of_the_connection_ends_it_with_its_code(breach: Breach, cut: Cut) -> None:
     talk = Conversation(cut=cut, echo=False)
     breach.act(talk)
-    assert talk.goaway is not None, "the connection goes on"
-    assert talk.goaway.error_code == breach.code
+    assert talk.goaways, "the connection goes on"
+    assert [each.error_code for each in talk.goaways] == [breach.code], "said once, rightly"
     assert talk.engine.wants_close
     assert isinstance(talk.events[-1], ConnectionEnded)
     before = len(talk.frames)
@@ -103,6 +103,13 @@ def test_what_came_before_a_breach_is_given_out() -> None:
     assert kinds == ["RequestReceived", "RequestEnded", "StreamClosed", "ConnectionEnded"]
     assert talk.goaway is not None
     assert talk.goaway.last_stream_id == 1
+
+
+def test_what_waits_to_leave_goes_before_the_goaway() -> None:
+    talk = Conversation(echo=False)
+    talk.feed(frame(PING, 0, bytes(8)) + frame(HEADERS, 1, b"\x80", END_HEADERS | END_STREAM))
+    kinds = [type(each).__name__ for each in talk.frames[-2:]]
+    assert kinds == ["PingFrame", "GoAwayFrame"]
 
 
 def test_more_streams_than_announced_are_refused_before_the_client_can_know() -> None:

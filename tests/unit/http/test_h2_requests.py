@@ -142,6 +142,7 @@ MALFORMED: dict[str, Fields] = {
     "an empty path": request(""),
     "a relative path": request("a"),
     "a path with a space": request("/a b"),
+    "a path with a fragment": request("/a#b"),
     "an asterisk with GET": request("*"),
     "no authority and no host": [request()[0], request()[1], request()[3]],
     "another host than the authority": [*request(), ("host", "other.org")],
