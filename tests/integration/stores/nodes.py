@@ -78,6 +78,8 @@ class Proxy:
         """New bytes are taken and kept from going on, and nothing is closed: a black hole."""
         self.bytes_left: int | None = None
         """After so many more, whatever connection they are on, that connection is cut."""
+        self.lost: bytes | None = None
+        """These bytes are not passed on the next time that they come, whatever is around them."""
         self._server: asyncio.Server | None = None
         self._pairs: list[_Pair] = []
 
@@ -146,6 +148,10 @@ class _Pair:
                 return
             if left is not None:
                 self._proxy.bytes_left = left - len(data)
+            lost = self._proxy.lost
+            if lost is not None and lost in data:
+                self._proxy.lost = None
+                data = data.replace(lost, b"", 1)
             if not (self.is_silent or self._proxy.is_silent):
                 writer.write(data)
                 await writer.drain()

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from longwire.base.errors import StoreError
 from longwire.base.limits import RedisStoreLimits
+from longwire.stores.redis.keys import meta_key
 from longwire.stores.redis.store import RedisStore
+from longwire.stores.redis.wire import pack
 from longwire.streams.errors import StoreFullError, StoreUnavailableError, StreamError
 from longwire.streams.position import START
 from longwire.streams.store import Append, Appended, StreamSettings
@@ -61,6 +64,36 @@ async def test_deaf_subscription_is_noticed_within_two_intervals_and_nothing_is_
         await load
         await until(lambda: len(record.payloads) == len(stored), "all that was published")
         assert (record.payloads, record.gaps) == (stored, [])
+        await reader.hub.close()
+
+
+async def test_stream_whose_watching_is_not_confirmed_is_watched_by_a_new_connection(
+    redis: RedisServer,
+) -> None:
+    def watching(stream: str) -> bytes:
+        return pack(b"SSUBSCRIBE", meta_key(b"longwire:", stream))
+
+    limits = replace(QUICK, call_timeout_s=1.0, canary_interval_s=60.0)  # it helps here by chance
+    async with Proxy(redis.port) as proxy, nodes(1, redis.url) as (writer,):
+        reader = Node(proxy.url, limits)
+        await reader.store.start()
+        record = await reader.subscribe()
+        live = reader.store._connections.live
+        # Lost while everything is watched again: the canary would be heard, one stream would not.
+        connects = live.connects
+        proxy.lost = watching("s")
+        live.drop_connection("for the test")
+        await until(lambda: live.connects == connects + 2, "connected anew once more")
+        await until(lambda: reader.store.health() is None, "healthy again")
+        await writer.publish(b"heard")
+        await until(lambda: record.payloads == [b"heard"], "what is published then")
+        # Lost later: the one who asked is told, and the next finds it watched.
+        proxy.lost = watching("t")
+        with pytest.raises(StoreUnavailableError, match="did not confirm that 't' is watched"):
+            await live.watch("t")
+        await live.watch("t")
+        await until(lambda: reader.store.health() is None, "healthy again")
+        assert (live.connects, record.gaps) == (connects + 3, [])
         await reader.hub.close()
 
 

@@ -106,9 +106,12 @@ class LivePath:
             async with asyncio.timeout(self._limits.call_timeout_s):
                 await watch.confirmed.wait()
         except TimeoutError:
+            problem = self.problem or "no answer in time"
+            if self._restoring is None:
+                # The confirmation may be lost, and would be waited for by all who come after.
+                self.drop_connection("a stream that is watched was not confirmed in time")
             raise StoreUnavailableError(
-                f"{self._address.shown} did not confirm that {stream!r} is watched: "
-                f"{self.problem or 'no answer in time'}"
+                f"{self._address.shown} did not confirm that {stream!r} is watched: {problem}"
             ) from None
 
     def unwatch(self, stream: str) -> None:
@@ -165,6 +168,7 @@ class LivePath:
         for channel in self._watches:
             self._subscribe(channel)
         self._check_restored()
+        self._expect_progress()
 
     async def _disconnect(self, reason: str) -> None:
         connection, self._connection = self._connection, None
@@ -208,6 +212,26 @@ class LivePath:
         if self._restoring is not None:
             self._restoring.discard(channel)
             self._check_restored()
+
+    def _expect_progress(self) -> None:
+        """Until all is watched again, streams must be confirmed in every ``call_timeout_s``.
+
+        The canary may be heard while the confirmation of another stream is lost.
+        """
+        connection, missing = self._connection, len(self._restoring or ())
+
+        def check() -> None:
+            if self._connection is not connection or not self._restoring:
+                return
+            if len(self._restoring) == missing:
+                self.drop_connection(
+                    f"that {missing} streams are watched was not confirmed in time"
+                )
+            else:
+                self._expect_progress()
+
+        if missing:
+            asyncio.get_running_loop().call_later(self._limits.call_timeout_s, check)
 
     def _check_restored(self) -> None:
         if self._restoring is not None and not self._restoring:
