@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from enum import Enum
 from typing import NamedTuple
 
@@ -20,6 +21,10 @@ __all__ = [
 
 JSON = "application/json"
 BYTES = "application/octet-stream"
+
+
+# RFC 9110 section 5.6.6: a value that is a token may stand in quotes or not.
+_QUOTED_TOKEN = re.compile(r'"([!#$%&\'*+\-.^_`|~0-9A-Za-z]+)"\Z')
 
 
 class Durability(Enum):
@@ -74,17 +79,21 @@ class Entry(NamedTuple):
 def normalize_content_type(text: str) -> str:
     """Return a media type in the form in which types are compared.
 
-    RFC 9110 section 8.3.1: type, subtype and parameter names have no case. Values of parameters
-    are left as they are.
+    RFC 9110 section 8.3.1: type, subtype, parameter names and charsets have no case, and quotes
+    around a token mean nothing. Other values are left as they are. JSON has no charset parameter,
+    and one that clients send all the same has no effect (RFC 8259 section 11): it is left out.
     """
     media_type, _, parameters = text.partition(";")
-    media_type = media_type.strip().lower()
-    named = []
+    normalized = media_type.strip().lower()
+    is_of_json = is_json(normalized)
     for parameter in parameters.split(";"):
         name, equals, value = parameter.strip().partition("=")
-        if name:
-            named.append(f"{name.strip().lower()}{equals}{value.strip()}")
-    return ";".join([media_type, *named])
+        name, value = name.strip().lower(), _QUOTED_TOKEN.sub(r"\1", value.strip())
+        if name == "charset":
+            value = value.lower()
+        if name and not (name == "charset" and is_of_json):
+            normalized += f";{name}{equals}{value}"
+    return normalized
 
 
 def is_json(content_type: str) -> bool:

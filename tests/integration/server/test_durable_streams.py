@@ -274,6 +274,31 @@ async def test_bodies_are_limited_and_not_decoded(http: httpx.AsyncClient) -> No
         pass  # refused before all of it was sent
 
 
+@pytest.mark.parametrize("body", ["no JSON", "[]"])
+async def test_body_of_another_type_is_told_before_what_is_wrong_with_it(
+    http: httpx.AsyncClient, body: str
+) -> None:
+    assert (await http.post("/open/a", content=body, headers=JSON)).status_code == 404
+    await http.put("/open/a", headers=TEXT)
+    refused = await http.post("/open/a", content=body, headers=JSON)
+    assert (refused.status_code, refused.json()["code"]) == (409, "wrong_content_type")
+    await http.put("/open/b", headers=JSON)
+    assert (await http.post("/open/b", content=body, headers=JSON)).status_code == 400
+
+
+async def test_content_types_that_say_the_same_are_the_same(http: httpx.AsyncClient) -> None:
+    kinds = {
+        "a": ("application/json", "application/json; charset=UTF-8"),
+        "b": ('text/plain; charset="utf-8"', "Text/Plain;charset=UTF-8"),
+    }
+    for name, (first, second) in kinds.items():
+        url = f"/open/{name}"
+        assert (await http.put(url, headers={"Content-Type": first})).status_code == 201
+        assert (await http.put(url, headers={"Content-Type": second})).status_code == 200
+        appended = await http.post(url, content="1", headers={"Content-Type": second})
+        assert appended.status_code == 204
+
+
 async def test_what_a_stream_holds_runs_nothing_as_a_page(http: httpx.AsyncClient) -> None:
     html = {"Content-Type": "text/html"}
     await http.put("open/page", headers=html, content="<script>alert(1)</script>")

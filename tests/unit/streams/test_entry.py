@@ -10,7 +10,11 @@ from longwire.streams.entry import is_acceptable, is_json, normalize_content_typ
     [
         ("application/json", "application/json"),
         (" Application/JSON ", "application/json"),
-        ("Text/Plain; Charset=UTF-8", "text/plain;charset=UTF-8"),
+        ("Text/Plain; Charset=UTF-8", "text/plain;charset=utf-8"),
+        ('text/plain;charset="UTF-8"', "text/plain;charset=utf-8"),
+        ('a/b;x="Y"; z="a b"', 'a/b;x=Y;z="a b"'),
+        ("application/json; charset=UTF-8", "application/json"),
+        ("application/ld+json; charset=utf-8; profile=x", "application/ld+json;profile=x"),
         ("text/plain;", "text/plain"),
         ("a/b ; X = y ; flag", "a/b;x=y;flag"),
     ],

@@ -34,9 +34,11 @@ from longwire.gateways.durable.request import (
 )
 from longwire.hub.hub import Hub
 from longwire.hub.publishing import Publish
-from longwire.streams.entry import BYTES, NewEntry
+from longwire.streams.entry import BYTES, NewEntry, is_acceptable
 from longwire.streams.errors import (
+    ContentTypeError,
     ForkError,
+    PayloadError,
     PositionRefusedError,
     StreamClosedError,
     StreamExistsError,
@@ -134,9 +136,14 @@ async def append(hub: Hub, request: StreamRequest, body: bytes) -> Answer:
         raise BadRequestError("there is no body; with Stream-Closed: true there need not be one")
     if body and content_type is None:
         raise NoContentTypeError
-    batch = _entries(hub, request, body, content_type or BYTES)
-    if body and not batch:
-        raise BadRequestError("an empty array holds no message to append")
+    try:
+        batch = _entries(hub, request, body, content_type or BYTES)
+        if body and not batch:
+            raise BadRequestError("an empty array holds no message to append")
+    except (PayloadError, BadRequestError):
+        # A body that is not of its type may just be of another type than the stream.
+        await _check_type(hub, request.stream, content_type)
+        raise
     publish = Publish(
         request.stream,
         batch,
@@ -158,6 +165,15 @@ async def append(hub: Hub, request: StreamRequest, body: bytes) -> Answer:
         headers.add("ETag", tag_of(error.tail, is_closed=True))
         return Answer(204, no_store(headers))
     return _answer_append(appended, producer, has_body=bool(body))
+
+
+async def _check_type(hub: Hub, stream: str, content_type: str | None) -> None:
+    """Raise ``StreamMissingError`` or ``ContentTypeError`` where nothing of this type can go."""
+    info = await hub.store.info(stream)
+    if info is None:
+        raise StreamMissingError(stream)
+    if not is_acceptable(content_type, info.settings.content_type):
+        raise ContentTypeError(stream, info.settings.content_type, str(content_type))
 
 
 def _answer_append(appended: Appended, producer: ProducerStamp | None, *, has_body: bool) -> Answer:
