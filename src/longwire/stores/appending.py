@@ -176,7 +176,9 @@ def check_same(
     if existing.is_closed != closes:
         raise StreamExistsError(name, "entries to come" if closes else "its end: it is closed")
     if not _is_same_fork(existing.fork, fork):
-        raise StreamExistsError(name, f"another origin: {existing.fork}")
+        # The source is not named: not everybody who may create this one may read that.
+        origin = "no origin: it is no fork" if existing.fork is None else "another origin"
+        raise StreamExistsError(name, origin)
 
 
 def _differences(there: StreamSettings, wanted: StreamSettings) -> str:
@@ -186,8 +188,14 @@ def _differences(there: StreamSettings, wanted: StreamSettings) -> str:
         for field in fields(StreamSettings)
     ]
     return ", ".join(
-        f"{name} {is_there} and not {asked}" for name, is_there, asked in pairs if is_there != asked
+        f"{name} {_said(is_there)} and not {_said(asked)}"
+        for name, is_there, asked in pairs
+        if is_there != asked
     )
+
+
+def _said(value: object) -> object:
+    return "unset" if value is None else value
 
 
 def _is_same_fork(existing: Fork | None, wanted: Fork | None) -> bool:

@@ -284,6 +284,24 @@ async def test_body_of_another_type_is_told_before_what_is_wrong_with_it(
     assert (refused.status_code, refused.json()["code"]) == (409, "wrong_content_type")
     await http.put("/open/b", headers=JSON)
     assert (await http.post("/open/b", content=body, headers=JSON)).status_code == 400
+    await http.put("/open/c", headers={"Stream-Forked-From": "/open/b"})
+    await http.delete("/open/b")
+    assert (await http.post("/open/b", content=body, headers=JSON)).status_code == 410
+
+
+async def test_what_is_there_otherwise_is_told_in_words(http: httpx.AsyncClient) -> None:
+    await http.put("/open/a", headers=TEXT)
+    await http.put("/open/fork", headers={"Stream-Forked-From": "/open/a"})
+
+    async def difference(name: str, **headers: str) -> str:
+        wanted = TEXT | {name.replace("_", "-"): value for name, value in headers.items()}
+        refused = await http.put(f"/open/{name}", headers=wanted)
+        assert refused.status_code == 409
+        return str(refused.json()["detail"]).partition(" exists with ")[2]
+
+    assert await difference("a", Stream_TTL="60") == "ttl_s unset and not 60"
+    assert await difference("a", Stream_Forked_From="/open/fork") == "no origin: it is no fork"
+    assert await difference("fork") == "another origin"
 
 
 async def test_content_types_that_say_the_same_are_the_same(http: httpx.AsyncClient) -> None:

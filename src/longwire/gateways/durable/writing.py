@@ -42,6 +42,7 @@ from longwire.streams.errors import (
     PositionRefusedError,
     StreamClosedError,
     StreamExistsError,
+    StreamGoneError,
     StreamMissingError,
 )
 from longwire.streams.producer import ProducerStamp
@@ -168,10 +169,13 @@ async def append(hub: Hub, request: StreamRequest, body: bytes) -> Answer:
 
 
 async def _check_type(hub: Hub, stream: str, content_type: str | None) -> None:
-    """Raise ``StreamMissingError`` or ``ContentTypeError`` where nothing of this type can go."""
+    """Raise what speaks against any append of this type: ``StreamMissingError``,
+    ``StreamGoneError`` or ``ContentTypeError``."""
     info = await hub.store.info(stream)
     if info is None:
         raise StreamMissingError(stream)
+    if info.is_deleted:
+        raise StreamGoneError(stream)
     if not is_acceptable(content_type, info.settings.content_type):
         raise ContentTypeError(stream, info.settings.content_type, str(content_type))
 
