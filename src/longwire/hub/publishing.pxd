@@ -1,6 +1,6 @@
 cimport cython
 
-from longwire.base.tuples cimport parts
+from longwire.base.tuples cimport make, parts
 from longwire.hub.payloads cimport check_batch
 from longwire.streams.name cimport check_stream_name
 

@@ -16,7 +16,7 @@ from typing import NamedTuple, TypeAlias
 
 from longwire.base.errors import StoreError
 from longwire.base.limits import RateLimits, StreamLimits
-from longwire.base.tuples import parts
+from longwire.base.tuples import make, parts
 from longwire.hub.counters import HubCounters
 from longwire.hub.errors import ApplicationError, PublishRefused
 from longwire.hub.payloads import check_batch, check_payloads
@@ -38,9 +38,6 @@ from longwire.streams.store import Append, Appended, Fork, Store, StreamInfo, St
 __all__ = ["Done", "Outcome", "Publish", "Publisher", "SettingsFor"]
 
 logger = logging.getLogger("longwire.hub")
-
-# What a named tuple's own constructor does, without the function of Python's around it.
-_new_tuple = tuple.__new__
 
 Outcome: TypeAlias = Appended | StreamError
 Done: TypeAlias = Callable[[Outcome], None]
@@ -194,7 +191,7 @@ class Publisher:
                 closes,
                 durability,
             )
-            requests.append(_new_tuple(Append, values))
+            requests.append(make(Append, values))
         if not requests:
             return
         try:
@@ -286,7 +283,7 @@ class Publisher:
         published = published_entries = published_bytes = 0
         has_begun = False
         for outcome in outcomes:
-            if isinstance(outcome, StreamError):
+            if not isinstance(outcome, Appended):
                 counters.count_refusal(outcome.code)
                 continue
             _, _, is_duplicate, _, _, entries, _, _ = parts(outcome)

@@ -19,11 +19,12 @@ __all__ = ["AppPolicy"]
 class AppPolicy:
     """Who a client is, what it may do, and what becomes of what it publishes."""
 
-    __slots__ = ("_app", "_authentication", "publish_hook")
+    __slots__ = ("_app", "_authentication", "_permissions", "publish_hook")
 
     def __init__(self, app: App, authentication: Authentication) -> None:
         self._app = app
         self._authentication = authentication
+        self._permissions = app.permissions
         # Without hooks the hub has nothing to ask for each publish.
         self.publish_hook: BatchHook | None = self._show_to_hooks if app.publish_hooks else None
 
@@ -37,7 +38,7 @@ class AppPolicy:
 
     def may(self, principal: Principal, action: Action, stream: str) -> bool | Awaitable[bool]:
         """Ask the permissions."""
-        return self._app.permissions.may(principal, action, stream)
+        return self._permissions.may(principal, action, stream)
 
     async def _show_to_hooks(
         self, principal: Principal, stream: str, payloads: list[bytes], content_type: str

@@ -1,6 +1,6 @@
 cimport cython
 
-from longwire.base.tuples cimport parts
+from longwire.base.tuples cimport make, parts
 from longwire.streams.position cimport next_link
 from longwire.streams.producer cimport decide
 

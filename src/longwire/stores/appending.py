@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import fields
 from typing import Protocol
 
-from longwire.base.tuples import parts
+from longwire.base.tuples import make, parts
 from longwire.streams.entry import Durability, Entry, NewEntry, is_acceptable
 from longwire.streams.errors import (
     ApplicationSequenceError,
@@ -40,10 +40,6 @@ __all__ = [
     "find_duplicate",
 ]
 
-# What a named tuple's own constructor does, without the function of Python's around it: these are
-# made for every entry that is stored.
-_new_tuple = tuple.__new__
-
 # An enum's member is slow to look up.
 _MEMORY = Durability.MEMORY
 
@@ -64,7 +60,11 @@ def cost_bytes(requests: Sequence[Append]) -> int:
 
 def creates_ephemeral(requests: Sequence[Append]) -> bool:
     """Whether one of them may create a stream that lives in memory only."""
-    return any(request.create is not None and request.create.is_ephemeral for request in requests)
+    for request in requests:
+        _, _, _, _, _, create, _, _, _, _ = parts(request)
+        if create is not None and create.is_ephemeral:
+            return True
+    return False
 
 
 class Target(Protocol):
@@ -146,9 +146,9 @@ def chain(
         payload, key = parts(new)
         offset += 1
         link = next_link(link, payload)
-        position = _new_tuple(Position, (offset, epoch, link))
+        position = make(Position, (offset, epoch, link))
         values = (position, previous, payload, time_ms, content_type, key, False)
-        entries.append(_new_tuple(Entry, values))
+        entries.append(make(Entry, values))
         previous = position
     return entries
 
@@ -161,7 +161,7 @@ def appended(entries: Sequence[Entry], target: Target, durability: Durability) -
         last = first if len(entries) == 1 else entries[-1].position
     is_closed = target.is_closed
     values = (first, last, False, durability, target.tail, tuple(entries), is_closed, None)
-    return _new_tuple(Appended, values)
+    return make(Appended, values)
 
 
 def check_same(

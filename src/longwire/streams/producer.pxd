@@ -1,3 +1,5 @@
+cimport cython
+
 from longwire.base.tuples cimport parts
 
 
@@ -10,4 +12,5 @@ cdef class ProducerState:
     cpdef record(self, stamp, result)
 
 
+@cython.locals(state=ProducerState)
 cpdef decide(remembered, stamp)

@@ -129,6 +129,10 @@ _ACCEPT = Accept()
 def decide(remembered: ProducerState | ForgottenProducer | None, stamp: ProducerStamp) -> Decision:
     """Decide on a publish by what is remembered of its producer."""
     _, epoch, sequence = parts(stamp)
+    if isinstance(remembered, ProducerState):
+        state = remembered
+        if epoch == state.epoch and sequence == state.next_sequence:
+            return _ACCEPT  # the next one, as nearly all are
     if remembered is None:
         # A number above 0 may have been stored in a life that is forgotten altogether.
         return _ACCEPT if sequence == 0 else Refuse(ProducerUnknownError(sequence))

@@ -1,3 +1,6 @@
+from longwire.base.tuples cimport make
+
+
 cpdef read_condition(request)
 
 cpdef read_durability(request)

@@ -1,5 +1,6 @@
 cimport cython
 
+from longwire.base.tuples cimport make, parts
 from longwire.gateways.native.publications cimport (
     read_batch,
     read_condition,
@@ -13,12 +14,12 @@ from longwire.streams.name cimport check_stream_name
 
 cdef class Flights:
     cdef long long _count
+    cdef long long _in_flight_max
+    cdef long long _producer_in_flight_max
     cdef dict _by_producer
     cdef object _waiter
 
-    cpdef bint take_off(
-        self, producer, long long in_flight_max, long long producer_in_flight_max
-    ) except -1
+    cpdef bint take_off(self, producer) except -1
 
     cpdef land(self, producer)
 

@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import Awaitable
 from typing import TYPE_CHECKING
 
+from longwire.base.tuples import make, parts
 from longwire.gateways.native.publications import (
     read_batch,
     read_condition,
@@ -17,37 +18,34 @@ from longwire.gateways.native.requests import PublishRequest
 from longwire.gateways.native.session import NativeSession
 from longwire.hub.policy import demand
 from longwire.hub.publishing import Outcome, Publish
-from longwire.streams.errors import StreamError
 from longwire.streams.name import check_stream_name
+from longwire.streams.store import Appended
 
 if TYPE_CHECKING:
     from longwire.gateways.native.gateway import NativeGateway
 
 __all__ = ["Flights", "publish"]
 
-# What a named tuple's own constructor does, without the function of Python's around it.
-_new_tuple = tuple.__new__
-
 
 class Flights:
     """Publishes of one connection that are not answered yet, and the one that waits for room."""
 
-    __slots__ = ("_by_producer", "_count", "_waiter")
+    __slots__ = ("_by_producer", "_count", "_in_flight_max", "_producer_in_flight_max", "_waiter")
 
-    def __init__(self) -> None:
+    def __init__(self, in_flight_max: int, producer_in_flight_max: int) -> None:
+        self._in_flight_max = in_flight_max
+        self._producer_in_flight_max = producer_in_flight_max
         self._count = 0
         self._by_producer: dict[tuple[str, str], int] = {}
         self._waiter: asyncio.Future[None] | None = None
 
-    def take_off(
-        self, producer: tuple[str, str] | None, in_flight_max: int, producer_in_flight_max: int
-    ) -> bool:
+    def take_off(self, producer: tuple[str, str] | None) -> bool:
         """Count one more, of this producer in this stream; ``False`` when there is no room."""
-        if self._count >= in_flight_max:
+        if self._count >= self._in_flight_max:
             return False
         if producer is not None:
             count = self._by_producer.get(producer, 0)
-            if count >= producer_in_flight_max:
+            if count >= self._producer_in_flight_max:
                 return False
             self._by_producer[producer] = count + 1
         self._count += 1
@@ -96,10 +94,10 @@ class _Flight:
     def __call__(self, outcome: Outcome) -> None:
         self._flights.land(self._producer)
         session = self._session
-        if isinstance(outcome, StreamError):
-            session.refuse(self._request_id, outcome)
-        else:
+        if isinstance(outcome, Appended):
             session.answer(session.format.published(self._request_id, self._stream, outcome))
+        else:
+            session.refuse(self._request_id, outcome)
 
 
 def publish(
@@ -113,10 +111,21 @@ def publish(
         request, hub.stream_limits.json_depth_max, gateway.limits.key_bytes_max
     )
     condition, durability = read_condition(request), read_durability(request)
-    # closes, is_checked, durability, is_from_server, may_create, application_sequence
-    rest = (False, True, durability, False, True, None)
-    values = (stream, batch, content_type, principal, producer, condition, *rest)
-    publish = _new_tuple(Publish, values)
+    values = (
+        stream,
+        batch,
+        content_type,
+        principal,
+        producer,
+        condition,
+        False,  # closes
+        True,  # is_checked
+        durability,
+        False,  # is_from_server
+        True,  # may_create
+        None,  # application_sequence
+    )
+    publish = make(Publish, values)
     waiting = demand(hub.policy, principal, "publish", stream)
     if waiting is None and _submit(gateway, session, request.id, publish) is None:
         return None
@@ -144,10 +153,15 @@ def _submit(
     """Give a publish to the hub; return what it has to wait for when too many are in the air."""
     flights = session.flights
     if flights is None:
-        flights = session.flights = Flights()
-    limits, stamp, stream = gateway.limits, publish.producer, publish.stream
-    producer = None if stamp is None else (stream, stamp.producer_id)
-    if not flights.take_off(producer, limits.in_flight_max, limits.producer_in_flight_max):
+        limits = gateway.limits
+        flights = Flights(limits.in_flight_max, limits.producer_in_flight_max)
+        session.flights = flights
+    stream, _, _, _, stamp, _, _, _, _, _, _, _ = parts(publish)
+    producer = None
+    if stamp is not None:
+        producer_id, _, _ = parts(stamp)
+        producer = (stream, producer_id)
+    if not flights.take_off(producer):
         return flights
     gateway.hub.submit(publish, _Flight(session, flights, request_id, stream, producer))
     return None

@@ -28,6 +28,7 @@ cdef class NativeSession(WheelEntry):
     cdef object _gateway
     cdef bint _has_received
     cdef bint _has_task_begun
+    cdef long long _held_bytes_max
     cdef bint _is_output_full
     cdef bint _is_reading_paused
     cdef object _next_beat_s

@@ -81,6 +81,7 @@ class NativeSession(WheelEntry):
         "_gateway",
         "_has_received",
         "_has_task_begun",
+        "_held_bytes_max",
         "_is_output_full",
         "_is_reading_paused",
         "_next_beat_s",
@@ -152,6 +153,7 @@ class NativeSession(WheelEntry):
         self._has_task_begun = False
         self._is_reading_paused = False
         self._is_output_full = False
+        self._held_bytes_max = gateway.hub.limits.held_bytes_max
         self._taken_at_beat: int | None = None
         """What the client had taken at the last look at it, if it was silent then."""
         self._has_received = False
@@ -228,14 +230,14 @@ class NativeSession(WheelEntry):
     @property
     def takes_more(self) -> bool:
         """Whether the client reads what it is sent: little of that is held."""
-        return self.wire.held_bytes <= self._gateway.hub.limits.held_bytes_max
+        return self.wire.held_bytes <= self._held_bytes_max
 
     def answer(self, message: bytes) -> None:
         """Send an answer. Who does not read answers is not read from either."""
         if self.state is _ENDED:
             return
         self.wire.send(message)
-        if not self._is_output_full and not self.takes_more:
+        if not self._is_output_full and self.wire.held_bytes > self._held_bytes_max:
             self._is_output_full = True
             self._adjust_reading()
 

@@ -1,6 +1,6 @@
 cimport cython
 
-from longwire.base.tuples cimport parts
+from longwire.base.tuples cimport make, parts
 from longwire.stores.appending cimport appended, chain, check_append, find_duplicate
 from longwire.stores.sqlite.entries cimport Entries
 from longwire.stores.sqlite.head cimport Head

@@ -14,7 +14,7 @@ from dataclasses import replace
 
 from longwire.base.entropy import Entropy
 from longwire.base.limits import SqliteStoreLimits
-from longwire.base.tuples import parts
+from longwire.base.tuples import make, parts
 from longwire.stores.appending import appended, chain, check_append, check_same, find_duplicate
 from longwire.stores.forking import check_fork, find_branch, judge_fork
 from longwire.stores.sqlite.bulk import update_rows
@@ -38,9 +38,6 @@ from longwire.streams.verdict import judge
 __all__ = ["Job", "Writer"]
 
 Job = Callable[["Writer"], object]
-
-# What a named tuple's own constructor does, without the function of Python's around it.
-_new_tuple = tuple.__new__
 
 # An enum's member is slow to look up.
 _DISK = Durability.DISK
@@ -289,7 +286,7 @@ class Writer:
         stored = appended(entries, head, _DISK)
         if stamp is not None:
             first, last, _, _, _, _, _, _ = parts(stored)
-            result = _new_tuple(Result, (first, last))
+            result = make(Result, (first, last))
             self._producers.record(head, principal, stamp, result, self.now_ms)
         return stored
 

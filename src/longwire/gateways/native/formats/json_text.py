@@ -56,6 +56,20 @@ def _quote(text: str) -> bytes:
     return json.dumps(text, ensure_ascii=False).encode()
 
 
+_QUOTED_MAX = 4_096
+_quoted: dict[str, str] = {}
+
+
+def _quote_name(name: str) -> str:
+    """The same, as text: each publish is answered with the name of its stream."""
+    quoted = _quoted.get(name)
+    if quoted is None:
+        if len(_quoted) >= _QUOTED_MAX:
+            _quoted.clear()
+        quoted = _quoted[name] = _quote(name).decode()
+    return quoted
+
+
 def _quote_place(position: Position | None) -> str:
     """A position as a JSON string, which needs no escapes."""
     if position is None:
@@ -120,7 +134,7 @@ class JsonFormat:
         duplicate = "true" if is_duplicate else "false"
         durability = DURABILITY_TEXTS[kept]
         text = (
-            f'{{"op":"published","id":{request_id},"stream":{_quote(stream).decode()},'
+            f'{{"op":"published","id":{request_id},"stream":{_quote_name(stream)},'
             f'"first":{first},"last":{last},"duplicate":{duplicate},"durability":"{durability}"}}'
         )
         return text.encode()
