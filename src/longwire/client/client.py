@@ -9,6 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar, overload
 
+from longwire.client.arguments import check_name, read_position, websocket_url
 from longwire.client.backoff import Backoff
 from longwire.client.connection import Timing
 from longwire.client.consumer import (
@@ -33,7 +34,6 @@ from longwire.client.payloads import convert_data, encode_batch, make_message
 from longwire.client.presence import Member, PresenceHandler, Watch, parse_members
 from longwire.client.subscription import Subscription
 from longwire.client.transports import TRANSPORTS, Transports
-from longwire.streams.name import check_stream_name
 from longwire.streams.position import Position, parse_position
 
 __all__ = ["Client", "Event", "Token"]
@@ -90,7 +90,7 @@ class Client:
         websocket_options: Mapping[str, Any] | None = None,
         random: Callable[[], float] = random.random,
     ) -> None:
-        self.url = _websocket_url(url)
+        self.url = websocket_url(url)
         self._timing = timing or Timing()
         options = dict(websocket_options or {})
         self._core = ClientCore(
@@ -239,7 +239,7 @@ class Client:
         client with this outbox if this one does not come to it.
         """
         self._core.started()
-        check_stream_name(stream)
+        check_name(stream, outcome="not_stored")
         payloads = encode_batch(batch, key)
         options = {
             name: str(value) if isinstance(value, Position) else value
@@ -291,15 +291,15 @@ class Client:
         skipped with an error event. It goes on over reconnects: nothing lost, nothing twice, in
         order; what the server cannot give any more is named by a ``Gap`` event.
 
-        Raises :exc:`ClientError` (``already_subscribed``) and the errors of names and positions.
+        Raises :exc:`ClientError`: ``already_subscribed``, ``bad_stream_name``, ``bad_position``.
         """
         self._core.started()
-        check_stream_name(stream, is_reserved_allowed=True)
+        check_name(stream, is_reserved_allowed=True)
         subscription: Subscription[Any] = Subscription(
             self._core,
             stream,
             start=start,
-            position=_position(position),
+            position=read_position(position),
             data_type=type,
             handler=handler,
         )
@@ -322,7 +322,7 @@ class Client:
         streams that are not among them. Otherwise as :meth:`subscribe`.
         """
         self._core.started()
-        held = {stream: _position(position) for stream, position in (positions or {}).items()}
+        held = {stream: read_position(position) for stream, position in (positions or {}).items()}
         subscription: PatternSubscription[Any] = PatternSubscription(
             self._core,
             pattern,
@@ -348,7 +348,7 @@ class Client:
         """
         self._core.started()
         subscription: Subscription[Any] = Subscription(
-            self._core, "", position=_position(position), data_type=type, handler=handler
+            self._core, "", position=read_position(position), data_type=type, handler=handler
         )
         self._core.reading.add_inbox(subscription)
         return subscription
@@ -400,7 +400,7 @@ class Client:
         does not exist yet. ``is_manual`` leaves acknowledging to the application.
         """
         self._core.started()
-        check_stream_name(stream, is_reserved_allowed=True)
+        check_name(stream, is_reserved_allowed=True)
         worker: Consumer[Any] = Consumer(
             self._core.consumers,
             stream,
@@ -488,20 +488,3 @@ class Client:
     def restart(self, reason: str) -> None:
         """Give the connection up and take everything up again on another one."""
         self._core.restart(reason)
-
-
-def _position(position: Position | str | None) -> Position | None:
-    return parse_position(position) if isinstance(position, str) else position
-
-
-def _websocket_url(url: str) -> str:
-    """The URL of the WebSocket that belongs to a server's URL."""
-    scheme, separator, rest = url.partition("://")
-    schemes = {"http": "ws", "https": "wss", "ws": "ws", "wss": "wss"}
-    if not separator or scheme not in schemes:
-        raise ClientError(
-            "bad_use", f'"{url}" is no URL of a server: write http://, https://, ws:// or wss://'
-        )
-    authority, slash, path = rest.partition("/")
-    target = f"{slash}{path}" if path else "/ws"
-    return f"{schemes[scheme]}://{authority}{target}"

@@ -150,10 +150,23 @@ async def test_positions_that_cannot_be_honoured(client: Client) -> None:
     ]:
         error = await refusal(client.history("past", after=held))
         assert (error.code, error.details["reason"]) == ("position_refused", reason)
-    with pytest.raises(Exception, match="position"):
-        client.subscribe("past", position="yesterday")
-    with pytest.raises(Exception, match="segment"):
-        client.subscribe("a//b")
+
+
+async def test_names_and_positions_that_are_none_are_refused_before_anything_is_sent(
+    client: Client,
+) -> None:
+    for call in (client.subscribe, client.inbox):
+        arguments = {"stream": "past"} if call == client.subscribe else {}
+        with pytest.raises(ClientError, match='"yesterday" is no position') as caught:
+            call(**arguments, position="yesterday")
+        assert caught.value.code == "bad_position"
+    for read in (lambda: client.subscribe("a//b"), lambda: client.consume("a//b", "c")):
+        with pytest.raises(ClientError, match="a segment between") as caught:
+            read()
+        assert caught.value.code == "bad_stream_name"
+    error = await refusal(client.publish("$user/ann", 1))
+    assert (error.code, error.outcome) == ("bad_stream_name", "not_stored")
+    assert client.pending == 0
 
 
 async def test_sequences_and_producers(client: Client) -> None:
