@@ -146,7 +146,8 @@ class HttpLimits:
     """Requests read ahead of the one being answered; past it reading pauses."""
 
     head_timeout_s: float | None = 10.0
-    """From the first byte of a request to the end of its head, seconds; past it 408."""
+    """From the first byte of a request to the end of its head, seconds; past it 408. A connection
+    that sends nothing has as long for its first request; then it closes without an answer."""
 
     body_timeout_s: float | None = 30.0
     """Between two pieces of a request body, seconds; past it 408."""

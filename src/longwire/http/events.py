@@ -78,7 +78,8 @@ class RequestRefused:
 
 @dataclass(frozen=True, slots=True)
 class LimitReached:
-    """A limit ended a stream whose request had been given out; ``limit`` is the setting's name."""
+    """A limit ended a stream whose request had been given out, or a connection that sent none;
+    ``limit`` is the setting's name."""
 
     limit: str
 

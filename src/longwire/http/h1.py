@@ -33,6 +33,7 @@ from longwire.http.events import (
     HttpCommand,
     HttpEvent,
     Informational,
+    LimitReached,
     RequestEnded,
     Reset,
     Response,
@@ -502,6 +503,8 @@ class Http1Engine:
             elif self._reader.is_inside_head():
                 self._fail(ProtocolError(408, "head_timeout_s: the request's head came too slowly"))
             else:
+                if not self._streams:
+                    self._events.append(LimitReached("head_timeout_s"))
                 self._end(None)
         return self.take_events()
 

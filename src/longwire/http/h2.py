@@ -545,6 +545,8 @@ class Http2Engine:
                 if self._patience.check_connection(now, has_streams=bool(self._streams)):
                     self._announce_end()
             except Http2Violation as violation:
+                if violation.code is ErrorCode.SETTINGS_TIMEOUT:
+                    self._events.append(LimitReached("head_timeout_s"))
                 self._fail(violation.code, violation.message)
             for stream in self._patience.slow_requests(self._streams.values(), now):
                 self._give_up(stream, _SLOW_BODY, now)

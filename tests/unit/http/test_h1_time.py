@@ -6,7 +6,7 @@ import pytest
 
 from longwire.base.headers import Headers
 from longwire.base.limits import HttpLimits
-from longwire.http.events import BodyWanted, Response, StreamClosed
+from longwire.http.events import BodyWanted, LimitReached, Response, StreamClosed
 from tests.unit.http.wire import Conversation, chunked, get, post, silent
 
 LIMITS = HttpLimits(head_timeout_s=10, body_timeout_s=30, idle_timeout_s=75)
@@ -28,6 +28,7 @@ def test_connection_without_a_byte_is_closed_silently() -> None:
     conversation.wait(0.1)
     assert conversation.engine.wants_close
     assert conversation.ended.error is None
+    assert conversation.events[0] == LimitReached("head_timeout_s")
     assert conversation.output == b""
     assert conversation.engine.deadline is None
 
@@ -68,6 +69,7 @@ def test_idle_connection_is_closed_silently() -> None:
     conversation.wait(0.1)
     assert conversation.engine.wants_close
     assert conversation.ended.error is None
+    assert not [event for event in conversation.events if isinstance(event, LimitReached)]
     assert len(conversation.answers()) == 1
 
 

@@ -205,6 +205,7 @@ def test_settings_that_are_not_acknowledged_end_the_connection() -> None:
     talk.wait(10.1)
     assert talk.goaway is not None
     assert talk.goaway.error_code == 0x4
+    assert LimitReached("head_timeout_s") in talk.events
 
 
 def test_a_slow_header_block_is_given_up() -> None:
