@@ -153,6 +153,12 @@ class Client:
         return self._core.state
 
     @property
+    def trouble(self) -> str:
+        """Why there is no connection: how the last one, or the last attempt, ended. Empty while
+        there is one, and until the first attempt has ended."""
+        return self._core.trouble
+
+    @property
     def user(self) -> str | None:
         """Whom the server takes this client for; ``None``: anonymous, or not known yet."""
         return self._core.user

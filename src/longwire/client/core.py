@@ -135,6 +135,11 @@ class ClientCore:
         return State.CONNECTING if self._link is None else self._link.state
 
     @property
+    def trouble(self) -> str:
+        """Why there is no connection, as far as is known."""
+        return "" if self._link is None else self._link.trouble
+
+    @property
     def user(self) -> str | None:
         """Whom the server takes this client for; ``None``: anonymous, or not known yet."""
         return None if self._link is None else self._link.user

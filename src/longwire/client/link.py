@@ -80,6 +80,8 @@ class ServerLink:
         self.transport: str | None = None
         """What carries it now, or did last."""
         self.state = State.CONNECTING
+        self.trouble = ""
+        """Why there is no connection: how the last one, or the last attempt, ended."""
         self._owner = owner
         self._transports = transports
         self._token = token
@@ -381,6 +383,8 @@ class ServerLink:
         if previous is State.OPEN and self._opened.done():
             self._opened = self._new_opened()
         reason, code = ("", 0) if ending is None else (ending.reason, ending.code)
+        if state is State.OPEN or reason:
+            self.trouble = reason
         failures = self._backoff.failures
         self._owner.announce(StateChange(state, previous, reason, code, delay_s, failures))
 

@@ -243,12 +243,19 @@ class SyncClient:
         except TimeoutError:
             if not future.cancel():
                 return future.result()
+            trouble = self._trouble()
             raise ClientError(
                 "timeout",
-                f"no answer within {timeout_s:g} s; a publish stays in the outbox and is sent",
+                f"no answer within {timeout_s:g} s{trouble}; a publish stays in the outbox and is "
+                "sent",
                 retry=True,
                 outcome="unknown",
             ) from None
+
+    def _trouble(self) -> str:
+        engine = self._engine
+        trouble = "" if engine is None else engine.client.trouble
+        return f", for there is no connection: {trouble}" if trouble else ""
 
     def _submit(
         self, make: Callable[[Client], Coroutine[Any, Any, T]]

@@ -162,9 +162,14 @@ def test_wait_that_is_over_leaves_the_publish_in_the_outbox(tmp_path: Path) -> N
             client.publish("late", 1, timeout_s=0.2)
         assert (caught.value.code, caught.value.outcome) == ("timeout", "unknown")
         assert client.pending == 1
+        has_failed = threading.Event()
+        client.on_event(lambda event: has_failed.set() if getattr(event, "reason", "") else None)
+        assert has_failed.wait(60)
+        with pytest.raises(longwire.ClientError, match=r"for there is no connection: .*refused"):
+            client.publish("late", 2, timeout_s=0.2)
         with RunningServer(tmp_path, "--dev", "--store", "memory", "--port", str(port)) as again:
             client.flush()
-            assert payloads(again.url, "late") == [1]
+            assert payloads(again.url, "late") == [1, 2]
 
 
 APPLICATION = """
