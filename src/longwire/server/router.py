@@ -154,7 +154,8 @@ def _decode(text: str) -> str:
 
 def _compile(pattern: str) -> re.Pattern[str]:
     hint = "parameters are {name}, and {name...} for the rest of the path at its end"
-    pieces: list[str] = []
+    literals: list[str] = []
+    parameters: list[tuple[str, bool]] = []
     names: set[str] = set()
     position = 0
     for match in _PARAMETER.finditer(pattern):
@@ -163,10 +164,28 @@ def _compile(pattern: str) -> re.Pattern[str]:
         if name in names or (rest and match.end() != len(pattern)):
             raise ConfigError(pattern, f"the parameter {name} stands wrong", hint=hint)
         names.add(name)
-        pieces += [literal, f"(?P<{name}>{'.+' if rest else '[^/]+'})"]
+        literals.append(literal)
+        parameters.append((name, bool(rest)))
         position = match.end()
-    pieces.append(pattern[position:])
-    if any("{" in piece or "}" in piece for piece in pieces[::2]):
+    literals.append(pattern[position:])
+    if any("{" in literal or "}" in literal for literal in literals):
         raise ConfigError(pattern, "braces that hold no parameter", hint=hint)
-    pieces[::2] = [re.escape(piece) for piece in pieces[::2]]
-    return re.compile("".join(pieces), re.DOTALL)
+    return re.compile(_expression(literals, parameters), re.DOTALL)
+
+
+def _expression(literals: list[str], parameters: list[tuple[str, bool]]) -> str:
+    """The regular expression for literals with a parameter, and whether it is the rest, between
+    each two."""
+    expression = re.escape(literals[0])
+    for number, (name, is_rest) in enumerate(parameters, 1):
+        literal = re.escape(literals[number])
+        if is_rest:
+            expression += f"(?P<{name}>.+)"
+        elif number < len(parameters) and "/" not in literal:
+            # Another parameter follows in this segment. To try all ways to share it out takes time
+            # without bound, which a client would choose: what was looked ahead for once, the
+            # shortest text that fits, is not looked for anew.
+            expression += f"(?=(?P<{name}>[^/]+?){literal})(?P={name}){literal}"
+        else:
+            expression += f"(?P<{name}>[^/]+){literal}"
+    return expression

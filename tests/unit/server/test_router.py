@@ -53,6 +53,30 @@ def test_router_finds_resource(path: str, pattern: str, parameters: dict[str, st
     assert (resource.pattern, got) == (pattern, parameters)
 
 
+@pytest.mark.parametrize(
+    ("pattern", "path", "parameters"),
+    [
+        ("/{y}-{m}-{d}.html", "/2026-11-29.html", {"y": "2026", "m": "11", "d": "29"}),
+        ("/{a}-{b}", "/x-y-z", {"a": "x", "b": "y-z"}),
+        ("/{a}-{b}", "/--z", {"a": "-", "b": "z"}),
+        ("/{name}.json", "/a.json.json", {"name": "a.json"}),
+        ("/{a}.{b}/{c}-{d...}", "/1.2/3-4/5", {"a": "1", "b": "2", "c": "3", "d": "4/5"}),
+        ("/{a}.{b}.gz", "/x.tar.gz.gz", {"a": "x", "b": "tar.gz"}),
+        ("/{a}-{b}.x", "/a-b", None),
+    ],
+)
+def test_parameters_share_a_segment_out(
+    pattern: str, path: str, parameters: dict[str, str] | None
+) -> None:
+    found = routes(pattern).find(path)
+    assert (found and found[1]) == parameters
+
+
+def test_segment_with_many_parameters_is_no_work_without_end() -> None:
+    # Tried out in every way this takes an hour; and a day with one parameter more.
+    assert routes("/{y}-{m}-{d}-{n}.html").find("/" + "-" * 8_000) is None
+
+
 @pytest.mark.parametrize("path", ["/room", "/rooms/", "/Rooms", "rooms", ""])
 def test_router_finds_nothing(path: str) -> None:
     assert routes("/rooms", "/rooms/{room}").find(path) is None
