@@ -27,6 +27,7 @@ from longwire.server.credentials import leave_out_tokens
 from longwire.server.cross_origin import CrossOrigin
 from longwire.server.errors import HttpError
 from longwire.server.exchange import Exchange
+from longwire.server.figures import ByLabel, Figures
 from longwire.server.request import Request
 from longwire.server.response import Response, StandingResponse
 from longwire.server.settings import Settings
@@ -173,7 +174,7 @@ class StreamGateways:
         self.durable.drain()
         await self.native.drain(CloseCode.GOING_AWAY, "the server goes away")
 
-    def figures(self) -> dict[str, tuple[str, float, bool]]:
+    def figures(self) -> Figures:
         """What the gateways count, for the metrics."""
         native, events, durable = self.native, self.events, self.durable
         return {
@@ -183,8 +184,13 @@ class StreamGateways:
                 False,
             ),
             "longwire_native_errors": (
-                "Errors answered to clients of the native protocol.",
-                sum(native.errors.values()),
+                "Errors answered to clients of the native protocol, by code.",
+                ByLabel("code", native.errors),
+                True,
+            ),
+            "longwire_native_closed": (
+                "Connections of the native protocol that were closed with a word, by close code.",
+                ByLabel("code", native.closed),
                 True,
             ),
             "longwire_native_http_requests": (

@@ -28,12 +28,13 @@ from prometheus_client.utils import floatToGoString
 from longwire.base.errors import LimitError
 from longwire.base.limits import Http2Limits, HttpLimits
 from longwire.base.version import __version__
+from longwire.server.figures import ByLabel, Figures
 from longwire.server.request_counts import BOUNDS_S, RequestCounts
 
 if TYPE_CHECKING:
     from longwire.net.closed import Closed
 
-__all__ = ["METRICS_CONTENT_TYPE", "CountedSocket", "HubFigures", "ServerMetrics"]
+__all__ = ["METRICS_CONTENT_TYPE", "CountedSocket", "ServerMetrics"]
 
 METRICS_CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 
@@ -43,9 +44,6 @@ _LAG_SAMPLE_S = 1.0
 _HTTP_LIMITS = frozenset(
     field.name for limits in (HttpLimits, Http2Limits) for field in dataclasses.fields(limits)
 )
-
-HubFigures = Callable[[], "dict[str, tuple[str, float, bool]]"]
-"""Figures of the hub by name: (what it is, value, whether it only grows)."""
 
 
 class CountedSocket(Protocol):
@@ -144,14 +142,20 @@ class RequestTotals(Collector):
 class FigureCollector(Collector):
     """Figures that somebody else keeps, read at every scrape."""
 
-    def __init__(self, read: HubFigures) -> None:
+    def __init__(self, read: Callable[[], Figures]) -> None:
         self._read = read
 
     def collect(self) -> Iterable[Metric]:
         """Called for every scrape."""
         for name, (meaning, value, is_total) in self._read().items():
             family = CounterMetricFamily if is_total else GaugeMetricFamily
-            yield family(name, meaning, value)
+            if isinstance(value, ByLabel):
+                metric = family(name, meaning, labels=[value.label])
+                for label, part in value.values.items():
+                    metric.add_metric([label], part)
+                yield metric
+            else:
+                yield family(name, meaning, value)
 
 
 class ServerMetrics:
@@ -196,7 +200,7 @@ class ServerMetrics:
             registry=self.registry,
         )
 
-    def add_figures(self, read: HubFigures) -> None:
+    def add_figures(self, read: Callable[[], Figures]) -> None:
         """Show figures that somebody else keeps."""
         self.registry.register(FigureCollector(read))
 

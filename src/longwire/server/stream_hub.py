@@ -8,6 +8,7 @@ from typing import Any
 from longwire.hub.hub import Hub
 from longwire.hub.policy import Policy
 from longwire.hub.publishing import Publish
+from longwire.server.figures import ByLabel, Figure, Figures
 from longwire.server.settings import Settings
 from longwire.server.store_urls import make_store
 from longwire.server.stream_rules import StreamRules
@@ -50,10 +51,10 @@ async def publish_from_application(
     return await hub.publish(publish)
 
 
-def hub_figures(hub: Hub) -> dict[str, tuple[str, float, bool]]:
-    """What the hub counts, for the metrics: (meaning, value, whether it only grows)."""
+def hub_figures(hub: Hub) -> Figures:
+    """What the hub counts, for the metrics."""
     counters = hub.counters
-    figures = {
+    figures: dict[str, Figure] = {
         "subscriptions": ("Subscriptions now.", counters.subscriptions, False),
         "streams_subscribed": ("Streams that somebody subscribes to.", hub.channel_count, False),
         "readers_blocked": (
@@ -76,13 +77,17 @@ def hub_figures(hub: Hub) -> dict[str, tuple[str, float, bool]]:
         "published_entries": ("Entries stored.", counters.published_entries, True),
         "published_bytes": ("Payload bytes stored.", counters.published_bytes, True),
         "duplicates": ("Publishes that had been stored before.", counters.duplicates, True),
-        "publishes_refused": ("Publishes refused.", sum(counters.refused.values()), True),
+        "publishes_refused": (
+            "Publishes refused, by code.",
+            ByLabel("code", counters.refused),
+            True,
+        ),
         "deliveries": (
             "Entries delivered: entries times subscribers.",
             counters.delivered_entries,
             True,
         ),
-        "gaps": ("Gaps told to subscribers.", sum(counters.gaps.values()), True),
+        "gaps": ("Gaps told to subscribers, by reason.", ByLabel("reason", counters.gaps), True),
         "store_failures": ("Failures of the store.", counters.store_failures, True),
         **hub.store.figures(),
     }

@@ -67,6 +67,8 @@ class NativeGateway:
         self.connections_total = 0
         self.errors: dict[str, int] = {}
         """Errors answered, by code."""
+        self.closed: dict[str, int] = {}
+        """Connections closed with a word, by close code."""
         self.users = Crowd("this user", self.limits.connections_per_user_max)
         self.addresses = Crowd("this address", self.limits.connections_per_address_max)
         self.address_rates = Rates(messages_per_address_max, "from this address")
@@ -192,6 +194,10 @@ class NativeGateway:
     def count_error(self, code: str) -> None:
         """Count an error that was answered. For the session."""
         self.errors[code] = self.errors.get(code, 0) + 1
+
+    def count_closed(self, code: int) -> None:
+        """Count a connection that is closed with a word, by close code. For the session."""
+        self.closed[str(code)] = self.closed.get(str(code), 0) + 1
 
     # -- time -------------------------------------------------------------------------------------
 

@@ -325,6 +325,7 @@ class NativeSession(WheelEntry):
         }
         if after_s is not None:
             members["after_s"] = after_s
+        self._gateway.count_closed(int(code))
         self.wire.send(self.format.answer("closing", None, members))
         self._leave()
         self.wire.close(code, reason)
