@@ -289,6 +289,16 @@ async def test_body_of_another_type_is_told_before_what_is_wrong_with_it(
     assert (await http.post("/open/b", content=body, headers=JSON)).status_code == 410
 
 
+async def test_stream_may_live_as_long_as_dates_can_be_written(http: httpx.AsyncClient) -> None:
+    last = "9999-12-31T23:59:59.999Z"
+    for name, text in {"a": last, "b": "9999-12-31T22:59:59.999999999-01:00"}.items():
+        created = await http.put(f"/open/{name}", headers=TEXT | {"Stream-Expires-At": text})
+        told = await http.head(f"/open/{name}")
+        assert (created.status_code, told.headers["Stream-Expires-At"]) == (201, last)
+    beyond = TEXT | {"Stream-Expires-At": "9999-12-31T23:59:59-00:01"}
+    assert (await http.put("/open/c", headers=beyond)).status_code == 400
+
+
 async def test_what_is_there_otherwise_is_told_in_words(http: httpx.AsyncClient) -> None:
     await http.put("/open/a", headers=TEXT)
     await http.put("/open/fork", headers={"Stream-Forked-From": "/open/a"})

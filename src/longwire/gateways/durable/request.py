@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from enum import Enum
 from urllib.parse import unquote_to_bytes
 
@@ -48,6 +48,9 @@ _MEDIA_TYPE = re.compile(rf"{TOKEN_PATTERN}/{TOKEN_PATTERN}[ \t]*(?:;.*)?")
 _DATE_TIME = re.compile(
     r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(?P<fraction>\.\d+)?(?:[Zz]|[+-]\d\d:\d\d)", re.ASCII
 )
+
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Live(Enum):
@@ -154,12 +157,13 @@ def read_expiry(request: StreamRequest) -> int | None:
     try:
         if match is None:
             raise ValueError
-        moment = datetime.fromisoformat(text.upper())
-    except ValueError:
+        # RFC 3339 has years of four digits, and a moment may be of the year 10000 in UTC.
+        moment = datetime.fromisoformat(text.upper()).astimezone(UTC)
+    except (ValueError, OverflowError):
         raise BadRequestError(
             "Stream-Expires-At is a time of RFC 3339 such as 2030-01-02T03:04:05Z"
         ) from None
-    return int(moment.timestamp() * 1000)
+    return (moment - _EPOCH) // timedelta(milliseconds=1)
 
 
 def read_application_sequence(request: StreamRequest) -> str | None:
