@@ -90,7 +90,7 @@ async def test_readme_server_echoes() -> None:
 def test_readme_application_is_served(tmp_path: Path) -> None:
     (tmp_path / "hello.py").write_text(only(snippets("README.md", "python", "App()")))
     command = only(snippets("README.md", "console", "serve hello:app"))
-    assert command == "$ longwire serve hello:app\n"
+    assert command == "$ .venv/bin/longwire serve hello:app\n"
     with (
         RunningServer(tmp_path, "hello:app") as server,
         urllib.request.urlopen(f"{server.url}/hello/reader", timeout=10) as response,
