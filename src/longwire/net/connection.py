@@ -17,6 +17,7 @@ from longwire.net.callbacks import Callbacks
 from longwire.net.closed import Closed, ConnectionClosed
 from longwire.net.endpoint import Endpoint
 from longwire.net.link import Address, Link
+from longwire.net.message_iterator import MessageIterator
 from longwire.net.receiver import ConcurrencyError, MessageParts, Receiver, converted
 from longwire.net.sender import Message, Sender
 from longwire.net.settings import WebSocketSettings
@@ -187,10 +188,10 @@ class Connection(Callbacks):
 
         Ends silently on :exc:`ConnectionClosedOK`, raises :exc:`ConnectionClosedError`.
         """
-        return self._receiver
+        return MessageIterator(self._receiver)
 
-    def __anext__(self) -> Coroutine[Any, Any, str | bytes]:
-        return self._receiver.__anext__()
+    async def __anext__(self) -> str | bytes:
+        return await MessageIterator(self._receiver)
 
     # -- sending ----------------------------------------------------------------------------
 
@@ -208,8 +209,6 @@ class Connection(Callbacks):
         cancelled, or whose iterable raises, cannot be finished: the connection is closed with
         1011. Raises :exc:`ConnectionClosed` when the connection is closing or closed.
         """
-        if self._endpoint is None:
-            raise _unopened()
         return self._sender.send(message, text)
 
     async def drain(self) -> None:

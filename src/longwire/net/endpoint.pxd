@@ -5,6 +5,7 @@ from longwire.net.endpoint_facts cimport EndpointFacts
 from longwire.net.event_delivery cimport deliver_events
 from longwire.net.input_backlog cimport InputBacklog
 from longwire.net.reactor_link cimport ReactorLink
+from longwire.net.waiter cimport Waiter
 from longwire.websocket.connection cimport WebSocketEngine
 
 
@@ -17,6 +18,7 @@ cdef class Endpoint(EndpointFacts):
     cdef object _in_flight
     cdef bint _is_in_burst
     cdef long long _taken_bytes
+    cdef Waiter _waiter
 
     @cython.locals(direct=ReactorLink)
     cpdef ReactorLink lend_link(self, bytes frames, long long messages, object now)
@@ -33,8 +35,10 @@ cdef class Endpoint(EndpointFacts):
 
     cpdef take_in(self, object data, object now)
 
-    @cython.locals(share=Py_ssize_t, backlog=InputBacklog)
+    @cython.locals(share=Py_ssize_t, backlog=InputBacklog, waiter=Waiter)
     cpdef handle(self, list events, object now)
+
+    cpdef go_on_after_burst(self, Waiter waiter)
 
     cdef InputBacklog _make_backlog(self)
 

@@ -21,6 +21,7 @@ from longwire.net.link import Link
 from longwire.net.liveness import answer_due_s, count_taken
 from longwire.net.opening import Opening
 from longwire.net.reactor_link import ReactorLink
+from longwire.net.waiter import Waiter
 from longwire.websocket.connection import BytesLike, State, TransportAction, WebSocketEngine
 from longwire.websocket.events import Event
 
@@ -45,6 +46,7 @@ class Endpoint(EndpointFacts):
         "_in_flight",
         "_is_in_burst",
         "_taken_bytes",
+        "_waiter",
     )
 
     def __init__(
@@ -62,6 +64,8 @@ class Endpoint(EndpointFacts):
         self._taken_bytes = 0
         # While callbacks are given what one read brought: what they send is taken at its end.
         self._is_in_burst = False
+        # What a task waits for that the burst has something for: it goes on at the end.
+        self._waiter: Waiter | None = None
 
     # -- what a user does -------------------------------------------------------------------
 
@@ -253,6 +257,9 @@ class Endpoint(EndpointFacts):
             events = events[:share]
         self._is_in_burst = True
         deliver_events(self, self._callbacks, events)
+        if self._waiter is not None:
+            waiter, self._waiter = self._waiter, None
+            waiter.go_on()
         self._is_in_burst = False
         backlog = self._backlog
         if backlog is None or not backlog.holds_events():
@@ -260,6 +267,13 @@ class Endpoint(EndpointFacts):
         elif not self.is_reading_paused:
             backlog.queue_turn()
         self._after_engine(now)
+
+    def go_on_after_burst(self, waiter: Waiter) -> None:
+        """Let a task go on when the callbacks have got what this read brought."""
+        if self._is_in_burst:
+            self._waiter = waiter
+        else:
+            waiter.go_on_soon()
 
     def _make_backlog(self) -> InputBacklog:
         if self._backlog is None:

@@ -2,6 +2,7 @@ cimport cython
 
 from longwire.net.endpoint cimport Endpoint
 from longwire.net.receive_queue cimport ReceiveQueue
+from longwire.net.waiter cimport Waiter
 
 
 cdef object _OPEN
@@ -17,17 +18,23 @@ cdef class Receiver:
     cdef object _parts
     cdef ReceiveQueue _queue
     cdef object _task
-    cdef object _waiter
+    cdef Waiter _waiter
 
     @cython.locals(queue=ReceiveQueue, endpoint=Endpoint)
     cpdef put(self, object item)
 
     cpdef wake(self)
 
-    cdef _begin_message(self, object what)
+    cpdef begin_message(self, object what)
 
-    cdef _take_message(self)
+    cpdef take_message(self)
 
     cdef _take_part(self, object part)
 
     cdef _take(self)
+
+    cpdef Waiter begin_wait(self, object what)
+
+    cpdef bint waits_here(self) except -1
+
+    cpdef end_wait(self)

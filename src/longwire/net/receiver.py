@@ -7,10 +7,10 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from longwire.base.errors import LongwireError
-from longwire.net.closed import ConnectionClosedOK
 from longwire.net.endpoint import Endpoint
 from longwire.net.in_flight import COUNTED_BYTES_MIN
 from longwire.net.receive_queue import ReceiveQueue
+from longwire.net.waiter import Waiter
 from longwire.websocket.connection import State
 from longwire.websocket.events import Fragment
 
@@ -55,7 +55,8 @@ class Receiver:
             limits.read_queue_bytes_max,
             settings.read_queue_messages_low,
         )
-        self._waiter: asyncio.Future[None] | None = None
+        # Made for the first task that has to wait; ``_task`` says whether one does.
+        self._waiter: Waiter | None = None
         self._task: asyncio.Task[Any] | None = None
         self._assembly: list[str | bytes] | None = None
         self._parts: MessageParts | None = None
@@ -79,57 +80,38 @@ class Receiver:
     def put(self, item: str | bytes | Fragment) -> None:
         """Take what arrived; pause reading when it is too much."""
         queue, endpoint = self._queue, self._endpoint
-        if queue.is_over() and endpoint.engine.state is not _OPEN:
+        if self._is_paused and queue.is_over() and endpoint.engine.state is not _OPEN:
             # Past the limits while closing: reading on is needed to find the peer's Close frame.
             endpoint.messages_discarded += 1
             return
         queue.put(item)
-        if queue.is_over() and not self._is_paused:
+        if not self._is_paused and queue.is_over():
             self._is_paused = True
             endpoint.pause_reading()
         if queue._bytes >= _COUNTED_BYTES_MIN:
             endpoint.count_in_flight()
-        self.wake()
+        if self._task is not None and self._waiter is not None:
+            self._endpoint.go_on_after_burst(self._waiter)
 
     def wake(self) -> None:
         """Let the waiting task look again."""
-        waiter = self._waiter
-        if waiter is None:
-            return
-        self._waiter = None
-        if not waiter.done():
-            waiter.set_result(None)
-            # The task runs in the next round of callbacks; what it sends leaves right behind.
-            self._endpoint.link.expect_writes()
+        if self._task is not None and self._waiter is not None:
+            self._waiter.go_on_soon()
 
     # -- to the application -----------------------------------------------------------------
 
     async def recv(self) -> str | bytes:
         """Return the next whole message."""
-        self._begin_message("recv")
-        message = self._take_message()
+        self.begin_message("recv")
+        message = self.take_message()
         while message is None:
             await self._wait("recv")
-            message = self._take_message()
-        return message
-
-    def __aiter__(self) -> Receiver:
-        return self
-
-    async def __anext__(self) -> str | bytes:
-        self._begin_message("recv")
-        message = self._take_message()
-        while message is None:
-            try:
-                await self._wait("recv")
-            except ConnectionClosedOK:
-                raise StopAsyncIteration from None
-            message = self._take_message()
+            message = self.take_message()
         return message
 
     def stream(self, decode: bool | None) -> MessageParts:
         """Return an iterator over the parts of the next message."""
-        self._begin_message("recv_streaming")
+        self.begin_message("recv_streaming")
         self._endpoint.engine.streaming = True
         self._parts = MessageParts(self, decode)
         return self._parts
@@ -158,14 +140,15 @@ class Receiver:
                 raise StopAsyncIteration
             await self._wait("recv_streaming")
 
-    def _begin_message(self, what: str) -> None:
+    def begin_message(self, what: str) -> None:
+        """The next that is taken begins a message; ``what`` names the caller for an error."""
         if self._task is not None:
             raise self._concurrency_error(what)
         if self._parts is not None:
             self._is_skipping = self._parts.is_begun and not self._parts.is_finished
             self._parts = None
 
-    def _take_message(self) -> str | bytes | None:
+    def take_message(self) -> str | bytes | None:
         """Take the next whole message from the queue, if there is one."""
         while len(self._queue) > 0:
             item = self._take()
@@ -201,16 +184,31 @@ class Receiver:
 
     async def _wait(self, what: str) -> None:
         """Wait until there may be something in the queue; raise when nothing will come."""
+        waiter = self.begin_wait(what)
+        try:
+            await waiter
+        finally:
+            self.end_wait()
+
+    def begin_wait(self, what: str) -> Waiter:
+        """Return what goes on when there may be something in the queue, for the calling task."""
         if self._endpoint.closed is not None:
             raise self._endpoint.error_now()
         if self._task is not None:
             raise self._concurrency_error(what)
-        waiter = self._waiter = self._loop.create_future()
-        self._task = asyncio.current_task()
-        try:
-            await waiter
-        finally:
-            self._waiter = self._task = None
+        if self._waiter is None:
+            self._waiter = Waiter(self._loop)
+        self._waiter.begin()
+        self._task = asyncio.current_task(self._loop)
+        return self._waiter
+
+    def waits_here(self) -> bool:
+        """Whether it is the calling task that began to wait."""
+        return self._task is not None and self._task is asyncio.current_task(self._loop)
+
+    def end_wait(self) -> None:
+        """The task that waited goes on, or was cancelled."""
+        self._task = None
 
     def _concurrency_error(self, what: str) -> ConcurrencyError:
         name = "?" if self._task is None else self._task.get_name()

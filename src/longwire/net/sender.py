@@ -4,11 +4,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable, Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, TypeAlias
+import warnings
+from collections.abc import AsyncIterable, Coroutine, Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from longwire.base.codes import CloseCode
-from longwire.base.errors import ProtocolError
+from longwire.base.errors import LongwireError, ProtocolError
 from longwire.base.limits import KIB
 from longwire.net.closed import ConnectionClosed
 from longwire.net.endpoint import Endpoint
@@ -49,7 +50,7 @@ class Sender:
 
     def __init__(self, loop: asyncio.AbstractEventLoop, settings: WebSocketSettings) -> None:
         self._loop = loop
-        self._endpoint: Endpoint
+        self._endpoint: Endpoint = None  # type: ignore[assignment]  # until opened
         self._write_limit = settings.limits.write_buffer_bytes_max
         self._drain_waiters: list[asyncio.Future[None]] | None = None
         self._fragments_sender: asyncio.Task[object] | None = None
@@ -59,18 +60,42 @@ class Sender:
         """The handshake is done; ``endpoint`` is where messages go."""
         self._endpoint = endpoint
 
-    async def send(self, message: Outgoing, text: bool | None) -> None:
+    def send(self, message: Outgoing, text: bool | None) -> Coroutine[Any, Any, None]:
         """See :meth:`longwire.Connection.send`."""
+        if self._endpoint is None:
+            raise LongwireError("the opening handshake of this connection is not finished")
         if type(message) is bytes or type(message) is str or isinstance(message, _WHOLE):
-            if self._turn_bytes > _TURN_BYTES_MAX:
-                await self._let_others_run()
-            if self._fragments_sender is not None or self._is_held_back():
-                await self._wait_for_turn()
-            self._turn_bytes += _MESSAGE_COST_BYTES + len(message)
-            self._endpoint.send_one(message, text)
-        elif isinstance(message, Mapping):
+            return Sending(self, message, text)
+        return self._send_parts(message, text)
+
+    def begin(self, message: Message, text: bool | None) -> Coroutine[Any, Any, None] | None:
+        """Send at once where nothing is in the way; else return what sends when that is gone."""
+        if (
+            self._turn_bytes > _TURN_BYTES_MAX
+            or self._fragments_sender is not None
+            or self._is_held_back()
+        ):
+            return self._send_in_turn(message, text)
+        self._send_whole(message, text)
+        return None
+
+    async def _send_in_turn(self, message: Message, text: bool | None) -> None:
+        if self._turn_bytes > _TURN_BYTES_MAX:
+            await self._let_others_run()
+        if self._fragments_sender is not None or self._is_held_back():
+            await self._wait_for_turn()
+        self._send_whole(message, text)
+
+    def _send_whole(self, message: Message, text: bool | None) -> None:
+        self._turn_bytes += _MESSAGE_COST_BYTES + len(message)
+        self._endpoint.send_one(message, text)
+
+    async def _send_parts(
+        self, message: Iterable[Message] | AsyncIterable[Message], text: bool | None
+    ) -> None:
+        if isinstance(message, Mapping):
             raise TypeError("a mapping is no message; send its items, or its JSON text")
-        elif isinstance(message, AsyncIterable):
+        if isinstance(message, AsyncIterable):
             await self._send_fragments(aiter(message), text)
         elif isinstance(message, Iterable):
             await self._send_fragments(_Steps(iter(message)), text)
@@ -154,6 +179,60 @@ class Sender:
 
     def _is_held_back(self) -> bool:
         return self._endpoint.held() > self._write_limit
+
+
+class Sending:
+    """A whole message that is sent when this is awaited: a coroutine in all but its cost.
+
+    Nearly every message leaves without waiting; a coroutine for that costs more than the rest.
+    """
+
+    __slots__ = ("_message", "_sender", "_text", "_waiting")
+
+    def __init__(self, sender: Sender, message: Message, text: bool | None) -> None:
+        self._sender: Sender | None = sender
+        self._message = message
+        self._text = text
+        self._waiting: Coroutine[Any, Any, None] | None = None
+
+    def __await__(self) -> Sending:
+        return self
+
+    def __iter__(self) -> Sending:
+        return self
+
+    def __next__(self) -> Any:
+        if self._waiting is None:
+            sender, self._sender = self._sender, None
+            if sender is None:
+                raise RuntimeError("cannot reuse already awaited coroutine")
+            self._waiting = sender.begin(self._message, self._text)
+            if self._waiting is None:
+                raise StopIteration
+        return self._waiting.send(None)
+
+    def send(self, value: Any) -> Any:
+        """Go on, as a coroutine that is stepped by hand."""
+        return next(self) if self._waiting is None else self._waiting.send(value)
+
+    def throw(self, error: Any, value: Any = None, traceback: Any = None) -> Any:
+        """Raise ``error`` where a task waits: it was cancelled."""
+        self._sender = None
+        if self._waiting is None:
+            raise error if value is None else value
+        return self._waiting.throw(error, value, traceback)
+
+    def close(self) -> None:
+        """Give up what was not sent."""
+        self._sender = None
+        if self._waiting is not None:
+            self._waiting.close()
+
+    def __del__(self) -> None:
+        if self._sender is not None:
+            warnings.warn(
+                "coroutine 'Connection.send' was never awaited", RuntimeWarning, stacklevel=1
+            )
 
 
 class _Steps:
