@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import NamedTuple
 
 from longwire.base.headers import Headers
 from longwire.gateways.durable.answer import Answer, no_store, protective_fields, stream_fields
 from longwire.gateways.durable.body import join_body, kind_of
 from longwire.gateways.durable.preconditions import check_existing, tag_of
-from longwire.gateways.durable.request import StreamRequest
+from longwire.gateways.durable.request import StreamRequest, spell_expiry
 from longwire.http.conditions import Outcome
 from longwire.http.negotiation import IDENTITY
 from longwire.http.representation import Selector
@@ -170,7 +169,5 @@ def describe(request: StreamRequest, info: StreamInfo) -> Answer:
     if settings.ttl_s is not None:
         headers.add("Stream-TTL", str(settings.ttl_s))
     if settings.expires_ms is not None:
-        moment = datetime.fromtimestamp(settings.expires_ms / 1000, UTC)
-        text = moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        headers.add("Stream-Expires-At", text)
+        headers.add("Stream-Expires-At", spell_expiry(settings.expires_ms))
     return Answer(304 if outcome is Outcome.NOT_MODIFIED else 200, no_store(headers))

@@ -32,6 +32,7 @@ __all__ = [
     "read_producer",
     "read_start",
     "read_ttl",
+    "spell_expiry",
     "wants_closed",
 ]
 
@@ -164,6 +165,12 @@ def read_expiry(request: StreamRequest) -> int | None:
             "Stream-Expires-At is a time of RFC 3339 such as 2030-01-02T03:04:05Z"
         ) from None
     return (moment - _EPOCH) // timedelta(milliseconds=1)
+
+
+def spell_expiry(expires_ms: int) -> str:
+    """The text of ``Stream-Expires-At`` for what ``read_expiry`` returned."""
+    moment = _EPOCH + timedelta(milliseconds=expires_ms)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def read_application_sequence(request: StreamRequest) -> str | None:
