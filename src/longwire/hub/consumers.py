@@ -281,6 +281,8 @@ class Consumer:
                 logger.warning("the consumer of %r waits for the store: %s", self.stream, error)
                 self._fail_changes(StoreUnavailableError(f"the store failed: {error}"))
                 due_ms = _now_ms() + round(_RETRY_S * 1000)
+            if not (self._workers or self._changes):
+                return  # this round was the last; nobody may be left who wakes us
             wait_s = None if due_ms is None else max(0.0, (due_ms - _now_ms()) / 1000)
             try:
                 await asyncio.wait_for(self._wake.wait(), wait_s)
