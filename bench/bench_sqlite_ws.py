@@ -215,7 +215,11 @@ def compare(folder: Path, seconds: float, streams: int) -> tuple[Run, float, flo
     """One round: the run, and how many a second bare sqlite3 writes, every row or entries only."""
     file = folder / "ours.db"
     settings = ("--dev", "--store", f"sqlite:{file}")
-    for unlimited in ("native.messages_per_s_max", "retention.entries_max"):
+    for unlimited in (
+        "native.messages_per_s_max",
+        "retention.entries_max",
+        "retention.bytes_max",
+    ):
         settings += ("--set", f"{unlimited}=none")
     with RunningServer(folder, *settings) as server:
         run = publish_all(server, seconds, streams)
