@@ -109,14 +109,14 @@ class Recorder:
     def _insert_rows(self, connection: Any, table: str, rows: list[Any]) -> None:
         if rows:
             marks = ", ".join("?" * len(rows[0]))
-            kept = [tuple(row) for row in rows]
+            kept = [tuple(map(_freeze, row)) for row in rows]
             self.transactions[-1].append((f"INSERT INTO {table} VALUES ({marks})", kept))
         self._insert(connection, table, rows)
 
     def _update_rows(self, connection: Any, table: str, columns: Any, rows: list[Any]) -> None:
         if rows:
             names = ", ".join(f"{name} = ?{at}" for at, name in enumerate(columns, 2))
-            kept = [tuple(row) for row in rows]
+            kept = [tuple(map(_freeze, row)) for row in rows]
             self.transactions[-1].append((f"UPDATE {table} SET {names} WHERE id = ?1", kept))
         self._update(connection, table, columns, rows)
 
@@ -140,6 +140,11 @@ class Recorder:
         producers.update_rows = writer.update_rows = self._update
         SqliteStore._do = self._do  # type: ignore[method-assign]
         return [transaction for transaction in self.transactions if transaction]
+
+
+def _freeze(value: object) -> object:
+    """The value as it is now: results of producers are bytes that grow."""
+    return bytes(value) if isinstance(value, bytearray) else value
 
 
 def write_bare(

@@ -10,7 +10,8 @@ cdef object _PLACE, _ONE_PLACE
 
 cdef class _Results:
     cdef object _epoch
-    cdef object _packed
+    cdef public bytearray packed
+    cdef Py_ssize_t _count
 
     cpdef append(self, result)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import sqlite3
 import struct
-from collections import deque
 from collections.abc import Iterable
 
 from longwire.base.limits import SqliteStoreLimits
@@ -33,24 +32,29 @@ Key = tuple[int, str, str]
 
 
 class _Results:
-    """Results of the last publishes, packed: a busy server knows many producers."""
+    """Results of the last publishes as they are kept in the file, since a busy server knows many
+    producers and writes them with every commit: each begins with the number of its places."""
 
-    __slots__ = ("_epoch", "_packed")
+    __slots__ = ("_count", "_epoch", "packed")
 
     def __init__(self, epoch: str, packed: bytes = b"") -> None:
         self._epoch = epoch
-        self._packed: deque[bytes] = deque(maxlen=RESULTS_MAX)
-        at = 0
-        while at < len(packed):
-            size = _SIZES[packed[at]]
-            self._packed.append(packed[at : at + size])
+        self.packed = bytearray(packed)
+        self._count = len(self._split())
+
+    def _split(self) -> list[bytes]:
+        results, at = [], 0
+        while at < len(self.packed):
+            size = _SIZES[self.packed[at]]
+            results.append(bytes(self.packed[at : at + size]))
             at += size
+        return results
 
     def __len__(self) -> int:
-        return len(self._packed)
+        return self._count
 
     def __getitem__(self, index: int) -> Result:
-        packed = self._packed[index]
+        packed = self._split()[index]
         places = [
             Position(offset, self._epoch, link) for offset, link in _PLACE.iter_unpack(packed[1:])
         ]
@@ -66,14 +70,15 @@ class _Results:
         else:
             packed = b"\2" + _PLACE.pack(first.offset, first.link)
             packed += _PLACE.pack(last.offset, last.link)
-        self._packed.append(packed)
+        if self._count == RESULTS_MAX:
+            del self.packed[: _SIZES[self.packed[0]]]
+        else:
+            self._count += 1
+        self.packed += packed
 
     def clear(self) -> None:
-        self._packed.clear()
-
-    def pack(self) -> bytes:
-        """All of them, as they are kept in the file: each begins with the number of its places."""
-        return b"".join(self._packed)
+        self.packed.clear()
+        self._count = 0
 
 
 class _Known:
@@ -158,7 +163,7 @@ class Producers:
                 state.next_sequence,
                 state.used_ms,
                 known.is_forgotten,
-                state.results.pack(),
+                state.results.packed,
             )
             if known.row is None:
                 known.row = self._take_row(connection)
