@@ -17,9 +17,12 @@ import pytest
 from websockets.asyncio.client import connect
 
 from tests.integration.net.hostile_websockets import (
+    bomb,
+    close_code,
     compression_bomb,
     empty_fragments,
     endless_frame,
+    masked,
     ping_flood,
     send_until_closed,
     silent_connections,
@@ -228,6 +231,20 @@ async def test_a_peer_that_is_half_open_is_given_up(tmp_path: Path) -> None:
     ends = [name for name in figures if name.startswith("longwire_websocket_closed_total{")]
     # Its kernel still acknowledges what ours sends; with a dead one it would be peer_silent.
     assert any('verdict="peer_process_stuck"' in name for name in ends), ends
+
+
+async def test_a_peer_that_sends_malformed_messages_is_not_waited_for(tmp_path: Path) -> None:
+    # It never answers our Close, and what it still sends is not even inflated.
+    with RunningServer(tmp_path, "--dev", "--set", "websocket.close_timeout_s=600") as server:
+        opening = upgrade("Sec-WebSocket-Extensions: permessage-deflate").replace(b"/echo", b"/ws")
+        connect_message = masked(0x81, b'{"op":"connect","id":1,"version":1}')
+        malformed = masked(0xC1, bomb(1)[:-50]) + masked(0x81, b"x") * 20
+        answer = await send_until_closed(
+            server.port, [opening, connect_message, masked(0x81, b"x") * 10, malformed]
+        )
+    assert close_code(answer) == 4500
+    assert answer.count(b'"code":"bad_json"') == 10
+    assert answer.endswith(b"too many malformed messages")
 
 
 @pytest.mark.long

@@ -17,6 +17,7 @@ from collections.abc import Awaitable
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Any
 
+from longwire.base.errors import ProtocolError
 from longwire.gateways.native.codes import NativeCloseCode, may_reconnect
 from longwire.gateways.native.faults import InternalError
 from longwire.gateways.native.formats.format import Format, error_members
@@ -313,8 +314,15 @@ class NativeSession(WheelEntry):
         if self.state is not _ENDED:
             self.state = _DRAINING
 
-    def end(self, code: int, reason: str, after_s: tuple[float, float] | None = None) -> None:
-        """Say why, and close."""
+    def end(
+        self,
+        code: int,
+        reason: str,
+        after_s: tuple[float, float] | None = None,
+        *,
+        is_failed: bool = False,
+    ) -> None:
+        """Say why, and close; ``is_failed``: for what the client did, without waiting for it."""
         if self.state is _ENDED:
             return
         reason = clip_reason(reason)  # it may name a stream, or be the application's
@@ -328,7 +336,10 @@ class NativeSession(WheelEntry):
         self._gateway.count_closed(int(code))
         self.wire.send(self.format.answer("closing", None, members))
         self._leave()
-        self.wire.close(code, reason)
+        if is_failed:
+            self.wire.fail(ProtocolError(code, reason))
+        else:
+            self.wire.close(code, reason)
 
     def read_too_slowly(self, stream: str) -> None:
         """As the hub's ``Owner``."""
@@ -392,7 +403,8 @@ class NativeSession(WheelEntry):
         self.refuse(request_id, error)
         self._bad_messages += 1
         if self._bad_messages >= self._gateway.limits.bad_messages_max:
-            self.end(NativeCloseCode.BAD_MESSAGES, "too many malformed messages")
+            reason = "too many malformed messages"
+            self.end(NativeCloseCode.BAD_MESSAGES, reason, is_failed=True)
 
     async def _work(self, waiting: Awaitable[None]) -> None:
         """Wait, then take what has queued up meanwhile."""

@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Protocol, TypeAlias
 
+from longwire.base.errors import ProtocolError
 from longwire.gateways.native.formats.format import (
     Format,
     FrameEncoder,
@@ -54,6 +55,9 @@ class Wire(Protocol):
 
     def close(self, code: int, reason: str) -> None:
         """Close after what was sent."""
+
+    def fail(self, error: ProtocolError) -> None:
+        """Close for what the peer did: nothing that it still sends is looked at."""
 
     def pause_reading(self) -> None:
         """Bring no messages for now; at most what has been read already still comes."""
@@ -108,6 +112,9 @@ class EndpointWire:
 
     def close(self, code: int, reason: str) -> None:
         self._endpoint.close(code, reason)
+
+    def fail(self, error: ProtocolError) -> None:
+        self._endpoint.fail(error)
 
     def pause_reading(self) -> None:
         self._endpoint.pause_reading()
@@ -198,6 +205,9 @@ class SocketWire:
             self._close = (code, reason)
             self._may_read.set()
             self._wake.set()
+
+    def fail(self, error: ProtocolError) -> None:
+        self.close(error.code, error.message)
 
     def pause_reading(self) -> None:
         self._may_read.clear()

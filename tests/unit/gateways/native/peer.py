@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any
 
+from longwire.base.errors import ProtocolError
 from longwire.base.limits import NativeLimits
 from longwire.gateways.native.formats.choice import find_format
 from longwire.gateways.native.formats.format import Format
@@ -81,6 +82,9 @@ class Wire:
         assert self.closed_with is None
         encode_close(int(code), reason)  # refuses what no Close frame can say
         self.closed_with = (int(code), reason)
+
+    def fail(self, error: ProtocolError) -> None:
+        self.close(error.code, error.message)
 
     def pause_reading(self) -> None:
         assert not self.is_paused

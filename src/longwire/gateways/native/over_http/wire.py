@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from longwire.base.errors import ProtocolError
 from longwire.base.headers import Headers
 from longwire.gateways.event_stream import EventExchange, EventResponse
 from longwire.gateways.native.over_http.media import TextEncoder
@@ -88,6 +89,9 @@ class HttpWire(EventResponse):
 
     def close(self, code: int, reason: str) -> None:
         self.end()
+
+    def fail(self, error: ProtocolError) -> None:
+        self.close(error.code, error.message)
 
     def pause_reading(self) -> None:
         self.may_read.clear()
