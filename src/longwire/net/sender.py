@@ -218,9 +218,10 @@ class Sending:
     def throw(self, error: Any, value: Any = None, traceback: Any = None) -> Any:
         """Raise ``error`` where a task waits: it was cancelled."""
         self._sender = None
+        thrown = error if value is None else value
         if self._waiting is None:
-            raise error if value is None else value
-        return self._waiting.throw(error, value, traceback)
+            raise thrown
+        return self._waiting.throw(thrown)
 
     def close(self) -> None:
         """Give up what was not sent."""
