@@ -173,6 +173,11 @@ class HeldStore(MemoryStore):
         if gate is not None:
             await gate.wait()
 
+    async def names(self):  # type: ignore[no-untyped-def]
+        await self._pass("names")
+        async for name in super().names():
+            yield name
+
     async def append_many(self, requests):  # type: ignore[no-untyped-def]
         results = await super().append_many(requests)
         await self._pass("append")

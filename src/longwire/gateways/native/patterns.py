@@ -84,7 +84,8 @@ class Patterns:
                 self._unfollow = await self._gateway.hub.creations.follow(self._created)
             names = await self._find(pattern, positions)
         except BaseException:
-            self._forget(text)
+            if text in self._subscribed:  # the connection is not gone
+                self._forget(text)
             raise
         self._session.reply("subscribed", request.id, pattern=text, streams=len(names))
         for name in names:

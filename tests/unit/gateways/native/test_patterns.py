@@ -6,7 +6,7 @@ import pytest
 
 from longwire.base.limits import HubLimits
 from tests.unit.gateways.native.peer import Application, Peer, make_gateway, settle
-from tests.unit.hub.collectors import publish
+from tests.unit.hub.collectors import HeldStore, publish
 
 
 async def fill(gateway, *streams):
@@ -75,6 +75,22 @@ async def test_each_stream_is_delivered_once_however_many_patterns_want_it():
     await fill(gateway, "a/x", "a/new")
     await settle()
     assert len(delivered(peer)) == 3
+    assert gateway.hub.counters.subscriptions == 0
+
+
+async def test_connection_lost_while_streams_are_looked_for_leaves_nothing(caplog):
+    store = HeldStore()
+    gateway = make_gateway(store)
+    await fill(gateway, "a/x")
+    peer = await Peer.connected(gateway)
+    store.shut("names")
+    peer.send("subscribe", pattern="a/*")
+    await settle()
+    peer.session.lost()
+    await settle()
+    store.open("names")
+    await settle()
+    assert caplog.text == ""
     assert gateway.hub.counters.subscriptions == 0
 
 
