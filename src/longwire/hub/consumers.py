@@ -206,8 +206,10 @@ class Consumer:
         )
 
     def _left(self, done: asyncio.Future[Standing]) -> None:
-        if not done.cancelled() and done.exception() is not None:
-            logger.warning("a worker's entries come again after their time: %s", done.exception())
+        error = None if done.cancelled() else done.exception()
+        # Of a consumer that is removed nothing comes again.
+        if error is not None and not isinstance(error, ConsumerRemovedError):
+            logger.warning("a worker's entries come again after their time: %s", error)
         self._consumers.tidy(self)
 
     def acknowledge(self, worker: str, matches: Callable[[str], bool]) -> asyncio.Future[Standing]:

@@ -14,6 +14,7 @@ from longwire.streams.entry import Entry, NewEntry
 from longwire.streams.errors import StreamError
 from longwire.streams.position import Position
 from longwire.streams.verdict import StartAt
+from tests.unit.hub.collectors import settle
 
 
 class Worker:
@@ -60,3 +61,22 @@ async def test_consumer_that_nobody_works_for_any_more_leaves_no_task(way: str) 
         while asyncio.all_tasks() - before:
             await asyncio.sleep(0)
     await hub.close()
+
+
+async def test_worker_leaves_a_consumer_that_is_removed_in_silence(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    hub, worker = Hub(MemoryStore()), Worker()
+    await hub.publish(Publish("a", (NewEntry(b"1"),)))
+    before = asyncio.all_tasks()
+    consumer = hub.consumers.get("ann", "a", "w")
+    await consumer.join(worker, StartAt.EARLIEST)
+    async with asyncio.timeout(60):
+        await worker.delivered.get()
+        consumer.leave(worker)
+        await consumer.forget()
+        while asyncio.all_tasks() - before:
+            await asyncio.sleep(0)
+    await settle()
+    await hub.close()
+    assert caplog.text == ""
