@@ -50,7 +50,7 @@ UPGRADE = (
     b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
     b"Sec-WebSocket-Protocol: longwire.v1.json\r\n\r\n"
 )
-_PRODUCER_CHANGING = ("epoch", "next_sequence", "used_ms", "is_forgotten", "results")
+_PRODUCER_CHANGING = ("next_sequence", "results")
 
 
 class Publisher:
@@ -201,7 +201,7 @@ def _transaction(
     yield f"INSERT INTO entries VALUES ({', '.join('?' * len(entries[0]))})", entries
     numbers = {int(row[7].strip(b'"')) for row in entries}
     used = [producers[f"p{number}"] for number in numbers]
-    changed = [(row[0], *row[4:]) for row in used]
+    changed = [(number, sequence, results) for number, *_, sequence, _, _, results in used]
     yield _update("producers", _PRODUCER_CHANGING), changed
     yield _update("streams", CHANGING), [heads[stream] for stream in {row[0] for row in entries}]
 

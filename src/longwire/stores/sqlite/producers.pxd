@@ -21,6 +21,10 @@ cdef class _Known:
     cdef object row
     cdef ProducerState state
     cdef bint is_forgotten
+    cdef long long written_epoch
+    cdef long long written_ms
+
+    cdef note_written(self)
 
 
 cdef class Producers:
@@ -28,6 +32,7 @@ cdef class Producers:
     cdef long long _silent_ms_max
     cdef dict _cached
     cdef dict _dirty
+    cdef dict _used
     cdef object _rows
 
     @cython.locals(known=_Known, state=ProducerState)
@@ -40,3 +45,6 @@ cdef class Producers:
 
     @cython.locals(known=_Known, state=ProducerState)
     cpdef flush(self, connection)
+
+    @cython.locals(known=_Known)
+    cpdef write_uses(self, connection)

@@ -27,6 +27,12 @@ _ONE_PLACE = struct.Struct(">BQ8s")
 _SIZES = (1, 1 + _PLACE.size, 1 + 2 * _PLACE.size)
 _CACHED_MAX = 4_096
 _CHANGING = ("epoch", "next_sequence", "used_ms", "is_forgotten", "results")
+_GOING_ON = ("next_sequence", "results")
+"""What changes with a publish that follows another one: nothing that lies in an index."""
+
+_UNWRITTEN_MS_MAX = 60_000
+"""By how much the time of use in the file may be behind, unless it is asked for. A crash makes a
+producer that much older, which may be forgotten as much earlier."""
 
 Key = tuple[int, str, str]
 
@@ -84,13 +90,22 @@ class _Results:
 class _Known:
     """One producer: its key, its row, if it has one, and its state."""
 
-    __slots__ = ("is_forgotten", "key", "row", "state")
+    __slots__ = ("is_forgotten", "key", "row", "state", "written_epoch", "written_ms")
 
     def __init__(self, key: Key, row: int | None, state: ProducerState, is_forgotten: bool) -> None:
         self.key = key
         self.row = row
         self.state = state
         self.is_forgotten = is_forgotten
+        self.written_epoch = -1
+        self.written_ms = 0
+        if row is not None and not is_forgotten:
+            self.note_written()
+
+    def note_written(self) -> None:
+        """The row has the epoch and the time of use that are in memory."""
+        self.written_epoch = self.state.epoch
+        self.written_ms = self.state.used_ms
 
 
 class Producers:
@@ -101,6 +116,8 @@ class Producers:
         self._silent_ms_max = round(limits.producer_state_s * 1000)
         self._cached: dict[Key, _Known] = {}
         self._dirty: dict[_Known, None] = {}
+        self._used: dict[_Known, None] = {}
+        """Those that were used later than the file says."""
         self._rows: int | None = None
         """The greatest number of a row; ``None`` before it is asked for."""
 
@@ -147,6 +164,7 @@ class Producers:
             if known not in self._dirty and head.producer_count is not None:
                 head.producer_count += 1
             known.is_forgotten = False
+            known.written_epoch = -1  # all of the row is to be written
         state = known.state
         state.record(stamp, result)
         state.used_ms = now_ms
@@ -154,27 +172,42 @@ class Producers:
 
     def flush(self, connection: sqlite3.Connection) -> None:
         """Write what was recorded."""
-        changed, new = [], []
+        going_on, changed, new = [], [], []
         for known in self._dirty:
             state = known.state
             assert isinstance(state.results, _Results)
-            values = (
-                state.epoch,
-                state.next_sequence,
-                state.used_ms,
-                known.is_forgotten,
-                state.results.packed,
-            )
+            packed = state.results.packed
+            if (
+                state.epoch == known.written_epoch
+                and state.used_ms - known.written_ms < _UNWRITTEN_MS_MAX
+            ):
+                going_on.append((known.row, state.next_sequence, packed))
+                self._used[known] = None
+                continue
+            values = (state.epoch, state.next_sequence, state.used_ms, known.is_forgotten, packed)
             if known.row is None:
                 known.row = self._take_row(connection)
                 new.append((known.row, *known.key, *values))
             else:
                 changed.append((known.row, *values))
+            self._used.pop(known, None)
+            known.note_written()
         insert_rows(connection, "producers", new)
         update_rows(connection, "producers", _CHANGING, changed)
+        update_rows(connection, "producers", _GOING_ON, going_on)
         self._dirty.clear()
-        while len(self._cached) > _CACHED_MAX:
-            del self._cached[next(iter(self._cached))]
+        if len(self._cached) > _CACHED_MAX:
+            self.write_uses(connection)
+            while len(self._cached) > _CACHED_MAX:
+                del self._cached[next(iter(self._cached))]
+
+    def write_uses(self, connection: sqlite3.Connection) -> None:
+        """Write when producers were used, before the file is asked for it or closed."""
+        for known in self._used:
+            known.note_written()
+        uses = [(known.row, known.written_ms) for known in self._used]
+        update_rows(connection, "producers", ("used_ms",), uses)
+        self._used.clear()
 
     def _take_row(self, connection: sqlite3.Connection) -> int:
         if self._rows is None:
@@ -197,6 +230,7 @@ class Producers:
                 self._forget(connection, head, excess)
 
     def _forget(self, connection: sqlite3.Connection, head: Head, count: int) -> None:
+        self.write_uses(connection)
         rows = connection.execute(
             "SELECT id, principal, producer FROM producers WHERE stream = ? AND is_forgotten = 0"
             " ORDER BY used_ms LIMIT ?",
@@ -215,6 +249,7 @@ class Producers:
 
     def forget_silent(self, connection: sqlite3.Connection, now_ms: int) -> None:
         """Forget all that have been silent for too long, to give their room back."""
+        self.write_uses(connection)
         oldest_ms = now_ms - self._silent_ms_max
         rows = connection.execute(
             "SELECT id FROM producers WHERE is_forgotten = 0 AND used_ms < ? LIMIT 10000",
@@ -234,4 +269,5 @@ class Producers:
         """Forget what is in memory: the transaction was rolled back, or a stream removed."""
         self._cached.clear()
         self._dirty.clear()
+        self._used.clear()
         self._rows = None

@@ -121,6 +121,10 @@ class SqliteStore(LocalStore):
         if self._readers is not None:
             self._readers.close()
         if self._writer is not None:
+            try:
+                self._writer.run([Writer.settle])
+            except sqlite3.Error as error:
+                logger.warning("%s was not written to at the end: %s", self._path, error)
             self._writer.connection.close()
             self._writer = None
         self._lock.release()

@@ -348,6 +348,10 @@ class Writer:
                 self._dirty[found.id] = found  # retention is applied when it is written
         return rows[-1][0] if len(rows) == _EXPIRED_STREAMS else None
 
+    def settle(self) -> None:
+        """Write what may be behind in the file. The last job before it is closed."""
+        self._producers.write_uses(self.connection)
+
     def sweep(self) -> bool:
         """Delete some rows of removed streams; ``True`` when there are more."""
         row = self.connection.execute("SELECT stream FROM doomed LIMIT 1").fetchone()
