@@ -29,7 +29,7 @@ from longwire.hub.errors import SubscriptionLimitError
 from longwire.hub.following import Follower
 from longwire.hub.policy import AllowAll, Policy
 from longwire.hub.presence import Presence
-from longwire.hub.publishing import Done, Publish, Publisher, SettingsFor
+from longwire.hub.publishing import Publish, Publisher, SettingsFor
 from longwire.hub.rates import Rates
 from longwire.hub.readers import Readers, SlowRule
 from longwire.hub.sinks import Sink
@@ -89,7 +89,7 @@ class Hub:
         self._channels: dict[str, Channel] = {}
         self._dirty: dict[Channel, None] = {}
         self._readers = Readers(store, self.limits, self.counters, self._release, slow_rule_for)
-        self._publisher = Publisher(
+        self.publisher = Publisher(
             store,
             self.policy,
             self.stream_limits,
@@ -98,6 +98,7 @@ class Hub:
             self._stored,
             rate_limits or RateLimits(),
         )
+        """Where gateways submit what is published, without a task for each publish."""
         self.creations = Creations(store)
         self.presence = Presence(self, presence_limits or PresenceLimits())
         self.consumers = Consumers(self, consumer_limits or ConsumerLimits())
@@ -116,12 +117,12 @@ class Hub:
     @property
     def user_rates(self) -> Rates:
         """How much users publish."""
-        return self._publisher.user_rates
+        return self.publisher.user_rates
 
     @property
     def stream_rates(self) -> Rates:
         """How much is published to streams."""
-        return self._publisher.stream_rates
+        return self.publisher.stream_rates
 
     @property
     def channel_count(self) -> int:
@@ -137,7 +138,7 @@ class Hub:
 
     async def finish_publishing(self) -> None:
         """Wait until everything submitted is stored and answered, and is sent to subscribers."""
-        await self._publisher.finish()
+        await self.publisher.finish()
         self._flush()
 
     async def close(self) -> None:
@@ -164,13 +165,6 @@ class Hub:
 
     # -- publishing -----------------------------------------------------------------------------
 
-    def submit(self, publish: Publish, done: Done) -> None:
-        """Publish; ``done`` is called once with what became of it, without a task in between.
-
-        Publishes to one stream are stored in the order of the calls.
-        """
-        self._publisher.submit(publish, done)
-
     async def publish(self, publish: Publish) -> Appended:
         """Publish and wait until it is stored. Raises ``StreamError``.
 
@@ -186,7 +180,7 @@ class Hub:
             else:
                 future.set_result(outcome)
 
-        self._publisher.submit(publish, done)
+        self.publisher.submit(publish, done)
         return await future
 
     async def create_stream(
@@ -197,7 +191,7 @@ class Hub:
 
         Raises as ``Store.create`` does, and what speaks against the entries.
         """
-        info, is_new = await self._publisher.create(publish, settings, fork)
+        info, is_new = await self.publisher.create(publish, settings, fork)
         if is_new:
             # Who waits for it under its name looks from the start, which may be inherited.
             self._follower.doubt(publish.stream)

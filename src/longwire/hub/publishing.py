@@ -95,7 +95,10 @@ class Publisher:
         self._tasks: set[asyncio.Task[None]] = set()
 
     def submit(self, publish: Publish, done: Done) -> None:
-        """Take a publish; ``done`` is called once, at once or later, with what became of it."""
+        """Take a publish; ``done`` is called once, at once or later, with what became of it.
+
+        Publishes to one stream are stored in the order of the calls.
+        """
         try:
             self._check(publish)
         except StreamError as error:
@@ -133,19 +136,23 @@ class Publisher:
             await asyncio.wait(self._tasks)
 
     def _check(self, publish: Publish) -> None:
-        if not publish.batch and not publish.closes:
+        _, batch, _, _, _, _, closes, _, _, _, _, _ = parts(publish)
+        if not batch and not closes:
             raise PayloadError("there is no entry to publish")
         self._check_entries(publish)
 
     def _check_entries(self, publish: Publish) -> None:
-        check_stream_name(publish.stream, is_reserved_allowed=publish.is_from_server)
-        check_batch(publish.batch, self._limits)
-        if not publish.is_checked:
-            check_payloads(publish.batch, publish.content_type, self._limits)
-        if self._has_rates and not publish.is_from_server:
-            now, count = asyncio.get_running_loop().time(), len(publish.batch)
-            self.user_rates.take(publish.principal.name, now, count)
-            self.stream_rates.take(publish.stream, now, count)
+        stream, batch, kind, principal, _, _, _, is_checked, _, is_from_server, _, _ = parts(
+            publish
+        )
+        check_stream_name(stream, is_reserved_allowed=is_from_server)
+        check_batch(batch, self._limits)
+        if not is_checked:
+            check_payloads(batch, kind, self._limits)
+        if self._has_rates and not is_from_server:
+            now, count = asyncio.get_running_loop().time(), len(batch)
+            self.user_rates.take(principal.name, now, count)
+            self.stream_rates.take(stream, now, count)
 
     async def _work(self, stream: str) -> None:
         queue = self._queues[stream]

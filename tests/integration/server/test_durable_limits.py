@@ -95,7 +95,7 @@ async def test_long_poll_takes_no_more_than_a_reader_may_hold() -> None:
         # All in one tick of the server, so all are there for the reader at once.
         for _ in range(20):
             publish = Publish("s", (NewEntry(b"x" * 300),), OCTETS)
-            app.service.hub.submit(publish, lambda outcome: None)
+            app.service.hub.publisher.submit(publish, lambda outcome: None)
         answer = await poll
         assert 300 <= len(answer.content) < 20 * 300
         assert "stream-up-to-date" not in answer.headers

@@ -133,7 +133,7 @@ async def test_all_entries_of_a_tick_leave_in_one_buffer():
         await subscribe(hub, sink, TAIL)
     done = []
     for n in range(20):
-        hub.submit(publish(b"%d" % n), done.append)
+        hub.publisher.submit(publish(b"%d" % n), done.append)
     await settle()
     assert len(done) == 20
     for sink in sinks:
@@ -195,7 +195,7 @@ async def test_publishes_that_wait_for_the_store_go_to_it_together():
     store.shut("append")
     done = []
     for n in range(10):
-        hub.submit(publish(b"%d" % n), done.append)
+        hub.publisher.submit(publish(b"%d" % n), done.append)
         await settle()
     store.open("append")
     await settle()
@@ -334,7 +334,7 @@ async def test_closed_stream_ends_subscriptions_after_the_last_entry(kind):
     hub = make_hub()
     live, behind = kind(), kind()
     await subscribe(hub, live, TAIL)
-    hub.submit(publish(b"1"), lambda outcome: None)
+    hub.publisher.submit(publish(b"1"), lambda outcome: None)
     last = await hub.publish(publish(b"2", closes=True))
     await subscribe(hub, behind, EARLIEST)
     await settle()
@@ -418,7 +418,7 @@ async def test_hub_finishes_publishing_before_it_closes():
     await subscribe(hub, sink, TAIL)
     done = []
     store.shut("append")
-    hub.submit(publish(b"1"), done.append)
+    hub.publisher.submit(publish(b"1"), done.append)
     closing = asyncio.create_task(hub.close())
     await settle()
     assert not closing.done()

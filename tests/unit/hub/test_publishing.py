@@ -113,7 +113,7 @@ async def test_slow_hook_keeps_the_order_of_its_stream_and_holds_up_no_other():
     hub = make_hub(hook)
     done = []
     for n in range(1, 4):
-        hub.submit(publish(b"%d" % n), done.append)
+        hub.publisher.submit(publish(b"%d" % n), done.append)
     other = await hub.publish(publish(b"9", stream="t"))
     assert other.last.offset == 1
     await settle()
@@ -145,8 +145,8 @@ async def test_answer_that_raises_harms_nobody(caplog):
         raise RuntimeError("in the callback")
 
     done = []
-    hub.submit(publish(b"1"), raising)
-    hub.submit(publish(b"2"), done.append)
+    hub.publisher.submit(publish(b"1"), raising)
+    hub.publisher.submit(publish(b"2"), done.append)
     await settle()
     assert len(done) == 1
     assert "in the callback" in caplog.text

@@ -17,6 +17,7 @@ from longwire.gateways.native.crowds import Crowd
 from longwire.gateways.native.formats.choice import find_format
 from longwire.gateways.native.formats.format import Format
 from longwire.gateways.native.operations import begin
+from longwire.gateways.native.publishing import Publishing
 from longwire.gateways.native.requests import Request
 from longwire.gateways.native.session import NativeSession
 from longwire.gateways.native.wires import (
@@ -62,6 +63,7 @@ class NativeGateway:
     ) -> None:
         self.hub = hub
         self.limits = limits or NativeLimits()
+        self.publishing = Publishing(hub, self.limits)
         self.server = server
         self.message_bytes_max = message_bytes_max
         self.connections_total = 0

@@ -14,3 +14,5 @@ cdef tuple _read_entry(item, where, depth_max, key_bytes_max)
 cdef tuple _read_item(item, where, depth_max)
 
 cdef _single_item(request)
+
+cdef _copy(data)

@@ -8,7 +8,7 @@ import binascii
 from collections.abc import Sequence
 from typing import TypeAlias
 
-from msgspec import UNSET
+from msgspec import UNSET, Raw
 
 from longwire.base.tuples import make
 from longwire.gateways.native.requests import (
@@ -23,6 +23,14 @@ from longwire.gateways.native.requests import (
 from longwire.streams.entry import BYTES, JSON, Durability, NewEntry
 from longwire.streams.position import Position, parse_position
 from longwire.streams.producer import PRODUCER_ID_BYTES_MAX, ProducerStamp
+
+try:
+    import cython
+except ImportError:
+    from longwire.base import cy as cython
+
+if cython.compiled:
+    from cython.cimports.cpython.bytes import PyBytes_FromObject
 
 __all__ = ["read_batch", "read_condition", "read_durability", "read_producer"]
 
@@ -128,8 +136,9 @@ def _read_item(item: _Item, where: str, depth_max: int) -> tuple[bytes, str]:
     if item.data is not UNSET:
         if item.base64 is not UNSET:
             raise BadMessageError(f"{where}: data and base64 exclude each other")
-        payload = bytes(item.data)
-        check_data(payload, depth_max, where, is_read=True)
+        payload = _copy(item.data)
+        if len(payload) > 2 * depth_max:  # a shorter one cannot be too deep
+            check_data(payload, depth_max, where, is_read=True)
         return payload, JSON
     if item.base64 is UNSET:
         raise BadMessageError(f"{where}: data or base64 is missing")
@@ -139,6 +148,11 @@ def _read_item(item: _Item, where: str, depth_max: int) -> tuple[bytes, str]:
         raise BadMessageError(
             f"{where}: base64 is not padded base64 of RFC 4648 section 4: {error}"
         ) from None
+
+
+def _copy(data: Raw) -> bytes:
+    """The bytes of a value that was not decoded. ``bytes()`` looks for methods first."""
+    return PyBytes_FromObject(data) if cython.compiled else bytes(data)
 
 
 def _read_binary_item(

@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import Awaitable
 from typing import TYPE_CHECKING
 
+from longwire.base.limits import NativeLimits
 from longwire.base.tuples import make, parts
 from longwire.gateways.native.publications import (
     read_batch,
@@ -23,43 +24,98 @@ from longwire.streams.store import Appended
 
 if TYPE_CHECKING:
     from longwire.gateways.native.gateway import NativeGateway
+    from longwire.hub.hub import Hub
 
-__all__ = ["Flights", "publish"]
+__all__ = ["Flights", "Publishing", "publish"]
+
+
+class Publishing:
+    """What every publish asks of a gateway, looked up once."""
+
+    __slots__ = (
+        "depth_max",
+        "in_flight_max",
+        "key_bytes_max",
+        "policy",
+        "producer_in_flight_max",
+        "publisher",
+    )
+
+    def __init__(self, hub: Hub, limits: NativeLimits) -> None:
+        self.publisher = hub.publisher
+        self.policy = hub.policy
+        self.depth_max = hub.stream_limits.json_depth_max
+        self.key_bytes_max = limits.key_bytes_max
+        self.in_flight_max = limits.in_flight_max
+        self.producer_in_flight_max = limits.producer_in_flight_max
+
+
+class Producer:
+    """One producer in one stream, and how many of its publishes are not answered yet."""
+
+    __slots__ = ("count", "producer_id", "stream")
+
+    def __init__(self, stream: str, producer_id: str) -> None:
+        self.stream = stream
+        self.producer_id = producer_id
+        self.count = 0
 
 
 class Flights:
     """Publishes of one connection that are not answered yet, and the one that waits for room."""
 
-    __slots__ = ("_by_producer", "_count", "_in_flight_max", "_producer_in_flight_max", "_waiter")
+    __slots__ = (
+        "_count",
+        "_in_flight_max",
+        "_last",
+        "_producer_in_flight_max",
+        "_producers",
+        "_waiter",
+    )
 
     def __init__(self, in_flight_max: int, producer_in_flight_max: int) -> None:
         self._in_flight_max = in_flight_max
         self._producer_in_flight_max = producer_in_flight_max
         self._count = 0
-        self._by_producer: dict[tuple[str, str], int] = {}
+        self._producers: dict[tuple[str, str], Producer] = {}
+        """Those with publishes that are not answered, and the last one."""
+        self._last: Producer | None = None
+        """Most connections have one."""
         self._waiter: asyncio.Future[None] | None = None
 
-    def take_off(self, producer: tuple[str, str] | None) -> bool:
-        """Count one more, of this producer in this stream; ``False`` when there is no room."""
+    def find(self, stream: str, producer_id: str) -> Producer:
+        """The producer with this identifier in this stream."""
+        last = self._last
+        if last is not None:
+            if last.producer_id == producer_id and last.stream == stream:
+                return last
+            if not last.count:
+                del self._producers[last.stream, last.producer_id]
+        key = (stream, producer_id)
+        found = self._producers.get(key)
+        if found is None:
+            found = self._producers[key] = Producer(stream, producer_id)
+        self._last = found
+        return found
+
+    def take_off(self, producer: Producer | None) -> bool:
+        """Count one more; ``False`` when there is no room."""
         if self._count >= self._in_flight_max:
             return False
         if producer is not None:
-            count = self._by_producer.get(producer, 0)
-            if count >= self._producer_in_flight_max:
+            if producer.count >= self._producer_in_flight_max:
                 return False
-            self._by_producer[producer] = count + 1
+            producer.count += 1
         self._count += 1
         return True
 
-    def land(self, producer: tuple[str, str] | None) -> None:
+    def land(self, producer: Producer | None) -> None:
         """It is answered."""
         self._count -= 1
         if producer is not None:
-            left = self._by_producer[producer] - 1
-            if left:
-                self._by_producer[producer] = left
-            else:
-                del self._by_producer[producer]
+            producer.count -= 1
+            if not producer.count and producer is not self._last:
+                del self._producers[producer.stream, producer.producer_id]
         waiter = self._waiter
         if waiter is not None:
             self._waiter = None
@@ -83,7 +139,7 @@ class _Flight:
         flights: Flights,
         request_id: int,
         stream: str,
-        producer: tuple[str, str] | None,
+        producer: Producer | None,
     ) -> None:
         self._session = session
         self._flights = flights
@@ -104,12 +160,10 @@ def publish(
     gateway: NativeGateway, session: NativeSession, request: PublishRequest
 ) -> Awaitable[None] | None:
     """Store and deliver; answered when it is stored."""
-    hub = gateway.hub
+    publishing = gateway.publishing
     stream, principal = check_stream_name(request.stream), session.principal
     producer = read_producer(request)
-    batch, content_type = read_batch(
-        request, hub.stream_limits.json_depth_max, gateway.limits.key_bytes_max
-    )
+    batch, content_type = read_batch(request, publishing.depth_max, publishing.key_bytes_max)
     condition, durability = read_condition(request), read_durability(request)
     values = (
         stream,
@@ -126,14 +180,14 @@ def publish(
         None,  # application_sequence
     )
     publish = make(Publish, values)
-    waiting = demand(hub.policy, principal, "publish", stream)
-    if waiting is None and _submit(gateway, session, request.id, publish) is None:
+    waiting, request_id = demand(publishing.policy, principal, "publish", stream), request.id
+    if waiting is None and _submit(publishing, session, request_id, publish) is None:
         return None
-    return _publish_later(gateway, session, waiting, request.id, publish)
+    return _publish_later(publishing, session, waiting, request_id, publish)
 
 
 async def _publish_later(
-    gateway: NativeGateway,
+    publishing: Publishing,
     session: NativeSession,
     waiting: Awaitable[None] | None,
     request_id: int,
@@ -143,25 +197,25 @@ async def _publish_later(
     up, and in the end nothing more is read from it."""
     if waiting is not None:
         await waiting
-    while (flights := _submit(gateway, session, request_id, publish)) is not None:
+    while (flights := _submit(publishing, session, request_id, publish)) is not None:
         await flights.landing()
 
 
 def _submit(
-    gateway: NativeGateway, session: NativeSession, request_id: int, publish: Publish
+    publishing: Publishing, session: NativeSession, request_id: int, publish: Publish
 ) -> Flights | None:
     """Give a publish to the hub; return what it has to wait for when too many are in the air."""
     flights = session.flights
     if flights is None:
-        limits = gateway.limits
-        flights = Flights(limits.in_flight_max, limits.producer_in_flight_max)
+        flights = Flights(publishing.in_flight_max, publishing.producer_in_flight_max)
         session.flights = flights
     stream, _, _, _, stamp, _, _, _, _, _, _, _ = parts(publish)
     producer = None
     if stamp is not None:
         producer_id, _, _ = parts(stamp)
-        producer = (stream, producer_id)
+        producer = flights.find(stream, producer_id)
     if not flights.take_off(producer):
         return flights
-    gateway.hub.submit(publish, _Flight(session, flights, request_id, stream, producer))
+    flight = _Flight(session, flights, request_id, stream, producer)
+    publishing.publisher.submit(publish, flight)
     return None

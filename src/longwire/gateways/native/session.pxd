@@ -33,6 +33,7 @@ cdef class NativeSession(WheelEntry):
     cdef bint _is_reading_paused
     cdef object _next_beat_s
     cdef object _queue
+    cdef object _rate
     cdef double _rate_left
     cdef double _rate_s
     cdef object _taken_at_beat

@@ -87,6 +87,7 @@ class NativeSession(WheelEntry):
         "_is_reading_paused",
         "_next_beat_s",
         "_queue",
+        "_rate",
         "_rate_left",
         "_rate_s",
         "_taken_at_beat",
@@ -160,7 +161,7 @@ class NativeSession(WheelEntry):
         self._has_received = False
         self._beats_silent = 0
         self._bad_messages = 0
-        rate = gateway.limits.messages_per_s_max
+        rate = self._rate = gateway.limits.messages_per_s_max
         self._rate_left = 0.0 if rate is None else rate * RATE_WINDOW_S
         self._rate_s = now
 
@@ -438,7 +439,7 @@ class NativeSession(WheelEntry):
         """Count a message. Raises ``RateError``."""
         if self._gateway.address_rates.is_limited:
             self._gateway.address_rates.take(self.address, now)
-        rate = self._gateway.limits.messages_per_s_max
+        rate = self._rate
         if rate is None:
             return
         full = rate * RATE_WINDOW_S

@@ -1,6 +1,9 @@
+from longwire.net.endpoint cimport Endpoint
+
+
 cdef class EndpointWire:
     cdef readonly object encoder
-    cdef readonly object _endpoint
+    cdef readonly Endpoint _endpoint
     cdef object _opcode
     cdef long long _bytes_heard
     cdef long long _messages_sent

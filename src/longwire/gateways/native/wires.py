@@ -79,7 +79,7 @@ class EndpointWire:
 
     @property
     def held_bytes(self) -> int:
-        return self._endpoint.held_bytes
+        return self._endpoint.held()
 
     def take_heard(self) -> bool:
         received = self._endpoint.engine.bytes_received
@@ -108,7 +108,7 @@ class EndpointWire:
             self._endpoint.send_encoded(buffer, messages=messages)
         except ConnectionClosed:
             return 0  # the end of the connection is told elsewhere
-        return self._endpoint.held_bytes
+        return self._endpoint.held()
 
     def close(self, code: int, reason: str) -> None:
         self._endpoint.close(code, reason)

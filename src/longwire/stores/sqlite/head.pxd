@@ -12,6 +12,7 @@ cdef class Head:
     cdef public long long kept_bytes
     cdef public long long kept_entries
     cdef public object lineage
+    cdef public bint may_expire
     cdef public object name
     cdef public long long newest_ms
     cdef public long long oldest_ms

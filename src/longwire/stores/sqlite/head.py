@@ -69,6 +69,7 @@ class Head:
         "kept_bytes",
         "kept_entries",
         "lineage",
+        "may_expire",
         "name",
         "newest_ms",
         "oldest_ms",
@@ -93,6 +94,7 @@ class Head:
         self.name = name
         self.settings = settings
         self.keeps_latest = settings.keeps_latest
+        self.may_expire = settings.ttl_s is not None or settings.expires_ms is not None
         self.lineage = lineage
         self.created_ms = created_ms
         self.newest_ms = newest_ms
@@ -138,6 +140,8 @@ class Head:
 
     def next_deadline_ms(self, now_ms: int) -> int | None:
         """When its life ends if it is used now."""
+        if not self.may_expire:
+            return None
         settings = self.settings
         if settings.ttl_s is None:
             return settings.expires_ms

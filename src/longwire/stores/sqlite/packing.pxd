@@ -8,7 +8,7 @@ cdef class PackedEntries:
     cdef list _runs
     cdef list _links
     cdef list _data
-    cdef list _places
+    cdef bytearray _places
     cdef Py_ssize_t _size
     cdef Py_ssize_t _entry_count
     cdef long long _stream
@@ -17,7 +17,7 @@ cdef class PackedEntries:
     cdef object _key
     cdef long long _count
 
-    @cython.locals(offset="long long", size=Py_ssize_t)
+    @cython.locals(offset="long long", size=Py_ssize_t, end=Py_ssize_t)
     cpdef add(self, long long stream, entries)
 
     cdef _end_run(self)
@@ -25,3 +25,6 @@ cdef class PackedEntries:
     cpdef insert(self)
 
     cpdef clear(self)
+
+
+cdef _write_number(bytearray text, Py_ssize_t end, unsigned long long number)

@@ -38,8 +38,9 @@ PACKED_ENTRIES_MAX = 4_096
 # the key.
 _RUN = b"%19d%20d%19d%10d%10d%10d%10d"
 _RUN_BYTES = 98
-_PLACE = b"%10d%10d"  # begin and length of a payload
+# Begin and length of a payload.
 _PLACE_BYTES = 20
+_BLANK_PLACE = b" " * _PLACE_BYTES
 
 _NUMBERS = f"""
 WITH RECURSIVE counted (n) AS (
@@ -96,7 +97,7 @@ class PackedEntries:
         self._runs: list[int] = []
         self._links: list[bytes] = []
         self._data: list[bytes] = []
-        self._places: list[int] = []
+        self._places = bytearray()
         self._size = 0
         self._entry_count = 0
         # The run that grows: what it begins with, and how long it is.
@@ -127,8 +128,10 @@ class PackedEntries:
             size = len(payload)
             self._links.append(link)
             self._data.append(payload)
-            self._places.append(self._size + 1)
-            self._places.append(size)
+            end = _PLACE_BYTES * (self._entry_count + 1)
+            self._places += _BLANK_PLACE
+            _write_number(self._places, end - 10, self._size + 1)
+            _write_number(self._places, end, size)
             self._size += size
             self._count += 1
             self._entry_count += 1
@@ -159,7 +162,7 @@ class PackedEntries:
                 "runs": _RUN * run_count % tuple(self._runs),
                 "links": b"".join(self._links),
                 "data": b"".join(self._data),
-                "places": _PLACE * self._entry_count % tuple(self._places),
+                "places": self._places,
                 "run_count": run_count,
             },
         )
@@ -172,3 +175,16 @@ class PackedEntries:
         self._data.clear()
         self._places.clear()
         self._size = self._entry_count = self._count = 0
+
+
+def _write_number(text: bytearray, end: int, number: int) -> None:
+    """Write a number that is not negative into blanks of ``text``, up to ``end``.
+
+    One for each payload: to format them costs the interpreter as much as the row.
+    """
+    while True:
+        end -= 1
+        text[end] = 48 + number % 10
+        number //= 10
+        if not number:
+            return

@@ -16,7 +16,7 @@ cdef class _Results:
     cpdef append(self, result)
 
 
-cdef class _Known:
+cdef class Known:
     cdef tuple key
     cdef object row
     cdef ProducerState state
@@ -35,16 +35,22 @@ cdef class Producers:
     cdef dict _used
     cdef object _rows
 
-    @cython.locals(known=_Known, state=ProducerState)
-    cpdef find(self, connection, Head head, principal, producer, long long now_ms)
+    @cython.locals(known=Known)
+    cpdef Known find(self, connection, Head head, principal, producer)
 
-    cdef _Known _load(self, connection, Head head, tuple key)
+    @cython.locals(state=ProducerState)
+    cpdef remembered(self, Known known, long long now_ms)
 
-    @cython.locals(known=_Known, state=ProducerState)
-    cpdef record(self, Head head, principal, stamp, result, long long now_ms)
+    cdef Known _load(self, connection, Head head, tuple key)
 
-    @cython.locals(known=_Known, state=ProducerState)
+    @cython.locals(known=Known)
+    cpdef Known add(self, Head head, principal, stamp)
+
+    @cython.locals(state=ProducerState)
+    cpdef record(self, Head head, Known known, stamp, result, long long now_ms)
+
+    @cython.locals(known=Known, state=ProducerState)
     cpdef flush(self, connection)
 
-    @cython.locals(known=_Known)
+    @cython.locals(known=Known)
     cpdef write_uses(self, connection)

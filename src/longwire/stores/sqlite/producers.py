@@ -20,7 +20,7 @@ from longwire.streams.producer import (
     Result,
 )
 
-__all__ = ["Producers"]
+__all__ = ["Known", "Producers"]
 
 _PLACE = struct.Struct(">Q8s")
 _ONE_PLACE = struct.Struct(">BQ8s")
@@ -87,7 +87,7 @@ class _Results:
         self._count = 0
 
 
-class _Known:
+class Known:
     """One producer: its key, its row, if it has one, and its state."""
 
     __slots__ = ("is_forgotten", "key", "row", "state", "written_epoch", "written_ms")
@@ -114,30 +114,33 @@ class Producers:
     def __init__(self, limits: SqliteStoreLimits) -> None:
         self._limits = limits
         self._silent_ms_max = round(limits.producer_state_s * 1000)
-        self._cached: dict[Key, _Known] = {}
-        self._dirty: dict[_Known, None] = {}
-        self._used: dict[_Known, None] = {}
+        self._cached: dict[Key, Known] = {}
+        self._dirty: dict[Known, None] = {}
+        self._used: dict[Known, None] = {}
         """Those that were used later than the file says."""
         self._rows: int | None = None
         """The greatest number of a row; ``None`` before it is asked for."""
 
     def find(
-        self, connection: sqlite3.Connection, head: Head, principal: str, producer: str, now_ms: int
-    ) -> ProducerState | ForgottenProducer | None:
-        """What is remembered of a producer."""
+        self, connection: sqlite3.Connection, head: Head, principal: str, producer: str
+    ) -> Known | None:
+        """A producer that is known, forgotten or not."""
         key = (head.id, principal, producer)
         known = self._cached.get(key)
         if known is None:
             known = self._load(connection, head, key)
-            if known is None:
-                return None
-            self._cached[key] = known
+            if known is not None:
+                self._cached[key] = known
+        return known
+
+    def remembered(self, known: Known, now_ms: int) -> ProducerState | ForgottenProducer:
+        """What is remembered of a producer."""
         state = known.state
         if known.is_forgotten or now_ms - state.used_ms > self._silent_ms_max:
             return ForgottenProducer(state.epoch)
         return state
 
-    def _load(self, connection: sqlite3.Connection, head: Head, key: Key) -> _Known | None:
+    def _load(self, connection: sqlite3.Connection, head: Head, key: Key) -> Known | None:
         row = connection.execute(
             "SELECT id, epoch, next_sequence, used_ms, is_forgotten, results FROM producers"
             " WHERE stream = ? AND principal = ? AND producer = ?",
@@ -148,18 +151,19 @@ class Producers:
         number, epoch, next_sequence, used_ms, is_forgotten, packed = row
         results = _Results(head.lineage.epoch, packed)
         state = ProducerState(epoch, next_sequence, results, used_ms)
-        return _Known(key, number, state, bool(is_forgotten))
+        return Known(key, number, state, bool(is_forgotten))
+
+    def add(self, head: Head, principal: str, stamp: ProducerStamp) -> Known:
+        """A producer that was not known. Its first publish is to be recorded."""
+        key = (head.id, principal, stamp.producer_id)
+        state = ProducerState(stamp.epoch, results=_Results(head.lineage.epoch))
+        known = self._cached[key] = Known(key, None, state, False)
+        return known
 
     def record(
-        self, head: Head, principal: str, stamp: ProducerStamp, result: Result, now_ms: int
+        self, head: Head, known: Known, stamp: ProducerStamp, result: Result, now_ms: int
     ) -> None:
         """Take note of an accepted publish."""
-        producer_id, _, _ = parts(stamp)
-        key = (head.id, principal, producer_id)
-        known = self._cached.get(key)
-        if known is None:
-            state = ProducerState(stamp.epoch, results=_Results(head.lineage.epoch))
-            known = self._cached[key] = _Known(key, None, state, False)
         if known.row is None or known.is_forgotten:
             if known not in self._dirty and head.producer_count is not None:
                 head.producer_count += 1

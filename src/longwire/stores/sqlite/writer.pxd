@@ -4,7 +4,7 @@ from longwire.base.tuples cimport make, parts
 from longwire.stores.appending cimport appended, chain, check_append, find_duplicate
 from longwire.stores.sqlite.entries cimport Entries
 from longwire.stores.sqlite.head cimport Head
-from longwire.stores.sqlite.producers cimport Producers
+from longwire.stores.sqlite.producers cimport Known, Producers
 
 
 cdef class Writer:
@@ -21,7 +21,7 @@ cdef class Writer:
 
     cpdef find(self, name)
 
-    @cython.locals(head=Head)
+    @cython.locals(head=Head, known=Known)
     cpdef append(self, request)
 
     cdef list _store(self, Head head, request)

@@ -267,13 +267,13 @@ class Writer:
             head = Head(0, stream, create, Lineage(""))
         elif head.is_deleted:
             raise StreamGoneError(stream)
+        known = remembered = None
         if stamp is not None:
-            remembered = None
             if head.id:
                 producer_id, _, _ = parts(stamp)
-                remembered = self._producers.find(
-                    self.connection, head, principal, producer_id, self.now_ms
-                )
+                known = self._producers.find(self.connection, head, principal, producer_id)
+            if known is not None:
+                remembered = self._producers.remembered(known, self.now_ms)
             duplicate = find_duplicate(remembered, request, head, _DISK)
             if duplicate is not None:
                 self._touch(head)
@@ -287,7 +287,9 @@ class Writer:
         if stamp is not None:
             first, last, _, _, _, _, _, _ = parts(stored)
             result = make(Result, (first, last))
-            self._producers.record(head, principal, stamp, result, self.now_ms)
+            if known is None:
+                known = self._producers.add(head, principal, stamp)
+            self._producers.record(head, known, stamp, result, self.now_ms)
         return stored
 
     def _store(self, head: Head, request: Append) -> list[Entry]:

@@ -203,6 +203,31 @@ async def test_publishes_past_what_may_be_without_an_answer_wait(has_producer, r
     assert peer.of("error") == []
 
 
+async def test_producers_of_one_connection_have_their_room_each():
+    store = HeldStore()
+    peer = await Peer.connected(make_gateway(store, in_flight_max=9, producer_in_flight_max=2))
+    for first in (0, 3):  # again when all have been answered
+        store.shut("append")
+        before = len(peer.of("pong"))
+        for n in (first, first + 1):
+            for stream, producer in (("s", "a"), ("s", "b"), ("t", "a")):
+                peer.send("publish", stream=stream, data=n, **stamp(n, producer=producer))
+        peer.send("ping")
+        await settle()
+        assert len(peer.of("pong")) == before + 1  # there was room for all
+        for stream, producer in (("s", "a"), ("s", "b"), ("t", "a")):
+            peer.send("publish", stream=stream, data=n, **stamp(first + 2, producer=producer))
+        peer.send("ping")
+        await settle()
+        assert len(peer.of("pong")) == before + 1  # its turn has not come
+        store.open("append")
+        while len(peer.of("pong")) < before + 2:
+            await settle()
+        while len(peer.of("published")) < 3 * (first + 3):
+            await settle()
+    assert peer.of("error") == []
+
+
 async def test_connection_that_ends_while_a_publish_waits_leaves_nothing_behind():
     store = HeldStore()
     peer = await Peer.connected(make_gateway(store, in_flight_max=2))
