@@ -17,6 +17,7 @@ cdef class Endpoint(EndpointFacts):
     cdef InputBacklog _backlog
     cdef object _in_flight
     cdef bint _is_in_burst
+    cdef bint _is_inflating
     cdef long long _taken_bytes
     cdef Waiter _waiter
 

@@ -45,6 +45,7 @@ class Endpoint(EndpointFacts):
         "_backlog",
         "_in_flight",
         "_is_in_burst",
+        "_is_inflating",
         "_taken_bytes",
         "_waiter",
     )
@@ -59,6 +60,7 @@ class Endpoint(EndpointFacts):
         super().__init__(engine, callbacks, opening)
         # Servers count what all peers together have sent and nobody has handled.
         self._in_flight = in_flight
+        self._is_inflating = opening.deflate is not None
         # Made when it is needed: most connections are idle, and read what they are sent at once.
         self._backlog: InputBacklog | None = None
         self._taken_bytes = 0
@@ -217,7 +219,7 @@ class Endpoint(EndpointFacts):
     def data_received(self, data: bytes | bytearray | memoryview) -> None:
         backlog = self._backlog
         if (backlog is None or backlog.is_empty()) and (
-            self.opening.deflate is None or len(data) <= _INFLATE_STEP_BYTES
+            not self._is_inflating or len(data) <= _INFLATE_STEP_BYTES
         ):
             self.take_in(data, link_now(self._link))
         else:

@@ -3,12 +3,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from longwire.net.callbacks import Callbacks
 from longwire.net.closed import ConnectionClosed
-from longwire.websocket.events import Event, Fragment, Ping, Pong
+from longwire.websocket.events import CloseReceived, Event, Fragment, Ping, Pong
 
 if TYPE_CHECKING:
     from longwire.net.endpoint import Endpoint
@@ -20,11 +20,17 @@ _POLITE_CODES = frozenset({1000, 1001, 1005})
 
 def deliver_events(endpoint: Endpoint, callbacks: Callbacks, events: list[Event]) -> None:
     """Give ``events`` to ``callbacks`` in order; one that fails is the last."""
-    remaining = iter(events)
-    while True:
+    given = 0
+    while given < len(events):
         try:
-            _deliver_remaining(endpoint, callbacks, remaining)
-            return
+            on_message = callbacks.on_message
+            while given < len(events):
+                event = events[given]
+                given += 1
+                if isinstance(event, (str, bytes)):
+                    on_message(endpoint, event)
+                else:
+                    _deliver_other(endpoint, callbacks, event)
         except ConnectionClosed:
             # A callback sent something after another one had closed the connection.
             continue
@@ -33,19 +39,16 @@ def deliver_events(endpoint: Endpoint, callbacks: Callbacks, events: list[Event]
             return
 
 
-def _deliver_remaining(endpoint: Endpoint, callbacks: Callbacks, events: Iterator[Event]) -> None:
-    on_message = callbacks.on_message
-    for event in events:
-        if isinstance(event, (str, bytes)):
-            on_message(endpoint, event)
-        elif isinstance(event, Fragment):
-            callbacks.on_fragment(endpoint, event)
-        elif isinstance(event, Ping):
-            callbacks.on_ping(endpoint, event.payload)
-        elif isinstance(event, Pong):
-            callbacks.on_pong(endpoint, event.payload, event.latency_s)
-        elif event.code not in _POLITE_CODES:
-            endpoint.capture_evidence()
+def _deliver_other(endpoint: Endpoint, callbacks: Callbacks, event: Event) -> None:
+    """Give what is no whole message."""
+    if isinstance(event, Fragment):
+        callbacks.on_fragment(endpoint, event)
+    elif isinstance(event, Ping):
+        callbacks.on_ping(endpoint, event.payload)
+    elif isinstance(event, Pong):
+        callbacks.on_pong(endpoint, event.payload, event.latency_s)
+    elif isinstance(event, CloseReceived) and event.code not in _POLITE_CODES:
+        endpoint.capture_evidence()
 
 
 def call_back(endpoint: Endpoint, callback: Callable[[Endpoint], None]) -> None:

@@ -271,11 +271,13 @@ class WebSocketEngine:
 
     def settle(self, now: float) -> None:
         """Answer what ``take_in`` put off."""
+        if self._put_off is None:
+            return
         put_off, self._put_off = self._put_off, None
         if isinstance(put_off, Close):
             # RFC 6455 section 5.5.1: the answer typically repeats the status code.
             self._step(ClosingInput.REMOTE_CLOSE, now, put_off)
-        elif put_off is not None:
+        else:
             self._fail(put_off, now)
 
     def _handle_control(self, frame: ControlFrame, now: float) -> Event:
