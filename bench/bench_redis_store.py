@@ -73,7 +73,9 @@ async def publish_all(url: str, seconds: float, streams: int) -> dict[str, Any]:
             await window.acquire()
             stamp = ProducerStamp(f"p{number}", 0, sequence)
             entries = (NewEntry(PAYLOAD),)
-            hub.submit(Publish(stream, entries, BYTES, producer=stamp, is_checked=True), done)
+            hub.publisher.submit(
+                Publish(stream, entries, BYTES, producer=stamp, is_checked=True), done
+            )
             sequence += 1
         for _ in range(IN_FLIGHT):
             await window.acquire()

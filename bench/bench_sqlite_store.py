@@ -58,7 +58,9 @@ async def publish_all(path: Path, seconds: float, streams: int) -> tuple[int, in
 
         def publish() -> None:
             stamp = ProducerStamp(f"p{number}", 0, next(sequences))
-            hub.submit(Publish(stream, batch, BYTES, producer=stamp, is_checked=True), done)
+            hub.publisher.submit(
+                Publish(stream, batch, BYTES, producer=stamp, is_checked=True), done
+            )
 
         def done(outcome: object) -> None:
             nonlocal stored, running
@@ -93,8 +95,8 @@ class Recorder:
 
     def __init__(self) -> None:
         self.transactions: list[Written] = [[]]
-        self._insert, self._update, self._do = bulk.insert_rows, bulk.update_rows, SqliteStore._do
-        producers.insert_rows = self._insert_rows
+        self._put, self._update, self._do = bulk.put_rows, bulk.update_rows, SqliteStore._do
+        producers.put_rows = self._put_rows
         producers.update_rows = writer.update_rows = self._update_rows
         recorder, do = self, SqliteStore._do
 
@@ -106,12 +108,16 @@ class Recorder:
         SqliteStore._do = record  # type: ignore[method-assign]
         self._numbers: dict[str, int] = {}
 
-    def _insert_rows(self, connection: Any, table: str, rows: list[Any]) -> None:
+    def _put_rows(self, connection: Any, table: str, columns: Any, rows: list[Any]) -> None:
         if rows:
             marks = ", ".join("?" * len(rows[0]))
+            names = ", ".join(f"{name} = excluded.{name}" for name in columns)
+            statement = (
+                f"INSERT INTO {table} VALUES ({marks}) ON CONFLICT (id) DO UPDATE SET {names}"
+            )
             kept = [tuple(map(_freeze, row)) for row in rows]
-            self.transactions[-1].append((f"INSERT INTO {table} VALUES ({marks})", kept))
-        self._insert(connection, table, rows)
+            self.transactions[-1].append((statement, kept))
+        self._put(connection, table, columns, rows)
 
     def _update_rows(self, connection: Any, table: str, columns: Any, rows: list[Any]) -> None:
         if rows:
@@ -136,7 +142,7 @@ class Recorder:
         self.transactions.append([])
 
     def stop(self) -> list[Written]:
-        producers.insert_rows = self._insert
+        producers.put_rows = self._put
         producers.update_rows = writer.update_rows = self._update
         SqliteStore._do = self._do  # type: ignore[method-assign]
         return [transaction for transaction in self.transactions if transaction]

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 from longwire.base.limits import SqliteStoreLimits
 from longwire.base.tuples import parts
-from longwire.stores.sqlite.bulk import insert_rows, update_rows
+from longwire.stores.sqlite.bulk import put_rows, update_rows
 from longwire.stores.sqlite.head import Head
 from longwire.streams.position import Position
 from longwire.streams.producer import (
@@ -176,29 +176,37 @@ class Producers:
 
     def flush(self, connection: sqlite3.Connection) -> None:
         """Write what was recorded."""
-        going_on, changed, new = [], [], []
+        going_on, changed = [], []
         for known in self._dirty:
             state = known.state
             assert isinstance(state.results, _Results)
-            packed = state.results.packed
-            if (
-                state.epoch == known.written_epoch
-                and state.used_ms - known.written_ms < _UNWRITTEN_MS_MAX
-            ):
-                going_on.append((known.row, state.next_sequence, packed))
-                self._used[known] = None
-                continue
-            values = (state.epoch, state.next_sequence, state.used_ms, known.is_forgotten, packed)
             if known.row is None:
                 known.row = self._take_row(connection)
-                new.append((known.row, *known.key, *values))
+            follows = (
+                state.epoch == known.written_epoch
+                and state.used_ms - known.written_ms < _UNWRITTEN_MS_MAX
+            )
+            stream, principal, producer = known.key
+            row = (
+                known.row,
+                stream,
+                principal,
+                producer,
+                state.epoch,
+                state.next_sequence,
+                state.used_ms,
+                known.is_forgotten,
+                state.results.packed,
+            )
+            if follows:
+                going_on.append(row)
+                self._used[known] = None
             else:
-                changed.append((known.row, *values))
-            self._used.pop(known, None)
-            known.note_written()
-        insert_rows(connection, "producers", new)
-        update_rows(connection, "producers", _CHANGING, changed)
-        update_rows(connection, "producers", _GOING_ON, going_on)
+                changed.append(row)
+                self._used.pop(known, None)
+                known.note_written()
+        put_rows(connection, "producers", _CHANGING, changed)
+        put_rows(connection, "producers", _GOING_ON, going_on)
         self._dirty.clear()
         if len(self._cached) > _CACHED_MAX:
             self.write_uses(connection)

@@ -118,6 +118,27 @@ def test_those_silent_for_longest_are_forgotten_also_within_a_minute(tmp_path):
     asyncio.run(check())
 
 
+def test_busy_producers_keep_their_rows_and_what_the_others_are(tmp_path):
+    async def check():
+        path = tmp_path / "x.db"
+        store = await opened(path, Clock())
+        names = [f"p{number}" for number in range(300)]  # more than one statement takes
+        for sequence in range(3):
+            publishes = [publish(sequence, name) for name in names]
+            outcomes = await store.append_many(publishes)
+            assert not any(isinstance(outcome, Exception) for outcome in outcomes)
+        await store.close()
+        connection = sqlite3.connect(path)
+        rows = connection.execute(
+            "SELECT stream, principal, producer, epoch, next_sequence, is_forgotten FROM producers"
+            " ORDER BY id"
+        ).fetchall()
+        connection.close()
+        assert rows == [(1, "", name, 0, 3, 0) for name in names]
+
+    asyncio.run(check())
+
+
 def test_expiry_sees_a_use_that_is_not_in_the_file(tmp_path):
     async def check():
         clock = Clock()
