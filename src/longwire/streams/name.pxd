@@ -1,1 +1,3 @@
+cdef dict _known
+
 cpdef check_stream_name(name, bint is_reserved_allowed=*)

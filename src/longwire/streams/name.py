@@ -14,17 +14,19 @@ NAME_BYTES_MAX = 512
 _KNOWN_MAX = 4_096
 """Names that were right and are known to be: those of the streams that are busy now."""
 
-_known: set[str] = set()
+_known: dict[str, str] = {}
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
 
 
 def check_stream_name(name: str, is_reserved_allowed: bool = False) -> str:
     """Return ``name`` if it is a stream name; else raise :exc:`StreamNameError`.
 
+    Of a busy stream it is always the same text, which is quick to look up and to compare.
     ``is_reserved_allowed`` lets names pass that begin with ``$``, which belong to the server.
     """
-    if name in _known:
-        return name
+    known = _known.get(name)
+    if known is not None:
+        return known
     problem = _find_problem(name)
     is_reserved = name.startswith("$")
     if not problem and is_reserved and not is_reserved_allowed:
@@ -34,7 +36,7 @@ def check_stream_name(name: str, is_reserved_allowed: bool = False) -> str:
     if not is_reserved:
         if len(_known) >= _KNOWN_MAX:
             _known.clear()
-        _known.add(name)
+        _known[name] = name
     return name
 
 

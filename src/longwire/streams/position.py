@@ -64,7 +64,10 @@ class Position(NamedTuple):
 
 def spell_position(offset: int, epoch: str, link: bytes) -> str:
     """The text of the position with these parts."""
-    return f"{offset:016d}_{epoch}{link.hex()}"
+    number = 0
+    for byte in link:  # as one number: nothing is looked up and called for it in compiled code
+        number = number << 8 | byte
+    return f"{offset:016d}_{epoch}{number:016x}"
 
 
 START = Position(0, "0" * 8, FIRST_LINK)
