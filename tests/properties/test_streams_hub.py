@@ -71,7 +71,7 @@ class HubMachine(RuleBasedStateMachine):
         payloads = [b"%d.%d" % (self.published, n) for n in range(count)]
         stamp = (f"p{self.producer}", 0, self.sequence)
         self.sequence += 1
-        self.run(self.hub.submit, publish(*payloads, stamp=stamp), self.stored)
+        self.run(self.hub.publisher.submit, publish(*payloads, stamp=stamp), self.stored)
 
     @precondition(lambda self: self.sequence)
     @rule()
@@ -79,7 +79,9 @@ class HubMachine(RuleBasedStateMachine):
         """The publisher had no answer yet: the same sequence once more."""
         stamp = (f"p{self.producer}", 0, self.sequence - 1)
         self.published += 1
-        self.run(self.hub.submit, publish(b"%d" % self.published, stamp=stamp), self.stored)
+        self.run(
+            self.hub.publisher.submit, publish(b"%d" % self.published, stamp=stamp), self.stored
+        )
 
     def stored(self, outcome):
         self.outcomes.append(outcome)
