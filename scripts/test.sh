@@ -53,8 +53,9 @@ run main 900 .venv/bin/python -n 3 --dist worksteal -m 'not alone and not long'
 run alone 480 .venv/bin/python -m 'alone and not long'
 
 protocols=()
-for folder in tests/unit/house/test_build.py tests/unit/websocket tests/unit/http tests/properties; do
-    [ -e "$folder" ] && protocols+=("$folder")
+for path in tests/unit/house/test_build.py tests/unit/websocket tests/unit/http tests/properties \
+    tests/unit/net/test_waiter.py tests/integration/net/test_awaitables.py; do
+    [ -e "$path" ] && protocols+=("$path")
 done
 
 python313=$(scripts/find_python.sh 3.13)
