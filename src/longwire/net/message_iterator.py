@@ -41,8 +41,15 @@ class MessageIterator:
     def __aiter__(self) -> MessageIterator:
         return self
 
-    def __anext__(self) -> MessageIterator:
-        return self
+    def __anext__(self) -> Any:
+        return self if cython.compiled else self._next_message()
+
+    async def _next_message(self) -> str | bytes:
+        """A step where nothing is compiled: the interpreter's own coroutine is cheaper there."""
+        try:
+            return await self._receiver.recv()
+        except ConnectionClosedOK:
+            raise StopAsyncIteration from None
 
     # -- a step -----------------------------------------------------------------------------
 

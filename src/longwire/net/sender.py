@@ -16,6 +16,11 @@ from longwire.net.endpoint import Endpoint
 from longwire.net.receiver import ConcurrencyError
 from longwire.websocket.connection import State
 
+try:
+    import cython
+except ImportError:
+    from longwire.base import cy as cython
+
 if TYPE_CHECKING:
     from longwire.net.settings import WebSocketSettings
 
@@ -65,6 +70,8 @@ class Sender:
         if self._endpoint is None:
             raise LongwireError("the opening handshake of this connection is not finished")
         if type(message) is bytes or type(message) is str or isinstance(message, _WHOLE):
+            if not cython.compiled:
+                return self._send_in_turn(message, text)  # the interpreter's own is cheaper there
             return Sending(self, message, text)
         return self._send_parts(message, text)
 
