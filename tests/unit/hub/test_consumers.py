@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from longwire.hub.consumers import Consumer
 from longwire.hub.hub import Hub
 from longwire.hub.publishing import Publish
 from longwire.hub.sinks import Gap
@@ -42,13 +43,19 @@ class Worker:
         self.end.set_result(error)
 
 
+async def joined(hub: Hub, worker: Worker) -> Consumer:
+    """A consumer of the stream ``a`` that this worker works for."""
+    consumer = hub.consumers.get("ann", "a", "w")
+    await consumer.join(worker, StartAt.EARLIEST)
+    return consumer
+
+
 @pytest.mark.parametrize("way", ["forgotten", "closed"])
 async def test_consumer_that_nobody_works_for_any_more_leaves_no_task(way: str) -> None:
     hub, worker = Hub(MemoryStore()), Worker()
     await hub.publish(Publish("a", (NewEntry(b"1"),)))
     before = asyncio.all_tasks()
-    consumer = hub.consumers.get("ann", "a", "w")
-    await consumer.join(worker, StartAt.EARLIEST)
+    consumer = await joined(hub, worker)
     async with asyncio.timeout(60):
         entry = await worker.delivered.get()
         if way == "forgotten":
@@ -69,8 +76,7 @@ async def test_worker_leaves_a_consumer_that_is_removed_in_silence(
     hub, worker = Hub(MemoryStore()), Worker()
     await hub.publish(Publish("a", (NewEntry(b"1"),)))
     before = asyncio.all_tasks()
-    consumer = hub.consumers.get("ann", "a", "w")
-    await consumer.join(worker, StartAt.EARLIEST)
+    consumer = await joined(hub, worker)
     async with asyncio.timeout(60):
         await worker.delivered.get()
         consumer.leave(worker)
