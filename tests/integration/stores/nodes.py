@@ -80,6 +80,8 @@ class Proxy:
         """After so many more, whatever connection they are on, that connection is cut."""
         self.lost: bytes | None = None
         """These bytes are not passed on the next time that they come, whatever is around them."""
+        self.delay_s = 0.0
+        """A new connection is passed on only after this long."""
         self._server: asyncio.Server | None = None
         self._pairs: list[_Pair] = []
 
@@ -117,6 +119,7 @@ class Proxy:
         return len(self._pairs)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await asyncio.sleep(self.delay_s)
         try:
             onward = await asyncio.open_connection("127.0.0.1", self.target)
         except OSError:

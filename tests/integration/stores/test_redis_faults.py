@@ -67,6 +67,20 @@ async def test_deaf_subscription_is_noticed_within_two_intervals_and_nothing_is_
         await reader.hub.close()
 
 
+async def test_live_path_that_is_made_anew_slowly_is_not_taken_for_deaf(
+    redis: RedisServer,
+) -> None:
+    async with Proxy(redis.port) as proxy, nodes(1, proxy.url) as (server,):
+        figures = server.store.figures
+        await until(lambda: figures()["redis_canary_probes"][1] >= 1, "probed")
+        # Longer than what lies between a probe that is given up and the next.
+        proxy.delay_s = INTERVAL_S / 2
+        proxy.swallow(proxy.connections - 1)  # the live path is opened last
+        await until(lambda: figures()["redis_deaf"][1] == 1, "noticed")
+        # What is sent before all is watched again cannot come back, and is no news of the new path.
+        await until(lambda: server.store.health() is None, "healthy again")
+
+
 async def test_stream_whose_watching_is_not_confirmed_is_watched_by_a_new_connection(
     redis: RedisServer,
 ) -> None:

@@ -52,6 +52,7 @@ class Canary:
         self._before: Position | None = None
         self._heard = asyncio.Event()
         self._due = asyncio.Event()
+        self._is_void = False
         self.problem: str | None = None
         """Why the last probe failed; ``None`` when it came back."""
         self.latency_s = 0.0
@@ -73,9 +74,11 @@ class Canary:
                 pass
             self._due.clear()
 
-    def hurry(self) -> None:
-        """Probe now: connections are new."""
+    def renewed(self) -> None:
+        """The live path is another: probe now. What was sent before may never be heard."""
         self._due.set()
+        self._is_void = True
+        self._heard.set()
 
     def heard(self, tail: Position) -> None:
         """The live path has brought something of the canary's stream."""
@@ -86,6 +89,7 @@ class Canary:
     async def _probe(self) -> None:
         loop = asyncio.get_running_loop()
         self._heard.clear()
+        self._is_void = False
         self._before = self._tail
         self.probes += 1
         sent_at = loop.time()
@@ -101,6 +105,8 @@ class Canary:
             self.misses += 1
             self.problem = str(error)
         else:
+            if self._is_void:
+                return
             self.latency_s = loop.time() - sent_at
             if self.problem is not None:
                 logger.info("probes come back again")

@@ -189,12 +189,13 @@ class Connections:
         self._on_doubt()
 
     def _deaf(self, problem: str) -> None:
-        if self.writes.problem is None:
+        # While it is made anew it looks after itself: a probe from before must not end that.
+        if self.writes.problem is None and self.live.problem is None:
             self.deaf_times += 1
             self.live.drop_connection(problem)
 
     def _restored(self) -> None:
-        self.canary.hurry()
+        self.canary.renewed()
         self._on_doubt()
 
     def _hear(self, stream: str, message: LiveMessage) -> None:
