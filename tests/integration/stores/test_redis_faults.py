@@ -81,6 +81,43 @@ async def test_live_path_that_is_made_anew_slowly_is_not_taken_for_deaf(
         await until(lambda: server.store.health() is None, "healthy again")
 
 
+async def test_probe_that_is_stored_after_it_was_given_up_is_no_rollback(
+    redis: RedisServer,
+) -> None:
+    async with nodes(1, redis.url) as (server,):
+        figures = server.store.figures
+        await until(lambda: figures()["redis_canary_probes"][1] > 1, "has a place in its log")
+        misses = figures()["redis_canary_misses"][1]
+        redis.ask("CLIENT", "PAUSE", "60000", "WRITE")
+        await until(lambda: figures()["redis_canary_misses"][1] > misses, "missed")
+        redis.ask("CLIENT", "UNPAUSE")
+        probes = figures()["redis_canary_probes"][1]
+        await until(lambda: figures()["redis_canary_probes"][1] > probes + 1, "probed again")
+        await until(lambda: server.store.health() is None, "healthy again")
+        assert figures()["redis_rollbacks"][1] == 0
+
+
+async def test_silence_while_the_append_only_file_is_written_anew_ends(tmp_path: Path) -> None:
+    limits = replace(QUICK, call_timeout_s=1.0)
+    with RedisServer(tmp_path, appendonly="yes") as redis:
+        async with Proxy(redis.port) as proxy, nodes(1, proxy.url, limits) as (server,):
+            writes = server.store._connections.writes
+            proxy.lost = pack(b"INFO", b"persistence")
+            writes.drop_connection("for the test")
+            await until(lambda: proxy.lost is None, "asked")
+            await until(lambda: server.store.health() is None, "healthy again")
+            await server.publish(b"1")
+
+
+async def test_refused_wait_for_replicas_ends_the_calls_before_it(redis: RedisServer) -> None:
+    limits = replace(QUICK, replicas_min=1, canary_interval_s=60)
+    async with nodes(1, redis.url, limits) as (server,):
+        redis.ask("ACL", "SETUSER", "default", "-wait")
+        async with asyncio.timeout(30):
+            with pytest.raises(StoreUnavailableError):
+                await server.publish(b"1")
+
+
 async def test_stream_whose_watching_is_not_confirmed_is_watched_by_a_new_connection(
     redis: RedisServer,
 ) -> None:

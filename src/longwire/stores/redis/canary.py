@@ -16,7 +16,7 @@ from collections.abc import Awaitable, Callable
 from longwire.base.errors import LongwireError
 from longwire.base.limits import RetentionLimits
 from longwire.streams.entry import BYTES, NewEntry
-from longwire.streams.errors import StreamError, TailMovedError
+from longwire.streams.errors import TailMovedError
 from longwire.streams.position import Position
 from longwire.streams.store import Append, Appended, StreamSettings
 
@@ -121,15 +121,14 @@ class Canary:
             create=_SETTINGS,
             if_tail=self._tail,
         )
+        # Until there is an answer, or when there is none in time, it may be stored or not: the next
+        # one follows whatever tail there is.
+        self._tail = None
         try:
             appended = await self._append(probe)
         except TailMovedError as error:
             self._tail = error.tail
             if self._before is not None and self._before.offset > 0:
                 self._on_rollback(f"the canary's log ends at {error.tail}, not at {self._before}")
-            raise
-        except StreamError:
-            # Whether it was stored is not known: follow whatever tail there is.
-            self._tail = None
             raise
         self._tail = appended.tail

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
 
 from longwire.base.errors import LongwireError, StoreError
 from longwire.base.limits import RedisStoreLimits
@@ -155,7 +156,12 @@ class Connections:
 
     async def _prepare(self, connection: RedisConnection) -> None:
         """Before anything is written: reads write too, when a stream was last used."""
-        await renew_append_only_file(connection.exchange, self._address.shown)
+
+        async def exchange(commands: Sequence[tuple[bytes, ...]]) -> list[Any]:
+            async with asyncio.timeout(self._limits.call_timeout_s):
+                return await connection.exchange(commands)
+
+        await renew_append_only_file(exchange, self._address.shown)
 
     def _note(self, facts: ServerFacts) -> None:
         durability = Durability.DISK if facts.is_synced_always else Durability.MEMORY

@@ -275,7 +275,9 @@ class Pipe:
                 call.fail(StoreUnavailableError(f"{self._address.shown}: {problem}"))
                 self.drop_connection(problem)
             elif isinstance(reply, ResponseError):
-                call.fail(reply)
+                for affected in (call, *call.covers):
+                    if affected not in self._unknown:
+                        affected.fail(reply)
             elif call.covers:
                 self._finish_covered(call.covers, reply)
             elif self._replicas_min is not None:
