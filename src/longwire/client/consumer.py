@@ -278,7 +278,7 @@ class Consumer(Generic[Data]):
         if not self._is_manual:
             self._acknowledge(message.position)
 
-    def failed(self, message: Delivery[Data], error: Exception) -> None:
+    def failed(self, message: Delivery[Data], error: BaseException) -> None:
         named = ClientError(
             "handler_failed",
             f"the handler of {self.name} failed at {self.stream}, {message.position}: {error!r}",
@@ -363,7 +363,10 @@ class Consumers:
 
     async def stop(self, error: ClientError) -> None:
         """End all of them."""
-        for consumer in self._all():
+        consumers = self._all()
+        for consumer in consumers:
+            consumer.end(error)
+        for consumer in consumers:
             await consumer.stop(error)
 
     def _all(self) -> Iterable[Consumer[Any]]:

@@ -110,17 +110,23 @@ class ClientCore:
         await self.finish(error)
 
     async def finish(self, error: ClientError) -> None:
-        """End for good; everything that still waits is told ``error``."""
+        """End for good; everything that still waits is told ``error``. Cancelled, it waits for
+        handlers no longer."""
         if self._closed is not None:
             return
         self._closed = error
-        # Readers first: what has been dealt with is acknowledged while there is a connection.
-        await self.reading.stop(error)
-        await self.consumers.stop(error)
-        self.presence.stop(error)
         assert self._link is not None
-        await self._link.close(error)
-        await self.outbox.close(error)
+        try:
+            # Readers first: what has been dealt with is acknowledged while there is a connection.
+            await self.reading.stop(error)
+            await self.consumers.stop(error)
+        finally:
+            # Whoever waits for handlers no longer has ended the client all the same.
+            self.presence.stop(error)
+            try:
+                await self._link.close(error)
+            finally:
+                await self.outbox.close(error)
 
     def abandon(self) -> None:
         """Leave everything to the parent, in a child after a fork."""

@@ -35,7 +35,7 @@ class DeliveryOwner(Protocol[Taken]):
     def dealt_with(self, message: Taken) -> None:
         """The handler has returned, or the loop has asked for the next one."""
 
-    def failed(self, message: Taken, error: Exception) -> None:
+    def failed(self, message: Taken, error: BaseException) -> None:
         """The handler has failed."""
 
     def turn(self, event: Any) -> None:
@@ -136,7 +136,7 @@ class Deliveries(Generic[Item]):
         while (message := self._take()) is not None:
             try:
                 waiting = handler(message)
-            except Exception as error:
+            except (Exception, asyncio.CancelledError) as error:
                 self._owner.failed(message, error)
                 continue
             if inspect.isawaitable(waiting):
@@ -157,6 +157,12 @@ class Deliveries(Generic[Item]):
                         await result
                     self._owner.dealt_with(current)
                 except Exception as error:
+                    self._owner.failed(current, error)
+                except asyncio.CancelledError as error:
+                    # What the handler waited for was cancelled, or this is.
+                    task = asyncio.current_task()
+                    if task is not None and task.cancelling():
+                        raise
                     self._owner.failed(current, error)
                 result, current = None, self._take()
         finally:

@@ -27,7 +27,7 @@ from longwire.client.standing import Standing
 
 if TYPE_CHECKING:
     from longwire.client.connection import Timing
-    from longwire.client.http_requests import RequestFailed
+    from longwire.client.http_requests import HttpRequests, RequestFailed
 
 __all__ = ["EventsCarrier", "HttpCarrier", "PollCarrier", "draw_client_key"]
 
@@ -92,6 +92,9 @@ class HttpCarrier(ABC):
         self._tokens: dict[int, str] = {}
         """Those that the server has been shown and not judged yet, by request."""
         self._is_over = False
+        self._requests: HttpRequests
+        self._is_open = False
+        """Whether there are ``_requests``: it may be closed while a token is still waited for."""
 
     # -- Carrier --------------------------------------------------------------------------------
 
@@ -99,6 +102,7 @@ class HttpCarrier(ABC):
         from longwire.client.http_requests import HttpRequests
 
         self._requests = HttpRequests(self._url, self._options, self._client_key)
+        self._is_open = True
 
     def send(self, op: str, text: bytes) -> None:
         if self._is_over or op == "pong":
@@ -145,7 +149,8 @@ class HttpCarrier(ABC):
         for task in list(self._tasks):
             if task is not asyncio.current_task():
                 task.cancel()
-        self._requests.close()
+        if self._is_open:
+            self._requests.close()
 
     def _begin(self, work: Callable[[], Coroutine[Any, Any, None]]) -> asyncio.Task[None]:
         task = self._loop.create_task(self._guard(work))

@@ -221,7 +221,8 @@ class Outbox:
     def connected(self) -> None:
         """There is a connection: send everything again, in order."""
         for producer in list(self._producers.values()):
-            producer.send()
+            self._refuse_too_large(producer)
+        self._send_all()
 
     def disconnected(self) -> None:
         """The connection is gone."""
@@ -323,7 +324,11 @@ class Outbox:
     def _pump(self) -> None:
         self._is_pumping = False
         if self._closed is None:
-            self.connected()
+            self._send_all()
+
+    def _send_all(self) -> None:
+        for producer in list(self._producers.values()):
+            producer.send()
 
     def _answered(self) -> None:
         was_full = not self.may_send()
@@ -354,6 +359,18 @@ class Outbox:
     def _check_open(self) -> None:
         if self._closed is not None:
             raise self._closed.with_outcome("not_stored")
+
+    def _refuse_too_large(self, producer: StreamProducer) -> None:
+        """Refuse what was published before the server named its limits: sent all the same, it would
+        end each connection, and that for good."""
+        refused = []
+        for pending in producer.pending:
+            try:
+                self._check_size(pending)
+            except ClientError as error:
+                refused.append((pending, error))
+        if refused:
+            producer.withdraw(refused)
 
     def _check_size(self, pending: Pending) -> None:
         limit = self._link.limit("message_bytes") - ENVELOPE_BYTES

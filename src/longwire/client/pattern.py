@@ -341,7 +341,7 @@ class PatternSubscription(Generic[Data]):
     def dealt_with(self, message: Message[Data]) -> None:
         self._hold(message.stream, message.position)
 
-    def failed(self, message: Message[Data], error: Exception) -> None:
+    def failed(self, message: Message[Data], error: BaseException) -> None:
         named = ClientError(
             "handler_failed",
             f"the handler of {self.pattern} failed at {message.stream}, {message.position}:"

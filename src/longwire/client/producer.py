@@ -9,7 +9,7 @@ numbers begin again with 0. No socket and no clock: a state machine between an o
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -180,11 +180,21 @@ class StreamProducer:
             pending.is_uncertain |= error.code not in _NOT_STORED
             self._pause(error)
         else:
-            # Its number may be taken; then the next message must not come under the same one.
-            self._must_raise_epoch |= pending.is_uncertain and error.code != "producer_fenced"
-            outcome = error.with_outcome("unknown" if pending.is_uncertain else "not_stored")
-            self._settle_one(pending, outcome)
+            self._refuse_for_good(pending, error)
         self._proceed()
+
+    def withdraw(self, refused: Sequence[tuple[Pending, ClientError]]) -> None:
+        """Settle what will not be sent, while nothing is in flight."""
+        self._is_settling = True
+        for pending, error in refused:
+            self._refuse_for_good(pending, error)
+        self._proceed()
+
+    def _refuse_for_good(self, pending: Pending, error: ClientError) -> None:
+        # Its number may be taken; then the next message must not come under the same one.
+        self._must_raise_epoch |= pending.is_uncertain and error.code != "producer_fenced"
+        outcome = error.with_outcome("unknown" if pending.is_uncertain else "not_stored")
+        self._settle_one(pending, outcome)
 
     def _refuse_forgotten(self, pending: Pending, error: ClientError) -> None:
         if not pending.is_uncertain:

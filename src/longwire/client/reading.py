@@ -135,7 +135,10 @@ class Reading:
 
     async def stop(self, error: ClientError) -> None:
         """End all of them."""
-        for reader in self._readers():
+        readers = self._readers()
+        for reader in readers:
+            reader.end(error)
+        for reader in readers:
             await reader.stop(error)
 
     # -- inside ---------------------------------------------------------------------------------

@@ -337,7 +337,7 @@ class Subscription(Generic[Data]):
     def dealt_with(self, message: Message[Data]) -> None:
         self._handled = message.position
 
-    def failed(self, message: Message[Data], error: Exception) -> None:
+    def failed(self, message: Message[Data], error: BaseException) -> None:
         named = ClientError(
             "handler_failed",
             f"the handler of {self.stream} failed at {message.position}: {error!r}",

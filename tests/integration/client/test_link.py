@@ -7,6 +7,7 @@ import contextlib
 import re
 import time
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -17,9 +18,12 @@ from longwire.client.carrier import allows_reconnect
 from longwire.client.client import Client, Event
 from longwire.client.connection import Timing
 from longwire.client.errors import ClientError
-from longwire.client.events import State, StateChange
+from longwire.client.events import Message, State, StateChange
+from longwire.client.subscription import Subscription
+from longwire.streams.position import START
 from tests.integration.client.scripted import WAIT_S, ScriptedServer
 from tests.needs import ROOT
+from tests.unit.client.host import entry
 
 FAST = Timing(connect_s=5.0, answer_s=0.3, probe_s=0.2)
 STORED = {"first": None, "last": None, "duplicate": True, "durability": "disk"}
@@ -128,6 +132,56 @@ async def test_what_is_no_message_of_the_protocol_ends_the_connection(
         await peer.welcome()
         await peer.connection.send("hello?")
         await (await server.accept()).welcome()
+
+
+@pytest.mark.parametrize("transport", ["websocket", "sse", "long-poll"])
+async def test_client_ends_while_its_token_is_waited_for(transport: str) -> None:
+    is_asked = asyncio.Event()
+
+    async def token() -> str:
+        is_asked.set()
+        await asyncio.sleep(WAIT_S)
+        return "late"
+
+    client = Client("ws://127.0.0.1:1", transports=[transport], token=token)
+    await client.start()
+    await asyncio.wait_for(is_asked.wait(), WAIT_S)
+    tasks = asyncio.all_tasks() - {asyncio.current_task()}
+    await client.close()
+    assert client.state is State.CLOSED
+    assert all(task.done() for task in tasks)
+
+
+async def test_end_that_does_not_wait_for_handlers_is_an_end(
+    server: ScriptedServer, tmp_path: Path
+) -> None:
+    is_handling = asyncio.Event()
+
+    async def handle(message: Message[Any]) -> None:
+        is_handling.set()
+        await asyncio.sleep(WAIT_S)
+
+    async def iterate(subscription: Subscription[Any]) -> None:
+        async for _ in subscription:
+            pass
+
+    async with client_of(server, outbox_path=tmp_path / "outbox") as client:
+        peer = await server.accept()
+        await peer.welcome()
+        client.subscribe("s", handle)
+        place = {"position": str(START), "tail": str(START)}
+        await peer.answer(await peer.expect("subscribe"), "subscribed", stream="s", **place)
+        await peer.say(**entry(1))
+        await asyncio.wait_for(is_handling.wait(), WAIT_S)
+        iterating = asyncio.create_task(iterate(client.subscribe("t")))
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(client.close(), 0.05)
+        assert client.state is State.CLOSED
+        with pytest.raises(ClientError):
+            await asyncio.wait_for(iterating, WAIT_S)
+        await asyncio.wait_for(peer.closed.wait(), WAIT_S)
+    async with Client(server.url, outbox_path=tmp_path / "outbox"):
+        pass  # it has no other owner
 
 
 # -- coming back --------------------------------------------------------------------------------

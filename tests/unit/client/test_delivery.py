@@ -85,6 +85,32 @@ async def test_handler_that_sometimes_waits_keeps_the_order():
     assert seen == list(range(7))
 
 
+@pytest.mark.parametrize("is_waiting", [False, True])
+async def test_handler_whose_own_wait_was_cancelled_has_failed_and_the_next_message_comes(
+    is_waiting,
+):
+    owner = Owner()
+
+    def handle(message):
+        return wait() if is_waiting else raise_cancelled()
+
+    async def wait():
+        await asyncio.sleep(0)
+        raise_cancelled()
+
+    def raise_cancelled():
+        if len(owner.log) < 4:
+            raise asyncio.CancelledError("a request of the application")
+
+    deliveries = Deliveries(owner, "d", handle)
+    for message in (1, 2, 3):
+        deliveries.put(message)
+    await settle()
+    await settle()
+    failed = [("failed", message, "a request of the application") for message in (1, 2)]
+    assert [entry for entry in owner.log if entry != "taken"] == [*failed, ("done", 3)]
+
+
 async def test_end_waits_for_the_handler_that_is_running_but_not_for_ever(monkeypatch):
     monkeypatch.setattr(delivery, "STOP_S", 0.05)
     owner, go_on = Owner(), asyncio.Event()

@@ -186,6 +186,38 @@ async def test_what_the_server_would_not_take_is_refused_at_once():
         await outbox.publish("s", batch, {}, may_wait=True)
 
 
+@pytest.mark.parametrize("is_left", [False, True])
+async def test_what_is_too_large_for_a_server_that_was_not_known_yet_is_never_sent(is_left):
+    link = Link()
+    outbox = make(link, journal=Journal() if is_left else None)
+    link.is_usable = False
+    if is_left:  # by an earlier process
+        left = [
+            Pending("s", (encode_payload(data),), {}, row=row, sequence=row, is_uncertain=True)
+            for row, data in enumerate(["x" * 5_000, 1])
+        ]
+        outbox = make(link, journal=Journal(Kept("left", [KeptProducer("s", 0, 2, 0)], left)))
+        await outbox.open()
+    else:
+        large = await publish(outbox, "x" * 5_000)
+        await publish(outbox, 1)
+        await settle()
+    link.is_usable, link.limits = True, {"message_bytes": 4_096}
+    outbox.connected()
+    assert [raw["data"] for _, raw, _, _ in link.requests] == [1]
+    if is_left:
+        link.refuse("sequence_gap", expected=0)  # it had not come to the server
+        outbox._journal.write()
+        assert [event.code for event in link.announced] == ["entry_too_large"]
+    else:
+        with pytest.raises(ClientError) as caught:
+            await large
+        assert (caught.value.code, caught.value.outcome) == ("entry_too_large", "not_stored")
+    assert link.sent == [("s", 0)]
+    link.store(1)
+    assert outbox.size == 0
+
+
 async def test_refused_publish_takes_no_number_from_those_behind_it():
     link = Link()
     outbox = make(link)
