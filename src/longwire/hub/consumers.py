@@ -143,7 +143,7 @@ class Consumer:
         self._task: asyncio.Task[None] | None = None
         self._wake = asyncio.Event()
         self._attachment = hub.attach(self)
-        self._is_following = False
+        self._following = asyncio.Lock()
         self._users = 0
 
     @property
@@ -411,9 +411,10 @@ class Consumer:
                 return page.tail, page.is_closed
 
     def _freest(self, room: dict[str, int]) -> Worker | None:
-        """The worker with the most room, if one has any."""
-        name = max(room, key=room.__getitem__, default=None)
-        return None if name is None or room[name] <= 0 else self._workers.get(name)
+        """The worker with the most room, if one has any. Some may have left meanwhile."""
+        here = [name for name, left in room.items() if left > 0 and name in self._workers]
+        name = max(here, key=room.__getitem__, default=None)
+        return None if name is None else self._workers[name]
 
     async def _read_again(
         self, record: ConsumerRecord, item: Item, decided: _Round
@@ -432,18 +433,15 @@ class Consumer:
     # -- what wakes it: a sink of the hub on the stream and on its record ----------------------
 
     async def _follow(self) -> None:
-        if self._is_following:
-            return
-        self._is_following = True
-        try:
-            for stream in (self.stream, self.home):
-                if stream == self.home and not self._hub.store.is_shared:
-                    continue
-                opened = await self._attachment.open(stream, StartAt.TAIL, is_reserved_allowed=True)
-                opened.begin()
-        except BaseException:
-            self._is_following = False
-            raise
+        followed = (self.stream, self.home) if self._hub.store.is_shared else (self.stream,)
+        # One at a time: who is first may fail, or be gone before it is done.
+        async with self._following:
+            for stream in followed:
+                if self._attachment.find(stream) is None:
+                    opened = await self._attachment.open(
+                        stream, StartAt.TAIL, is_reserved_allowed=True
+                    )
+                    opened.begin()
 
     def send_entries(self, stream: str, entries: Sequence[Entry]) -> int:
         if self._workers:

@@ -22,6 +22,7 @@ import msgspec
 from longwire.base.limits import PresenceLimits, RetentionLimits
 from longwire.hub.errors import MembersLimitError, NotEnteredError
 from longwire.hub.sinks import Gap
+from longwire.hub.subscription import Subscription
 from longwire.streams.entry import Entry, NewEntry
 from longwire.streams.position import Position
 from longwire.streams.store import Append, StreamSettings
@@ -120,11 +121,14 @@ class Presence:
         room = self._rooms.get(stream)
         if room is None:
             room = self._rooms[stream] = _Room(self._hub, self.limits, self._server, stream)
+        room.awaited += 1
         try:
             await room.ready()
         except BaseException:
+            room.awaited -= 1
             self.tidy(stream)
             raise
+        room.awaited -= 1
         return room
 
     def find(self, stream: str) -> _Room | None:
@@ -132,7 +136,7 @@ class Presence:
         return self._rooms.get(stream)
 
     def tidy(self, stream: str) -> None:
-        """Forget a room that nobody is in or watches."""
+        """Forget a room that is idle."""
         room = self._rooms.get(stream)
         if room is not None and room.is_idle:
             room.close()
@@ -159,7 +163,8 @@ class _Room:
         self._watchers: dict[object, Tell] = {}
         self._link = _SharedList(hub, self) if hub.store.is_shared else None
         self._renewal: asyncio.TimerHandle | None = None
-        self._ready: asyncio.Future[None] | None = None
+        self.awaited = 0
+        """Who waits for it to be ready."""
 
     async def ready(self) -> None:
         """Wait until what other servers say is known. Raises ``StoreUnavailableError``."""
@@ -168,8 +173,8 @@ class _Room:
 
     @property
     def is_idle(self) -> bool:
-        """Whether nobody is in it by this server, and nobody watches."""
-        return not self._local and not self._watchers
+        """Whether nobody is in it by this server, nobody watches, and nobody is about to."""
+        return not self._local and not self._watchers and not self.awaited
 
     @property
     def members(self) -> list[Member]:
@@ -356,20 +361,22 @@ class _SharedList:
         """Read what the servers have said, and go on reading."""
         if self._following is None:
             self._following = asyncio.get_running_loop().create_task(self._follow())
-        try:
-            await asyncio.shield(self._following)
-        except BaseException:
-            if self._following is not None and self._following.done():
-                self._following = None
-            raise
+        await asyncio.shield(self._following)
 
     async def _follow(self) -> None:
-        subscription = await self._attachment.open(
-            self._stream, StartAt.EARLIEST, is_reserved_allowed=True
-        )
-        page = await self._hub.store.read(
-            self._stream, subscription.position, entries_max=1_000, bytes_max=1 << 24
-        )
+        subscription: Subscription | None = None
+        try:
+            subscription = await self._attachment.open(
+                self._stream, StartAt.EARLIEST, is_reserved_allowed=True
+            )
+            page = await self._hub.store.read(
+                self._stream, subscription.position, entries_max=1_000, bytes_max=1 << 24
+            )
+        except BaseException:
+            self._following = None
+            if subscription is not None:
+                subscription.end()
+            raise
         for entry in page.entries:
             self._room.heard(entry)
         subscription.begin()

@@ -12,8 +12,9 @@ from longwire.hub.publishing import Publish
 from longwire.hub.sinks import Gap
 from longwire.stores.memory import MemoryStore
 from longwire.streams.entry import Entry, NewEntry
-from longwire.streams.errors import StreamError
+from longwire.streams.errors import StoreUnavailableError, StreamError
 from longwire.streams.position import Position
+from longwire.streams.store import Page
 from longwire.streams.verdict import StartAt
 from tests.unit.hub.collectors import settle
 
@@ -86,3 +87,93 @@ async def test_worker_leaves_a_consumer_that_is_removed_in_silence(
     await settle()
     await hub.close()
     assert caplog.text == ""
+
+
+class GatedStore(MemoryStore):
+    """Lets a test stop, or fail, those who begin to watch a stream or read from it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.watching: asyncio.Future[None] | None = None
+        self.reading: asyncio.Future[None] | None = None
+        self.is_asked = asyncio.Event()
+
+    async def watch(self, stream: str) -> None:
+        await self._pass(self.watching)
+
+    async def read(self, stream: str, after: Position, *, entries_max: int, bytes_max: int) -> Page:
+        page = await super().read(stream, after, entries_max=entries_max, bytes_max=bytes_max)
+        await self._pass(self.reading)
+        return page
+
+    async def _pass(self, gate: asyncio.Future[None] | None) -> None:
+        if gate is not None:
+            self.is_asked.set()
+            await asyncio.shield(gate)
+
+
+async def test_worker_hears_of_new_entries_though_another_one_left_while_joining() -> None:
+    store = GatedStore()
+    hub = Hub(store)
+    store.watching = asyncio.Future()
+    consumer = hub.consumers.get("ann", "a", "w")
+    worker, other = Worker(), Worker()
+    other.name = "other"
+    async with asyncio.timeout(60):
+        leaving = asyncio.create_task(consumer.join(other, StartAt.EARLIEST))
+        await store.is_asked.wait()
+        joining = asyncio.create_task(consumer.join(worker, StartAt.EARLIEST))
+        await settle()
+        leaving.cancel()
+        await asyncio.wait([leaving])
+        store.watching.set_result(None)
+        await joining
+        await settle()
+        await hub.publish(Publish("a", (NewEntry(b"1"),)))
+        assert (await worker.delivered.get()).payload == b"1"
+    await hub.close()
+
+
+async def test_worker_can_join_after_following_the_record_of_others_has_failed() -> None:
+    store = GatedStore()
+    store.is_shared = True
+    hub = Hub(store)
+    consumer = hub.consumers.get("ann", "a", "w")
+    refused = {consumer.home}
+
+    async def watch(stream: str) -> None:
+        if stream in refused:
+            refused.clear()
+            await asyncio.sleep(0)
+            raise StoreUnavailableError("not watched in time")
+
+    store.watch = watch
+    worker, other = Worker(), Worker()
+    other.name = "other"
+    async with asyncio.timeout(60):
+        joins = [consumer.join(each, StartAt.EARLIEST) for each in (other, worker)]
+        outcomes = await asyncio.gather(*joins, return_exceptions=True)
+        assert isinstance(outcomes[0], StoreUnavailableError)
+        assert not isinstance(outcomes[1], BaseException)
+        await consumer.join(other, StartAt.EARLIEST)
+    await hub.close()
+
+
+async def test_entries_go_to_a_worker_with_room_though_the_freest_one_has_parted() -> None:
+    store = GatedStore()
+    hub = Hub(store)
+    worker, other = Worker(), Worker()
+    worker.name, worker.window = "v", 1
+    consumer = await joined(hub, other)
+    await consumer.join(worker, StartAt.EARLIEST)
+    async with asyncio.timeout(60):
+        await settle()
+        store.is_asked.clear()
+        store.reading = asyncio.Future()
+        published = asyncio.create_task(hub.publish(Publish("a", (NewEntry(b"1"),))))
+        await store.is_asked.wait()
+        consumer.part(other)
+        store.reading.set_result(None)
+        await published
+        assert (await worker.delivered.get()).payload == b"1"
+    await hub.close()
