@@ -144,15 +144,16 @@ class DiskJournal:
         for row, stream, sequence, options, batch in connection.execute(
             "SELECT id, stream, sequence, options, batch FROM pending ORDER BY id"
         ):
-            # Whether it was sent is not known, and it may be stored.
+            # Whether one with a number was sent is not known, and it may be stored.
+            has_number = sequence >= 0
             pending.append(
                 Pending(
                     stream,
                     _decode_batch(batch),
                     _decode_options(options),
                     row=row,
-                    sequence=sequence,
-                    is_uncertain=True,
+                    sequence=sequence if has_number else None,
+                    is_uncertain=has_number,
                 )
             )
             self._next_row = row + 1

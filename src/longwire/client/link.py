@@ -85,6 +85,8 @@ class ServerLink:
         self._owner = owner
         self._transports = transports
         self._token = token
+        self._shown = token
+        """The one that the server was shown last."""
         self._timing = timing
         self._backoff = backoff
         self._random = random
@@ -242,12 +244,14 @@ class ServerLink:
             if error.code != "connection_lost":
                 self._token = previous
             raise
+        self._shown = self._token
         self._identified(answer)
 
     async def _current_token(self) -> str | None:
         token = self._token() if callable(self._token) else self._token
         if inspect.isawaitable(token):
-            return await token
+            async with asyncio.timeout(self._timing.connect_s):
+                return await token
         return token
 
     def _identified(self, answer: Mapping[str, Any]) -> None:
@@ -307,8 +311,8 @@ class ServerLink:
 
     async def _hello(self) -> dict[str, Any]:
         """What ``connect`` says. Raises whatever the token function does."""
-        async with asyncio.timeout(self._timing.connect_s):
-            token = await self._current_token()
+        self._shown = self._token
+        token = await self._current_token()
         hello = self._owner.hello()
         if token is not None:
             hello["token"] = token
@@ -352,8 +356,10 @@ class ServerLink:
         self._owner.disconnected()
         if self._closed is not None:
             return
-        # With a function there may be a better token; with a fixed one there is none.
-        has_other_token = callable(self._token) and ending.code in (UNAUTHORIZED, TOKEN_EXPIRED)
+        # With a function there may be a better token; with a fixed one there is none, unless it was
+        # changed meanwhile.
+        may_differ = callable(self._token) or self._token != self._shown
+        has_other_token = may_differ and ending.code in (UNAUTHORIZED, TOKEN_EXPIRED)
         if not ending.can_reconnect and not has_other_token:
             error = ending.error or ClientError("connection_closed", ending.reason)
             self._owner.announce(error)

@@ -136,9 +136,15 @@ class Outbox:
                 next_sequence=known.next_sequence,
                 accepted=known.accepted,
             )
+        numbered: dict[StreamProducer, list[Pending]] = {}
         for pending in kept.pending:
             self._count(pending)
-            self._producer(pending.stream).add(pending)
+            producer = self._producer(pending.stream)
+            if pending.sequence is None:
+                numbered.setdefault(producer, []).append(pending)
+            producer.add(pending)
+        for producer, changed in numbered.items():
+            self.numbered(producer, changed)
 
     async def publish(
         self,
@@ -174,11 +180,11 @@ class Outbox:
             self._pump_soon()
             return waiter
         kept = asyncio.Event()
+        make_ready = self._when_kept(producer, [pending])
 
         def done() -> None:
             kept.set()
-            pending.is_ready = True
-            producer.send()
+            make_ready()
 
         self._journal.add(pending, _keep(producer), done)
         await kept.wait()
@@ -272,13 +278,20 @@ class Outbox:
             return
         for pending in changed:
             pending.is_ready = False
+        done = self._when_kept(producer, changed)
+        self._journal.renumber(changed, _keep(producer), done)
+
+    def _when_kept(self, producer: StreamProducer, kept: Sequence[Pending]) -> Callable[[], None]:
+        """What makes these ready, once the journal has the numbers that they have now."""
+        numbers = [pending.sequence for pending in kept]
 
         def done() -> None:
-            for pending in changed:
-                pending.is_ready = True
+            for pending, number in zip(kept, numbers, strict=True):
+                # It may have got another number meanwhile, which is yet to be kept.
+                pending.is_ready |= pending.sequence == number
             producer.send()
 
-        self._journal.renumber(changed, _keep(producer), done)
+        return done
 
     def settled(self, pending: Pending, outcome: Ack | ClientError) -> None:
         if self._journal is None:

@@ -19,6 +19,7 @@ from longwire.client.subscription import (
     MISMATCHES_MAX,
     ReaderHost,
     WireState,
+    is_known,
     start_members,
 )
 from longwire.streams.position import Position, parse_position
@@ -222,7 +223,7 @@ class PatternSubscription(Generic[Data]):
         track = self._tracks.get(stream)
         if track is None:
             track = self._tracks[stream] = _Track(position)
-        elif message.get("recovered") is False:
+        elif message.get("recovered") is False and not is_known(message, position, track.received):
             reason = str(message.get("reason"))
             self._deliveries.put_event(Gap(stream, reason, track.received, position))
             track.received = position

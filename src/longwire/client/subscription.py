@@ -20,7 +20,7 @@ from longwire.client.interval import Fit, examine, mismatch
 from longwire.client.payloads import make_message
 from longwire.streams.position import Position, parse_position
 
-__all__ = ["ReaderHost", "Subscription", "WireState", "start_members"]
+__all__ = ["ReaderHost", "Subscription", "WireState", "is_known", "start_members"]
 
 MISMATCHES_MAX = 3
 """Intervals that do not fit, without a message in between, that are tried to be mended."""
@@ -211,7 +211,7 @@ class Subscription(Generic[Data]):
         held, position = self._received, parse_position(answer["position"])
         if held is None:
             self._received = self._handled = position
-        elif answer.get("recovered") is False and not _is_known(answer, position, held):
+        elif answer.get("recovered") is False and not is_known(answer, position, held):
             self._received = position
             reason = str(answer.get("reason"))
             self._deliveries.put_event(Gap(self.stream, reason, held, position))
@@ -361,7 +361,7 @@ class Subscription(Generic[Data]):
         self.unsubscribe()
 
 
-def _is_known(answer: Mapping[str, Any], position: Position, held: Position) -> bool:
+def is_known(answer: Mapping[str, Any], position: Position, held: Position) -> bool:
     """Whether what retention has taken lies before what is held: an earlier place was asked for
     since another reader of the stream stands there."""
     is_before = position.epoch == held.epoch and position.offset <= held.offset

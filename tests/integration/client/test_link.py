@@ -345,6 +345,53 @@ async def test_token_is_changed_by_hand(server: ScriptedServer) -> None:
         assert (await (await server.accept()).welcome())["token"] == "new"
 
 
+async def test_token_function_that_never_returns_is_asked_again(
+    server: ScriptedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(link, "RENEW_AT", 0.01)
+    monkeypatch.setattr(link, "RENEW_AGAIN_AT", 0.005)
+    monkeypatch.setattr(link, "RENEW_AGAIN_MIN_S", 0.05)
+    asked = 0
+
+    async def token() -> str:
+        nonlocal asked
+        asked += 1
+        if asked == 2:
+            await asyncio.sleep(3600.0)
+        return f"token {asked}"
+
+    events: list[Event] = []
+    async with client_of(server, events, token=token, timing=Timing(connect_s=1.0)):
+        peer = await server.accept()
+        await peer.welcome(expires_in_s=20.0)
+        assert (await peer.expect("authenticate"))["token"] == "token 3"
+        assert codes(events) == ["token_failed"]
+
+
+async def test_token_that_is_changed_while_the_old_one_is_refused_is_shown(
+    server: ScriptedServer,
+) -> None:
+    async with client_of(server, token="old") as client:
+        peer = await server.accept()
+        request = await peer.expect("connect")
+        await client.authenticate("new")
+        await peer.refuse(request, "unauthorized")
+        peer = await server.accept()
+        assert (await peer.welcome())["token"] == "new"
+        await client.connected(WAIT_S)
+        changing = asyncio.create_task(client.authenticate("newer"))
+        await peer.expect("authenticate")
+        await peer.connection.close(4002)  # the one before has expired
+        peer = await server.accept()
+        request = await peer.expect("connect")
+        assert request["token"] == "newer"
+        await peer.refuse(request, "unauthorized")
+        with pytest.raises(ClientError, match="unauthorized"):
+            await client.connected(WAIT_S)
+        with pytest.raises(ClientError, match="connection_lost"):
+            await changing
+
+
 # -- requests -----------------------------------------------------------------------------------
 
 

@@ -69,6 +69,19 @@ async def test_other_numbers_are_kept(tmp_path):
     await journal.close()
 
 
+async def test_what_had_no_number_was_not_sent(tmp_path):
+    path = tmp_path / "outbox.db"
+    journal, _ = await opened(path)
+    await add(journal, pending(0, 0), pending(1), next_sequence=1)
+    await journal.close()
+    journal, kept = await opened(path)
+    assert [(item.sequence, item.is_uncertain) for item in kept.pending] == [
+        (0, True),
+        (None, False),
+    ]
+    await journal.close()
+
+
 async def test_file_has_one_owner_until_it_is_closed(tmp_path):
     path = tmp_path / "outbox.db"
     journal, _ = await opened(path)

@@ -297,6 +297,42 @@ async def test_what_an_earlier_process_left_is_sent_first_under_its_numbers():
     assert link.sent == [("s", 7), ("s", 8), ("s", 9)]
 
 
+async def test_what_an_earlier_process_left_without_a_number_is_given_one_that_is_kept():
+    left = [
+        Pending("s", (encode_payload(1),), {}, row=1, sequence=7, is_uncertain=True),
+        Pending("s", (encode_payload(2),), {}, row=2),
+    ]
+    link, journal = Link(), Journal(Kept("left", [KeptProducer("s", 3, 8, 7)], left))
+    outbox = make(link, journal=journal)
+    await outbox.open()
+    outbox.connected()
+    assert link.sent == [("s", 7)]
+    journal.write()
+    assert link.sent == [("s", 7), ("s", 8)]
+
+
+async def test_another_number_is_on_the_disk_before_it_is_sent():
+    link, journal = Link(), Journal()
+    outbox = make(link, journal=journal)
+    await outbox.open()
+    publishing = [asyncio.ensure_future(publish(outbox, number)) for number in (1, 2)]
+    await settle()
+    journal.write()
+    link.requests.reverse()
+    link.refuse("rate_limited", retry=True)  # nothing new gets a number until 1 is answered
+    publishing.append(asyncio.ensure_future(publish(outbox, 3)))
+    await settle()
+    assert link.store(1) == ("s", 0, 1)
+    added, renumbered = journal.waiting[-2:]
+    added()
+    await settle()
+    assert ("s", 2) not in link.sent
+    renumbered()
+    assert link.sent == [("s", 1), ("s", 2)]
+    for each in publishing:
+        await each
+
+
 async def test_abandoned_outbox_lets_its_file_go():
     journal = Journal()
     outbox = make(Link(), journal=journal)

@@ -224,6 +224,28 @@ async def test_readers_of_one_stream_at_different_places_are_brought_together():
     assert (own, seen) == ([1, 2, 3, 4], [1, 2, 3, 4])
 
 
+async def test_what_was_trimmed_before_the_place_of_another_reader_is_no_gap_here():
+    host, seen = Host(), []
+    host.queue_messages_max = 2
+    paused = Subscription(host, "chat/a")
+    host.reading.add(paused)
+    host.answer("subscribe", position=str(at(0)), tail=str(at(0)))
+    subscribe(host, seen)
+    host.answer("subscribe", streams=1)
+    matched(host, "chat/a", at(0))
+    deliver(host, "chat/a", 1, 2, 3, 4)
+    host.answer("unsubscribe")  # the queue of the subscription is full: it stands at 2
+    host.reading.disconnected()
+    host.reading.connected({})
+    asked = host.answer("subscribe", streams=1)
+    assert asked["positions"] == {"chat/a": str(at(2))}
+    trimmed = {"recovered": False, "reason": "trimmed"}
+    matched(host, "chat/a", at(3), tail=str(at(5)), **trimmed)
+    deliver(host, "chat/a", 4, 5)
+    assert seen == [("chat/a", number) for number in (1, 2, 3, 4, 5)]
+    assert not [event for event in host.events if isinstance(event, Gap)]
+
+
 async def test_paused_subscription_that_a_pattern_overtook_is_taken_up_on_another_connection():
     host = Host()
     host.reading.add(Subscription(host, "chat/a", handler=lambda message: None))
