@@ -1644,12 +1644,20 @@ var Subscription = class {
 var LIFE_PART = 0.75;
 var LEFT_PART = 0.5;
 var TIMER_MS_MAX = 2 ** 31 - 1;
-async function fetchToken(token) {
+async function fetchToken(token, timeoutMs) {
+  if (typeof token !== "function") return token;
+  let timer;
+  const overdue = new Promise((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`no token within ${timeoutMs / 1e3} s`)), timeoutMs);
+    timer.unref?.();
+  });
   try {
-    return typeof token === "function" ? await token() : token;
+    return await Promise.race([token(), overdue]);
   } catch (cause) {
     const sentence = `the token function failed: ${String(cause)}`;
     throw new LongwireError("token_failed", sentence, { retry: true, cause });
+  } finally {
+    clearTimeout(timer);
   }
 }
 var Renewal = class {
@@ -1973,7 +1981,7 @@ var Client = class {
    * server refuses it, the connection goes on with the one it had.
    */
   async authenticate(token) {
-    const shown = token ?? await fetchToken(this.#options.token);
+    const shown = token ?? await this.#fetchToken();
     if (shown === void 0) throw new LongwireError("bad_use", "there is no token to show");
     const answer = await this.#requests.ask("authenticate", { token: shown });
     if (token !== void 0 && typeof this.#options.token !== "function") this.#options.token = token;
@@ -2000,7 +2008,7 @@ var Client = class {
     this.#setState("connecting");
     let token;
     try {
-      token = await fetchToken(this.#options.token);
+      token = await this.#fetchToken();
     } catch (error) {
       return this.#attemptFailed(error);
     }
@@ -2014,6 +2022,10 @@ var Client = class {
       const sentence = `cannot open ${this.url}: ${String(cause)}`;
       this.#attemptFailed(new LongwireError("connect_failed", sentence, { cause }));
     }
+  }
+  #fetchToken() {
+    const { token, connectTimeoutMs } = this.#options;
+    return fetchToken(token, connectTimeoutMs);
   }
   /** Open a WebSocket. Throws where there are none. @internal */
   open(owner, settings) {

@@ -357,7 +357,7 @@ export class Client {
    * server refuses it, the connection goes on with the one it had.
    */
   async authenticate(token?: string): Promise<void> {
-    const shown = token ?? (await fetchToken(this.#options.token));
+    const shown = token ?? (await this.#fetchToken());
     if (shown === undefined) throw new LongwireError("bad_use", "there is no token to show");
     const answer = await this.#requests.ask("authenticate", { token: shown });
     if (token !== undefined && typeof this.#options.token !== "function") this.#options.token = token;
@@ -389,7 +389,7 @@ export class Client {
     this.#setState("connecting");
     let token: string | undefined;
     try {
-      token = await fetchToken(this.#options.token);
+      token = await this.#fetchToken();
     } catch (error) {
       return this.#attemptFailed(error as LongwireError);
     }
@@ -403,6 +403,11 @@ export class Client {
       const sentence = `cannot open ${this.url}: ${String(cause)}`;
       this.#attemptFailed(new LongwireError("connect_failed", sentence, { cause }));
     }
+  }
+
+  #fetchToken(): Promise<string | undefined> {
+    const { token, connectTimeoutMs } = this.#options;
+    return fetchToken(token, connectTimeoutMs);
   }
 
   /** Open a WebSocket. Throws where there are none. @internal */

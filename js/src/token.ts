@@ -9,13 +9,24 @@ const LEFT_PART = 0.5;
 /** The longest timer that there is, milliseconds. */
 const TIMER_MS_MAX = 2 ** 31 - 1;
 
-/** Fetch the token. Rejects with a `LongwireError`, code `token_failed`. */
-export async function fetchToken(token: Token | undefined): Promise<string | undefined> {
+/** Fetch the token. Rejects with a `LongwireError`, code `token_failed`, also after `timeoutMs`. */
+export async function fetchToken(
+  token: Token | undefined,
+  timeoutMs: number,
+): Promise<string | undefined> {
+  if (typeof token !== "function") return token;
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const overdue = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`no token within ${timeoutMs / 1000} s`)), timeoutMs);
+    (timer as { unref?: () => void }).unref?.(); // it keeps no process of Node.js alive
+  });
   try {
-    return typeof token === "function" ? await token() : token;
+    return await Promise.race([token(), overdue]);
   } catch (cause) {
     const sentence = `the token function failed: ${String(cause)}`;
     throw new LongwireError("token_failed", sentence, { retry: true, cause });
+  } finally {
+    clearTimeout(timer);
   }
 }
 

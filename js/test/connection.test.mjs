@@ -73,6 +73,33 @@ test("connect retries when the token function fails, and says so", async () => {
   assert.equal(Socket.last.welcome().token, "good");
 });
 
+test("a token function that never returns is given up and asked again", async () => {
+  let asked = 0;
+  const token = () => (++asked === 1 ? new Promise(() => undefined) : `token ${asked}`);
+  const { errors } = await start({ token, connectTimeoutMs: 3000 });
+  await pass(2999);
+  assert.equal(client.state, "connecting");
+  await pass(1);
+  assert.equal(errors[0].code, "token_failed");
+  assert.match(errors[0].message, /no token within 3 s/);
+  await pass(500);
+  assert.equal(Socket.last.welcome({ expires_in_s: 100 }).token, "token 2");
+});
+
+test("a renewal whose token function never returns is tried again before the token expires", async () => {
+  let asked = 0;
+  const token = () => (++asked === 2 ? new Promise(() => undefined) : `token ${asked}`);
+  const { errors } = await start({ token, connectTimeoutMs: 3000 });
+  Socket.last.welcome({ expires_in_s: 100, heartbeat_s: 100 });
+  await pass(75_000);
+  assert.equal(asked, 2);
+  await pass(3000);
+  assert.equal(errors[0].code, "token_failed");
+  await pass(11_000);
+  const renewals = Socket.last.take().filter(({ op }) => op === "authenticate");
+  assert.deepEqual(renewals.map(({ token }) => token), ["token 3"]);
+});
+
 test("connect refuses an address that is none, and a scheme that is no web scheme", () => {
   assert.throws(() => connect("/ws", { WebSocket: Socket }), { code: "bad_url" });
   assert.throws(() => connect("ftp://server/ws", { WebSocket: Socket }), { code: "bad_url" });
