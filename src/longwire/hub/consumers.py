@@ -15,6 +15,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+from longwire.base.errors import StoreError
 from longwire.base.limits import ConsumerLimits, RetentionLimits
 from longwire.hub.consumer_record import ConsumerRecord, Item
 from longwire.hub.errors import ConsumerRemovedError
@@ -279,7 +280,7 @@ class Consumer:
             self._wake.clear()
             try:
                 due_ms = await self._go_round()
-            except (StreamError, OSError) as error:
+            except (StreamError, StoreError, OSError) as error:
                 logger.warning("the consumer of %r waits for the store: %s", self.stream, error)
                 self._fail_changes(StoreUnavailableError(f"the store failed: {error}"))
                 due_ms = _now_ms() + round(_RETRY_S * 1000)

@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from longwire.base.errors import StoreError
 from longwire.hub.consumers import Consumer
 from longwire.hub.hub import Hub
 from longwire.hub.publishing import Publish
@@ -176,4 +177,24 @@ async def test_entries_go_to_a_worker_with_room_though_the_freest_one_has_parted
         store.reading.set_result(None)
         await published
         assert (await worker.delivered.get()).payload == b"1"
+    await hub.close()
+
+
+async def test_acknowledgement_is_answered_when_the_store_fails_and_the_work_goes_on() -> None:
+    store = MemoryStore()
+    hub, worker = Hub(store), Worker()
+    await hub.publish(Publish("a", (NewEntry(b"1"),)))
+    consumer = await joined(hub, worker)
+    read_back = store.read_back
+
+    async def fail(*arguments: object, **more: object) -> Page:
+        store.read_back = read_back
+        raise StoreError("it is out of order", retryable=True)
+
+    async with asyncio.timeout(30):
+        await worker.delivered.get()
+        store.read_back = fail
+        with pytest.raises(StoreUnavailableError, match="out of order"):
+            await consumer.acknowledge("w", lambda position: True)
+        assert (await consumer.acknowledge("w", lambda position: True)).pending == 0
     await hub.close()

@@ -74,6 +74,7 @@ class SqliteStore(LocalStore):
         self._queue: list[tuple[Job, asyncio.Future[Any]]] = []
         self._queued_bytes = 0
         self._work: asyncio.Task[None] | None = None
+        self._is_closed = False
         self._problem: str | None = None
         self._commits = 0
         self._jobs = 0
@@ -110,6 +111,8 @@ class SqliteStore(LocalStore):
         self._writer = Writer(connection, self._limits, self._clock_ms, self._entropy)
 
     async def close(self) -> None:
+        # What is asked for from now on would be waited for without end, or open the file again.
+        self._is_closed = True
         while self._work is not None:
             await asyncio.wait((self._work,))
         await self._ephemeral.close()
@@ -253,6 +256,8 @@ class SqliteStore(LocalStore):
 
     async def _write(self, job: Callable[[Writer], T], cost_bytes: int = 0) -> T:
         """Have a job done in the next transaction; return what it returned."""
+        if self._is_closed:
+            raise StoreUnavailableError("the store is closed; nothing was stored")
         if self._queued_bytes + cost_bytes > self._limits.queued_bytes_max and self._queued_bytes:
             raise StoreFullError(
                 f"{self._queued_bytes} bytes wait for the disk; nothing was stored"
