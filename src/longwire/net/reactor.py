@@ -210,6 +210,7 @@ class Reactor:
             if listening.fileno() == descriptor:
                 self._listening[descriptor] = accept_some
                 self._epoll.register(descriptor, select.EPOLLIN)
+                self._begin_watching()  # the last link may have left meanwhile
 
         self.state.loop.call_later(ACCEPT_PAUSE_S, go_on)
 

@@ -246,6 +246,28 @@ async def test_accepting_rests_while_there_are_no_descriptors(
             await eventually(lambda: len(server.listener.links) == 1)
 
 
+async def test_accepting_goes_on_although_the_last_connection_left_while_it_rested(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with serving() as (server, uri):
+        port = server.sockets[0].getsockname()[1]
+        loop = asyncio.get_running_loop()
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        async with longwire.connect(uri):
+            with socket.socket() as waiting:
+                resource.setrlimit(resource.RLIMIT_NOFILE, (waiting.fileno() + 1, hard))
+                try:
+                    waiting.setblocking(False)
+                    await loop.sock_connect(waiting, ("127.0.0.1", port))
+                    await eventually(lambda: "no connection can be accepted" in caplog.text)
+                finally:
+                    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        await eventually(lambda: not server.listener.links)
+        async with longwire.connect(uri) as client:
+            await client.send("here")
+            assert await client.recv() == "here"
+
+
 async def test_without_anything_to_watch_the_event_loop_is_left_alone() -> None:
     async with serving() as (server, uri):
         async with longwire.connect(uri) as client:
