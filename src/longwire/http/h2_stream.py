@@ -15,6 +15,10 @@ __all__ = ["PROGRESS_BYTES", "Stream"]
 PROGRESS_BYTES = KIB
 """What a peer has to take of a response within ``stall_timeout_s``, or all that is left of it."""
 
+# RFC 9113 section 8.2.2: a response with one of these is malformed. Handlers need not know which
+# version they answer, so what is about an HTTP/1.1 connection is left out, as Connection is.
+_CONNECTION_SPECIFIC = frozenset({"keep-alive", "proxy-connection", "upgrade"})
+
 
 class Stream:
     """What is known of a stream; the engine moves it along.
@@ -23,6 +27,7 @@ class Stream:
     """
 
     __slots__ = (
+        "_is_refused",
         "_remaining",
         "_takes_body",
         "has_ended",
@@ -70,12 +75,13 @@ class Stream:
         self.pending_bytes = 0
         self.trailers: list[tuple[str, str]] = []
         self._takes_body = True
+        self._is_refused = False
         self._remaining: int | None = None  # of the response's Content-Length
 
     @property
     def is_tunnel(self) -> bool:
-        """Whether the stream carries another protocol (RFC 8441)."""
-        return self.head.protocol is not None
+        """Whether the stream carries another protocol (RFC 8441), or will if that is accepted."""
+        return self.head.protocol is not None and not self._is_refused
 
     def start(self, response: Response, body_bytes: int | None) -> list[tuple[str, str]]:
         """Return the fields of the response's head; ``body_bytes`` is the body's length if known.
@@ -94,13 +100,19 @@ class Stream:
             raise misuse(f"a response with status {response.status} has no body")
         if length is not None and body_bytes not in (None, length) and not is_bodiless:
             raise misuse(f"the body has {body_bytes} bytes, its Content-Length is {length}")
-        fields = [(lower, value) for lower, _, value in given.lines]
+        fields = [
+            (lower, value)
+            for lower, _, value in given.lines
+            if lower not in _CONNECTION_SPECIFIC and lower not in given.options
+        ]
         announced = length if length is not None else body_bytes
         # RFC 9110 section 8.6: none in a 204; in a 304 and to HEAD it is what GET would bring.
         may_announce = response.status != 204 and not (is_bodiless and not announced)
         if announced is not None and may_announce and not self.is_tunnel:
             fields.append(("content-length", str(announced)))
         self.has_response = True
+        # RFC 9110 section 9.3.6: only a 2xx makes a tunnel of the stream.
+        self._is_refused = response.status > 299
         self._takes_body = not is_bodiless
         self._remaining = announced if self._takes_body and not self.is_tunnel else None
         return fields

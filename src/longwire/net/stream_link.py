@@ -13,7 +13,8 @@ import ssl
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from longwire.http.events import Body, BodyConsumed, End, Reset
+from longwire.base.errors import ProtocolError
+from longwire.http.events import Body, BodyConsumed, End, HttpCommand, Reset
 from longwire.net.kernel import TcpInfo
 from longwire.net.link import Address, LinkHandler
 from longwire.net.loop_lag import Block
@@ -112,7 +113,7 @@ class StreamLink(WheelEntry):
     def consumed(self, size_bytes: int) -> None:
         """Give the client credit for what was read."""
         if size_bytes and not self._is_lost:
-            self._connection.send(BodyConsumed(self._stream, size_bytes))
+            self._tell(BodyConsumed(self._stream, size_bytes))
 
     # -- Link: time and facts ---------------------------------------------------------------
 
@@ -150,7 +151,7 @@ class StreamLink(WheelEntry):
             return
         data = buffers[0] if len(buffers) == 1 else b"".join(buffers)
         if data:
-            self._connection.send(Body(self._stream, data))
+            self._tell(Body(self._stream, data))
             if self.held_bytes > self._write_high:
                 self._is_over_high = True
 
@@ -166,7 +167,7 @@ class StreamLink(WheelEntry):
     def write_eof(self) -> None:
         if not self.is_closing and not self._is_eof_written:
             self._is_eof_written = True
-            self._connection.send(End(self._stream))
+            self._tell(End(self._stream))
 
     def close(self) -> None:
         if not self.is_closing:
@@ -177,7 +178,7 @@ class StreamLink(WheelEntry):
     def abort(self) -> None:
         self._is_closing = True
         if not self._is_lost:
-            self._connection.send(Reset(self._stream, "the connection was aborted"))
+            self._tell(Reset(self._stream, "the connection was aborted"))
 
     # -- Link: in ---------------------------------------------------------------------------
 
@@ -196,6 +197,13 @@ class StreamLink(WheelEntry):
         handler.link_made(self)
 
     # -- inside -----------------------------------------------------------------------------
+
+    def _tell(self, command: HttpCommand) -> None:
+        try:
+            self._connection.send(command)
+        except ProtocolError as error:
+            # The same read closed the stream, and we shall be told so behind what came before that.
+            logger.debug("%s is past the end of its stream: %s", type(command).__name__, error)
 
     def _deliver(self, data: bytes) -> None:
         if not self._is_closing:

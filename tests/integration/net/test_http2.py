@@ -48,6 +48,9 @@ class Site:
                 await exchange.respond(200, [], b"at last")
             elif path == "/socket":
                 self._open(exchange)
+            elif path == "/late-socket":
+                await self.gate.wait()
+                self._open(exchange)
             else:
                 await exchange.respond(200, [], path.encode())
         except ExchangeClosed as error:
@@ -280,6 +283,70 @@ async def test_a_websocket_whose_stream_is_reset_is_told_so() -> None:
         await eventually(lambda: site.closed)
         closed = site.sockets[0].closed
         assert closed is not None and closed.error().code == 1006
+        assert await client.answer(client.request("/still")) == (200, b"/still")
+
+
+async def test_a_message_and_the_reset_of_its_stream_in_one_read_end_that_stream_alone() -> None:
+    site = Site()
+    async with running(site) as (_, port), await Http2Client.open(port) as client:
+        await client.until(lambda: client.h2.remote_settings.enable_connect_protocol == 1)
+        socket = await StreamSocket.open(client, "/socket", (":protocol", "websocket"))
+        waiting = client.request("/wait")
+        await eventually(lambda: "/wait" in site.asked)
+        # Our answer to the message finds the stream closed.
+        client.h2.send_data(socket.stream, bytes.fromhex("8182000000006869"))
+        client.h2.reset_stream(socket.stream, 8)
+        client.flush()
+        await eventually(lambda: site.closed)
+        site.gate.set()
+        assert await client.answer(waiting) == (200, b"at last")
+
+
+async def test_a_websocket_whose_stream_ended_before_it_was_accepted_learns_of_it() -> None:
+    site = Site()
+    async with running(site) as (_, port), await Http2Client.open(port) as client:
+        await client.until(lambda: client.h2.remote_settings.enable_connect_protocol == 1)
+        stream = client.request(
+            "/late-socket",
+            "CONNECT",
+            (":protocol", "websocket"),
+            ("sec-websocket-version", "13"),
+            body=None,
+        )
+        await eventually(lambda: "/late-socket" in site.asked)
+        client.h2.send_data(stream, bytes.fromhex("8182000000006869"), end_stream=True)
+        client.flush()
+        assert await client.answer(client.request("/behind")) == (200, b"/behind")
+        site.gate.set()
+        await eventually(lambda: site.closed)
+        assert await client.answer(stream) == (200, b"\x81\x02hi")
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        [
+            (":protocol", "websocket"),
+            ("sec-websocket-version", "13"),
+            ("origin", "http://elsewhere"),
+        ],
+        [(":protocol", "websocket")],
+        [(":protocol", "something-else")],
+    ],
+    ids=["403", "426, which has Upgrade over HTTP/1.1", "501, by the engine"],
+)
+async def test_a_refused_websocket_ends_its_stream_although_the_client_does_not(
+    more: list[tuple[str, str]],
+) -> None:
+    site = Site()
+    async with running(site) as (_, port), await Http2Client.open(port) as client:
+        await client.until(lambda: client.h2.remote_settings.enable_connect_protocol == 1)
+        stream = client.request("/socket", "CONNECT", *more, body=None)
+        client.h2.send_data(stream, b"not a word of it is read")
+        client.flush()
+        await client.until(lambda: client.of(stream, h2.events.StreamReset))
+        (end,) = client.of(stream, h2.events.StreamReset)
+        assert end.error_code == 0
         assert await client.answer(client.request("/still")) == (200, b"/still")
 
 

@@ -257,7 +257,19 @@ def test_connection_fields_of_http1_stay_behind() -> None:
     talk = Conversation(echo=False)
     talk.headers(1, request())
     talk.send(
-        Response(1, 200, Headers([("Connection", "close"), ("Transfer-Encoding", "chunked")])),
+        Response(
+            1,
+            426,
+            Headers(
+                [
+                    ("Connection", "Upgrade, Of-This-Hop"),
+                    ("Upgrade", "websocket"),
+                    ("Of-This-Hop", "too"),
+                    ("Keep-Alive", "timeout=5"),
+                    ("Transfer-Encoding", "chunked"),
+                ]
+            ),
+        ),
         End(1),
     )
     assert talk.answers[1].headers.items() == [("content-length", "0")]
