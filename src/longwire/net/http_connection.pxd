@@ -12,6 +12,7 @@ cdef class HttpConnection:
     cdef readonly object link
     cdef readonly object server
     cdef public bint is_shutting_down
+    cdef readonly bint has_eof
     cdef object _engine
     cdef object _events
     cdef bint _is_done

@@ -60,6 +60,7 @@ class HttpConnection:
         "_streams",
         "_version",
         "_whole",
+        "has_eof",
         "is_shutting_down",
         "link",
         "server",
@@ -69,6 +70,8 @@ class HttpConnection:
         self.server = server
         self.link: Link
         self.is_shutting_down = False
+        self.has_eof = False
+        """Whether the client has ended its direction."""
         self._standing = server.standing
         self._engine: HttpEngine
         self._output: HttpOutput
@@ -140,6 +143,7 @@ class HttpConnection:
         if self._lingering is not None:
             self._lingering.eof_received()
             return
+        self.has_eof = True
         now = self.link.now()
         self._handle(self._engine.receive_eof(now))
         # A client may end its direction and wait for the answer (RFC 9112 section 9.6), but nobody
@@ -262,6 +266,10 @@ class HttpConnection:
     def socket_link(self, exchange: HttpExchange) -> Link:
         """Return the link that a WebSocket on this exchange would have."""
         return StreamLink(self, exchange) if self._engine.is_multiplexed else self.link
+
+    def has_ended(self, exchange: HttpExchange) -> bool:
+        """Whether the client sends no more on what would be a WebSocket's link."""
+        return exchange.is_body_complete if self._engine.is_multiplexed else self.has_eof
 
     def hand_over(self, exchange: HttpExchange, headers: Headers) -> bytes:
         """Answer 101 and let go of the link; return what came behind the request."""

@@ -300,6 +300,7 @@ class HttpExchange:
         It is closed when the handler returns. Raises :exc:`HandshakeError`, whose ``response()``
         is the answer, when the request is no proper handshake or the Origin is not allowed.
         """
+        self._check_open()
         settings = settings or WebSocketSettings()
         link = self._connection.socket_link(self)
         connection = Connection(asyncio.get_running_loop(), link, settings)
@@ -331,6 +332,7 @@ class HttpExchange:
         headers: HeadersLike = (),
     ) -> Endpoint:
         """Accept the WebSocket handshake in callback style; the handler may return at once."""
+        self._check_open()
         self.socket = endpoint = upgrade_exchange(
             self,
             self._connection.socket_link(self),
@@ -349,6 +351,11 @@ class HttpExchange:
     def unread_bytes(self) -> int:
         """Bytes of the body that arrived and were not read."""
         return self._body_bytes
+
+    @property
+    def is_body_complete(self) -> bool:
+        """Whether all of the request has come."""
+        return self._is_body_complete
 
     def body_received(self, data: bytes) -> None:
         self._body.append(data)

@@ -49,11 +49,16 @@ def upgrade_exchange(
         deflate=settings.deflate,
         headers=headers,
     )
+    has_ended = connection.has_ended(exchange)
     if isinstance(link, StreamLink):
         rest = connection.open_tunnel(exchange, link, accepted.response.headers)
     else:
         rest = connection.hand_over(exchange, accepted.response.headers)
     opening = Opening(request, accepted.response, accepted.subprotocol, accepted.deflate)
-    return open_endpoint(
+    endpoint = open_endpoint(
         link, Role.SERVER, settings, callbacks, opening, rest, connection.server.in_flight
     )
+    if has_ended:
+        # The connection was told, before there was a WebSocket, and nobody is told twice.
+        endpoint.eof_received()
+    return endpoint

@@ -528,6 +528,46 @@ async def test_frames_right_behind_the_upgrade_are_not_lost() -> None:
         writer.close()
 
 
+@pytest.mark.parametrize("leave", [end_writing, reset], ids=["end of its direction", "reset"])
+async def test_client_that_left_before_its_upgrade_was_accepted_is_noticed(
+    leave: Callable[[asyncio.StreamWriter], None], caplog: pytest.LogCaptureFixture
+) -> None:
+    asked, gate, ended = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    async def handler(exchange: HttpExchange) -> None:
+        try:
+            asked.set()
+            await gate.wait()
+            async for _ in exchange.upgrade_websocket():
+                pass
+        finally:
+            ended.set()
+
+    async with http(handler) as (_, listener, port):
+        _, writer = await open_raw(port)
+        writer.write(
+            get(
+                "/",
+                "Upgrade: websocket",
+                "Connection: Upgrade",
+                "Sec-WebSocket-Version: 13",
+                "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==",
+            )
+        )
+        await asked.wait()
+        (link,) = listener.links
+        leave(writer)
+        if leave is reset or link.tls is not None:
+            writer.close()
+            await eventually(lambda: not listener.links or link.handler.has_eof)
+        else:
+            await eventually(lambda: link.handler.has_eof)
+        gate.set()
+        async with asyncio.timeout(20):
+            await ended.wait()
+    assert "failed" not in caplog.text
+
+
 async def test_drain_finishes_requests_ends_streams_and_closes_websockets() -> None:
     started = asyncio.Event()
 
