@@ -62,6 +62,10 @@ class CarrierOwner(Protocol):
 class Carrier(Protocol):
     """Carries messages. ``open`` comes first; nothing but that waits."""
 
+    @property
+    def received_bytes(self) -> int:
+        """What has come so far, whole messages or not; 0 where that is not known."""
+
     async def open(self) -> None:
         """Get ready to send. Raises what failed; cancelled, it leaves nothing open."""
 
@@ -101,6 +105,10 @@ class WebSocketCarrier(Callbacks):
         self._options = options
         self._endpoint: Endpoint | None = None
         self._is_over = False
+
+    @property
+    def received_bytes(self) -> int:
+        return 0 if self._endpoint is None else self._endpoint.engine.bytes_received
 
     async def open(self) -> None:
         attempt = connect(

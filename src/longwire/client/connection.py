@@ -11,7 +11,7 @@ import logging
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
@@ -28,6 +28,12 @@ logger = logging.getLogger("longwire.client")
 UNAUTHORIZED, TOKEN_EXPIRED = 4503, 4002
 """Close codes (docs/protocol.md, 10.2)."""
 
+SLOWEST_BYTES_S = 4096
+"""Slower than that no network carries us: what is on the way is given the time that it takes."""
+
+BEHIND_S_MAX = 300.0
+"""For how long an answer may stand behind what is being received, on such a network."""
+
 _encode = msgspec.json.Encoder().encode
 
 Answered = Callable[[dict[str, Any]], None]
@@ -41,7 +47,8 @@ class Timing:
     connect_s: float = 10.0
     """From the beginning of an attempt to the server's welcome."""
     answer_s: float = 10.0
-    """From a request to its answer; then the connection is probed, and given up after ``probe_s``
+    """From a request to its answer, or longer if what is on the way is so much that a slow network
+    (4 KiB/s) takes longer for it; then the connection is probed, and given up after ``probe_s``
     more even if it lives: what was asked is lost, and asked again on another one."""
     probe_s: float = 2.0
     """For a sign of life when there is doubt."""
@@ -70,6 +77,15 @@ class Ending:
     """What it says against the transport."""
 
 
+class _Request(NamedTuple):
+    answered: Answered
+    refused: Refused
+    due_s: float
+    """When the answer is overdue."""
+    size: int
+    """Bytes."""
+
+
 class ConnectionOwner(Protocol):
     """What a connection tells."""
 
@@ -91,7 +107,8 @@ class ClientConnection:
         self._timing = timing
         self._loop = asyncio.get_running_loop()
         self._carrier = make_carrier(self)
-        self._requests: dict[int, tuple[Answered, Refused, float]] = {}
+        self._requests: dict[int, _Request] = {}
+        self._unanswered_bytes = 0
         self._lost: dict[int, Refused] = {}
         self._next_id = 1
         self._heartbeat_s = 0.0
@@ -99,7 +116,9 @@ class ClientConnection:
         self._connected_s: float | None = None
         self._probe_until_s: float | None = None
         self._doubted_s: float | None = None
-        """Since when an answer is overdue."""
+        """Since when an answer is overdue, or there was progress after that."""
+        self._is_pong_due = False
+        self._received_bytes = 0
         self._closing: Mapping[str, Any] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._is_over = False
@@ -192,10 +211,14 @@ class ClientConnection:
     ) -> None:
         number = self._next_id
         self._next_id += 1
-        due_s = self._loop.time() + self._timing.answer_s + patience_s
-        self._requests[number] = (answered, refused, due_s)
         text = _encode({"op": op, "id": number, **members})
-        self._carrier.send(op, text[:-1] + b"," + raw + b"}" if raw else text)
+        if raw:
+            text = text[:-1] + b"," + raw + b"}"
+        self._unanswered_bytes += len(text)
+        sending_s = self._unanswered_bytes / SLOWEST_BYTES_S
+        due_s = self._loop.time() + max(self._timing.answer_s, sending_s) + patience_s
+        self._requests[number] = _Request(answered, refused, due_s, len(text))
+        self._carrier.send(op, text)
 
     def tell(self, op: str, members: Mapping[str, Any]) -> None:
         """Send what has no answer."""
@@ -207,6 +230,7 @@ class ClientConnection:
     def heard(self) -> None:
         """The server lives."""
         self._heard_s = self._loop.time()
+        self._received_bytes = self._carrier.received_bytes
         if self._probe_until_s is not None:
             self._probe_until_s = None
             self._watch()
@@ -221,7 +245,9 @@ class ClientConnection:
             self._closing = message
         elif "id" in message:
             self._answer(op, message)
-        elif op != "pong" and not self._is_retired:
+        elif op == "pong":
+            self._is_pong_due = False
+        elif not self._is_retired:
             self._owner.received(message)
 
     def _answer(self, op: str, answer: dict[str, Any]) -> None:
@@ -229,11 +255,11 @@ class ClientConnection:
         self._lost.pop(answer["id"], None)
         if request is None:
             return
-        answered, refused, _ = request
+        self._unanswered_bytes -= request.size
         if op == "error":
-            refused(error_from_answer(answer))
+            request.refused(error_from_answer(answer))
         else:
-            answered(answer)
+            request.answered(answer)
         if self._is_retired and not self._requests:
             self.close()
 
@@ -244,6 +270,7 @@ class ClientConnection:
         if not self.is_usable or self._probe_until_s is not None:
             return
         self._probe_until_s = self._loop.time() + self._timing.probe_s
+        self._is_pong_due = True
         self._carrier.send("ping", b'{"op":"ping"}')
         self._watch()
 
@@ -274,6 +301,8 @@ class ClientConnection:
             self._drop(Ending(1006, reason, True, doubt=Doubt.SOME))
             return
         now = self._loop.time()
+        if self._carrier.received_bytes != self._received_bytes:
+            self.heard()  # a part of a message, which may take long to be whole
         if self._probe_until_s is not None and now >= self._probe_until_s:
             self.give_up(f"no sign of life within {self._timing.probe_s:g} s when asked for one")
         elif self._heartbeat_s and now >= self._heard_s + 2 * self._heartbeat_s:
@@ -287,14 +316,22 @@ class ClientConnection:
             self._doubted_s = now
             self.probe()
             self._watch()
-        elif now >= self._doubted_s + self._timing.probe_s:
-            self.give_up(f"a request was not answered within {self._timing.answer_s:g} s")
-        else:
+        elif now < self._doubted_s + self._timing.probe_s:
             self._watch()
+        elif self._is_behind(now, self._doubted_s):
+            self._doubted_s = now
+            self._watch()
+        else:
+            self.give_up(f"a request was not answered within {self._timing.answer_s:g} s")
+
+    def _is_behind(self, now: float, since_s: float) -> bool:
+        """Whether the answer, like that to our ping, seems to stand behind what is coming."""
+        is_receiving = self._heard_s > since_s
+        return is_receiving and self._is_pong_due and now < self._due_s() + BEHIND_S_MAX
 
     def _due_s(self) -> float:
         """When the first answer is overdue."""
-        return min((due_s for _, _, due_s in self._requests.values()), default=math.inf)
+        return min((request.due_s for request in self._requests.values()), default=math.inf)
 
     # -- the end --------------------------------------------------------------------------------
 

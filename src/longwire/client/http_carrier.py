@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from longwire.client.carrier import CarrierOwner, Doubt
+from longwire.client.connection import SLOWEST_BYTES_S
 from longwire.client.errors import ClientError
 from longwire.client.standing import Standing
 
@@ -51,6 +52,8 @@ COLLECTED_S = 1.0
 PAUSE_S = 0.1
 """Between polls that bring nothing although they end sooner than this."""
 
+_TOO_LARGE = 413
+
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
 _encode = msgspec.json.Encoder().encode
 
@@ -79,6 +82,7 @@ class HttpCarrier(ABC):
         """Whether the request that is being read has been welcomed."""
         self._heartbeat_s = 0.0
         self._up: list[bytes] = []
+        self._batch_messages_max = BATCH_MESSAGES_MAX
         self._tasks: set[asyncio.Task[None]] = set()
         self._sending: asyncio.Task[None] | None = None
         self._reading: asyncio.Task[None] | None = None
@@ -97,6 +101,10 @@ class HttpCarrier(ABC):
         """Whether there are ``_requests``: it may be closed while a token is still waited for."""
 
     # -- Carrier --------------------------------------------------------------------------------
+
+    @property
+    def received_bytes(self) -> int:
+        return 0
 
     async def open(self) -> None:
         from longwire.client.http_requests import HttpRequests
@@ -182,13 +190,37 @@ class HttpCarrier(ABC):
     async def _send_all(self) -> None:
         try:
             while self._up:
-                await self._ask_up(self._take_batch())
+                await self._post(self._take_batch())
         finally:
             self._sending = None
 
+    async def _post(self, texts: list[bytes]) -> None:
+        from longwire.client.http_requests import RequestFailed
+
+        # Nobody above waits for some of them: an acknowledgement without an answer would hold up
+        # all that follow.
+        limit_s = self._timing.answer_s + sum(map(len, texts)) / SLOWEST_BYTES_S
+        try:
+            async with asyncio.timeout(limit_s + self._timing.probe_s):
+                await self._ask_up(texts)
+        except RequestFailed as failed:
+            if failed.status != _TOO_LARGE:
+                raise
+            self._divide(texts, failed.reason)
+
+    def _divide(self, texts: list[bytes], reason: str) -> None:
+        """What is too long together goes in several requests; one that alone is too long is
+        refused, or it would be sent again for ever."""
+        if len(texts) > 1:
+            self._up = texts + self._up
+            self._batch_messages_max = len(texts) // 2
+            return
+        head = {"op": "error", "id": _decode(texts[0]).get("id")}
+        self._tell_answer(head | {"code": "entry_too_large", "message": reason, "retry": False})
+
     def _take_batch(self) -> list[bytes]:
         count, size = 0, 0
-        for text in self._up[:BATCH_MESSAGES_MAX]:
+        for text in self._up[: self._batch_messages_max]:
             size += len(text)
             if count and size > BATCH_BYTES_MAX:
                 break

@@ -37,6 +37,8 @@ class CuttingProxy:
         """What ``cut_after`` asked for, for all connections from then on together."""
         self.plans: Callable[[], tuple[Direction, int]] | None = None
         """Draws for each connection where it ends; ``None``: only ``cut_after`` ends one."""
+        self.bytes_per_s: float | None = None
+        """How fast each direction of a connection is."""
         self.forwarded: list[dict[Direction, int]] = []
         """Bytes of each connection since ``cut_after``, in the order in which they began."""
         self.is_cut = False
@@ -67,6 +69,10 @@ class CuttingProxy:
         that begin from now on."""
         self._cut, self.is_cut = _Cut(direction, count), False
         self.forwarded = []
+
+    @property
+    def _chunk_bytes(self) -> int:
+        return 65536 if self.bytes_per_s is None else 4096
 
     def silence(self) -> None:
         """Forward nothing more on the connections that there are, which stay open."""
@@ -109,7 +115,9 @@ class CuttingProxy:
         if cut is not None and cut.direction is not direction:
             cut = None
         with contextlib.suppress(OSError):
-            while (cut is None or cut.left) and (data := await reader.read(65536)):
+            while (cut is None or cut.left) and (data := await reader.read(self._chunk_bytes)):
+                if self.bytes_per_s is not None:
+                    await asyncio.sleep(len(data) / self.bytes_per_s)
                 if asyncio.current_task() in self._silenced:
                     await asyncio.Event().wait()
                 if cut is not None and not cut.left:

@@ -12,6 +12,7 @@ from tests.integration.client.cutting import reset
 
 __all__ = ["HinderingProxy"]
 
+_TOO_LARGE = b"HTTP/1.1 413 Content Too Large\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 _REFUSAL = b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
 
@@ -24,8 +25,11 @@ class HinderingProxy:
         self.buffers_events = False
         self.upgrades_refused = 0
         self.holds_up: Callable[[bytes], bool] = lambda request: False
-        """Asked of each request; one that is held up comes to the server 0.3 s later, even if the
-        client has gone away meanwhile."""
+        """Asked of each request; one that is held up comes to the server ``hold_s`` later, even if
+        the client has gone away meanwhile."""
+        self.hold_s = 0.3
+        self.request_bytes_max: int | None = None
+        """Longer ones are answered 413."""
         self.held_up = 0
         self.answered = 0
         """Requests whose answers have ended."""
@@ -91,9 +95,13 @@ class HinderingProxy:
                 to_server.write(request + asked.trailing_data[0])
                 await _relay_both(client, to_client, server, to_server)
                 return
+            if self.request_bytes_max is not None and len(request) > self.request_bytes_max:
+                to_client.write(_TOO_LARGE)
+                await to_client.drain()
+                return
             if self.holds_up(request):
                 self.held_up += 1
-                await asyncio.sleep(0.3)
+                await asyncio.sleep(self.hold_s)
             to_server.write(request)
             is_held = self.buffers_events and fields.get(b"accept") == b"text/event-stream"
             await _answer(server, to_client, is_held=is_held)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
+import random
 import re
 import time
 from collections.abc import AsyncIterator, Callable
@@ -21,6 +23,7 @@ from longwire.client.errors import ClientError
 from longwire.client.events import Message, State, StateChange
 from longwire.client.subscription import Subscription
 from longwire.streams.position import START
+from tests.integration.client.cutting import CuttingProxy
 from tests.integration.client.scripted import WAIT_S, ScriptedServer
 from tests.needs import ROOT
 from tests.unit.client.host import entry
@@ -182,6 +185,50 @@ async def test_end_that_does_not_wait_for_handlers_is_an_end(
         await asyncio.wait_for(peer.closed.wait(), WAIT_S)
     async with Client(server.url, outbox_path=tmp_path / "outbox"):
         pass  # it has no other owner
+
+
+@contextlib.asynccontextmanager
+async def over_slow_network(
+    server: ScriptedServer, timing: Timing
+) -> AsyncIterator[tuple[CuttingProxy, Client]]:
+    """What takes two seconds on it takes longer than any of the client's waits."""
+    async with CuttingProxy(int(server.url.rpartition(":")[2])) as proxy:
+        proxy.bytes_per_s = 100_000.0
+        async with Client(proxy.url, transports=["websocket"], timing=timing) as client:
+            yield proxy, client
+
+
+LARGE = base64.b64encode(random.Random(1).randbytes(200_000)).decode()
+
+
+async def test_large_publish_gets_through_a_slow_network(server: ScriptedServer) -> None:
+    timing = Timing(answer_s=0.5, probe_s=0.5)
+    async with over_slow_network(server, timing) as (proxy, client):
+        peer = await server.accept()
+        await peer.welcome()
+        publishing = asyncio.create_task(client.publish("s", LARGE))
+        await peer.answer(await peer.expect("publish"), "published", stream="s", **STORED)
+        await asyncio.wait_for(publishing, WAIT_S)
+        assert len(proxy.forwarded) == 1
+
+
+async def test_large_message_and_answers_behind_it_get_through_a_slow_network(
+    server: ScriptedServer,
+) -> None:
+    timing = Timing(answer_s=0.5, probe_s=0.5)
+    async with over_slow_network(server, timing) as (proxy, client):
+        peer = await server.accept()
+        await peer.welcome(heartbeat_s=0.5)
+        messages = aiter(client.subscribe("s"))
+        first = asyncio.ensure_future(anext(messages))
+        place = {"position": str(START), "tail": str(START)}
+        await peer.answer(await peer.expect("subscribe"), "subscribed", stream="s", **place)
+        await peer.say(**entry(1) | {"data": LARGE})
+        publishing = asyncio.create_task(client.publish("s", 1))
+        await peer.answer(await peer.expect("publish"), "published", stream="s", **STORED)
+        await asyncio.wait_for(publishing, WAIT_S)
+        assert (await asyncio.wait_for(first, WAIT_S)).data == LARGE
+        assert len(proxy.forwarded) == 1
 
 
 # -- coming back --------------------------------------------------------------------------------

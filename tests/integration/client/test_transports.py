@@ -362,6 +362,42 @@ async def test_what_is_posted_into_silence_is_posted_again(transport: str) -> No
 
 
 @OVER_HTTP
+async def test_acknowledgements_that_are_not_answered_do_not_hold_up_all_that_follow(
+    url: str, transport: str
+) -> None:
+    async with HinderingProxy(port_of(url)) as proxy, Client(url, token="ann") as other:
+        proxy.holds_up = lambda request: b'"op":"ack"' in request and not proxy.held_up
+        proxy.hold_s = 3600.0
+        timing = Timing(answer_s=0.5, probe_s=0.3)
+        async with Client(proxy.url, token="ann", transports=[transport], timing=timing) as client:
+            await client.consume("jobs", "c", lambda delivery: None).ready()
+            await other.publish("jobs", 1)
+            await until(lambda: proxy.held_up)
+            async with asyncio.timeout(WAIT_S):
+                while (await other.consumer_state("jobs", "c")).unread:
+                    await asyncio.sleep(0.05)
+
+
+@OVER_HTTP
+async def test_what_the_way_does_not_let_through_is_refused_and_nothing_waits_behind_it(
+    url: str, transport: str
+) -> None:
+    async with HinderingProxy(port_of(url)) as proxy:
+        proxy.request_bytes_max = 8_192
+        async with Client(proxy.url, token="ann", transports=[transport]) as client:
+            await client.connected(WAIT_S)
+            waiters = [
+                await client.submit("s", [str(n).ljust(20_000 if n == 7 else 1_000)])
+                for n in range(20)
+            ]
+            with pytest.raises(ClientError) as caught:
+                await asyncio.wait_for(waiters.pop(7), WAIT_S)
+            assert (caught.value.code, caught.value.outcome) == ("entry_too_large", "not_stored")
+            acks = await asyncio.wait_for(asyncio.gather(*waiters), WAIT_S)
+            assert [ack.position.offset for ack in acks if ack.position] == list(range(1, 20))
+
+
+@OVER_HTTP
 async def test_a_silent_reading_is_noticed_though_posts_are_answered(transport: str) -> None:
     async with through_cutting_proxy(transport, answer_s=0.5) as (proxy, client, events):
         seen: list[int] = []
