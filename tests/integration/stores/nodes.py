@@ -82,6 +82,8 @@ class Proxy:
         """These bytes are not passed on the next time that they come, whatever is around them."""
         self.delay_s = 0.0
         """A new connection is passed on only after this long."""
+        self.latency_s = 0.0
+        """An answer is passed on only after this long."""
         self._server: asyncio.Server | None = None
         self._pairs: list[_Pair] = []
 
@@ -155,6 +157,8 @@ class _Pair:
             if lost is not None and lost in data:
                 self._proxy.lost = None
                 data = data.replace(lost, b"", 1)
+            if writer is self._near:
+                await asyncio.sleep(self._proxy.latency_s)
             if not (self.is_silent or self._proxy.is_silent):
                 writer.write(data)
                 await writer.drain()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -107,6 +108,28 @@ async def test_silence_while_the_append_only_file_is_written_anew_ends(tmp_path:
             await until(lambda: proxy.lost is None, "asked")
             await until(lambda: server.store.health() is None, "healthy again")
             await server.publish(b"1")
+
+
+async def test_redis_that_answers_slowly_is_reached_again_under_load(redis: RedisServer) -> None:
+    limits = replace(QUICK, call_timeout_s=1.0, connect_timeout_s=10.0, canary_interval_s=60.0)
+    stored: list[Appended] = []
+
+    async def publish(node: Node) -> None:
+        with contextlib.suppress(StoreUnavailableError):
+            stored.append(await node.store.append(request(b"1")))
+
+    async with Proxy(redis.port) as proxy, nodes(1, proxy.url, limits) as (server,):
+        # To connect takes longer than a call may, and an answer longer than until the next look at
+        # what is too old. Calls come at any time, so some are always old when it is connected.
+        proxy.latency_s = 0.25
+        proxy.cut()
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + 30
+        async with asyncio.TaskGroup() as calls:
+            while len(stored) < 100:
+                assert loop.time() < deadline
+                calls.create_task(publish(server))
+                await asyncio.sleep(0.02)
 
 
 async def test_refused_wait_for_replicas_ends_the_calls_before_it(redis: RedisServer) -> None:

@@ -110,6 +110,7 @@ class Pipe:
         self._bytes = 0
         self._wakeup = asyncio.Event()
         self._connection: RedisConnection | None = None
+        self._connected_at = 0.0
         self._tasks: list[asyncio.Task[None]] = []
         self.problem: str | None = "not connected yet"
         """Why there is no connection; ``None`` when there is one."""
@@ -213,6 +214,7 @@ class Pipe:
             await connection.close()
             raise
         self._connection = connection
+        self._connected_at = asyncio.get_running_loop().time()
         self.problem = None
         self.connects += 1
         self._wakeup.set()
@@ -334,9 +336,20 @@ class Pipe:
         while True:
             await asyncio.sleep(timeout_s / 10)
             too_old = loop.time() - timeout_s
-            if self._sent and self._sent[0].made_at <= too_old:
+            # What has waited for the connection says nothing against it.
+            if self._sent and max(self._sent[0].made_at, self._connected_at) <= too_old:
                 self.drop_connection(f"no answer within {timeout_s:g} s")
+            self._fail_sent(too_old)
             self._fail_waiting(too_old)
+
+    def _fail_sent(self, made_until: float) -> None:
+        """Answer for calls that are too old; their replies come to nobody."""
+        error = f"{self._address.shown}: no answer within {self._limits.call_timeout_s:g} s"
+        for call in self._sent:
+            if call.made_at > made_until:
+                return
+            for affected in (call, *call.covers):
+                affected.fail(StoreUnavailableError(error))
 
     def _fail_waiting(self, made_until: float) -> None:
         while self._waiting and self._waiting[0].made_at <= made_until:
