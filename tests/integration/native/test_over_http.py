@@ -160,6 +160,28 @@ async def test_a_poll_that_reads_nothing_does_not_wait():
         assert len(await ask(url)) == 1
 
 
+async def test_a_poll_does_not_wait_for_the_answer_to_a_pong():
+    settings = replace(SETTINGS, server=ServerSettings(long_poll_timeout_s=1.0))
+    async with serve_app(make_app(settings), "longwire") as url:
+        (connected,) = await ask(url, {"op": "pong", "id": 2})
+        assert connected["op"] == "connected"
+
+
+async def test_a_request_whose_client_is_not_known_in_time_is_answered():
+    settings = replace(SETTINGS, native=NativeLimits(connect_timeout_s=0.2))
+    app, asked = App(settings=settings), asyncio.Event()
+
+    @app.authenticate
+    async def who(token: str) -> Principal | None:
+        await asked.wait()
+        return None
+
+    async with serve_app(app, "longwire") as url:
+        status, _, _ = await post(url, body_of(connect={"token": "ann"}))
+        asked.set()
+        assert status == 503
+
+
 async def test_streams_of_a_pattern_that_the_client_knows_are_no_news():
     app = make_app(replace(SETTINGS, server=ServerSettings(long_poll_timeout_s=3600.0)))
     async with serve_app(app, "longwire") as url:

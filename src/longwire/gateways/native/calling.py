@@ -16,7 +16,7 @@ from longwire.gateways.native.requests import (
     CallRequest,
     read_json,
 )
-from longwire.gateways.native.session import NativeSession
+from longwire.gateways.native.session import NativeSession, is_cancelled_itself
 from longwire.streams.errors import StreamError
 
 if TYPE_CHECKING:
@@ -66,6 +66,10 @@ async def _call(
             session.refuse(request.id, CallTimeoutError(request.method, timeout_s))
         else:
             _failed(session, request)
+    except asyncio.CancelledError:
+        if is_cancelled_itself():
+            raise
+        _failed(session, request)  # what it waited for was cancelled
     except Exception:
         _failed(session, request)
     else:

@@ -77,6 +77,8 @@ class Patterns:
         start = read_start(request)
         if text in self._subscribed:
             raise AlreadySubscribedError(text)
+        if self._session.has_ended:
+            return  # before its turn: ``close`` has been called already
         subscribed = self._subscribed[text] = _Subscribed(pattern)
         try:
             # First, so that none is created unheard while the others are looked for.
@@ -137,14 +139,21 @@ class Patterns:
     async def _work_off(self) -> None:
         try:
             while self._new:
-                stream = self._new.popleft()
-                for subscribed in list(self._subscribed.values()):
-                    is_wanted = subscribed.pattern.matches(stream)
-                    is_new = stream not in subscribed.streams
-                    if is_wanted and is_new and await self._may_read(stream):
-                        await self._add(subscribed, stream, START)
+                await self._announce(self._new.popleft())
         finally:
             self._worker = None
+
+    async def _announce(self, stream: str) -> None:
+        """Bring a new stream to the patterns that it belongs to. One of which nobody can tell
+        whether it may be read holds up no other."""
+        try:
+            for subscribed in list(self._subscribed.values()):
+                is_wanted = subscribed.pattern.matches(stream)
+                is_new = stream not in subscribed.streams
+                if is_wanted and is_new and await self._may_read(stream):
+                    await self._add(subscribed, stream, START)
+        except Exception as error:
+            logger.warning("%r is left out of the patterns that it is new in: %s", stream, error)
 
     async def _add(self, subscribed: _Subscribed, stream: str, start: Start) -> None:
         """Bring a stream to the client, or tell that it is there already by another name."""

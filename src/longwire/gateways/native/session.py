@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from longwire.gateways.native.publishing import Flights
     from longwire.gateways.native.wires import SessionWire
 
-__all__ = ["NativeSession", "SessionState"]
+__all__ = ["NativeSession", "SessionState", "is_cancelled_itself"]
 
 logger = logging.getLogger("longwire.native")
 
@@ -298,7 +298,8 @@ class NativeSession(WheelEntry):
 
     async def settled(self) -> None:
         """Wait until everything that was received has been taken up. Cancel-safe."""
-        while self._task is not None:
+        # The end of the connection cancels the task, which then stays where it is.
+        while self._task is not None and not self._task.done():
             await asyncio.wait((self._task,))
 
     @property
@@ -387,10 +388,15 @@ class NativeSession(WheelEntry):
     async def _guard(self, request_id: int | None, waiting: Awaitable[None]) -> None:
         try:
             await waiting
+        except asyncio.CancelledError as error:
+            if is_cancelled_itself():
+                raise
+            # What it waited for was cancelled: without an answer all that follows would wait, too.
+            self._failed(request_id, error)
         except Exception as error:
             self._failed(request_id, error)
 
-    def _failed(self, request_id: Any, error: Exception) -> None:
+    def _failed(self, request_id: Any, error: BaseException) -> None:
         known_id = request_id if isinstance(request_id, int) else None
         if isinstance(error, BadMessageError):
             self._count_bad(known_id, error)
@@ -476,6 +482,12 @@ class NativeSession(WheelEntry):
             self.wire.send(self.format.answer("ping", None, {}))
             self.wire.take_sent()  # a ping of ours does not spare the next one
         self._schedule_beat(now)
+
+
+def is_cancelled_itself() -> bool:
+    """Whether a ``CancelledError`` is for the task that runs, and not what it waited for."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 _NOTHING_QUEUED: deque[str | bytes] = deque(maxlen=0)

@@ -31,6 +31,10 @@ class Methods(Application):
                 raise CallRefused("Not on a Sunday.", reason="closed")
             case "fail":
                 raise RuntimeError("a secret of the server")
+            case "ask what was cancelled":
+                asked = asyncio.get_running_loop().create_future()
+                asked.cancel()
+                await asked
         raise UnknownMethodError(method)
 
 
@@ -57,6 +61,7 @@ async def test_result_is_what_the_function_returns():
         ("wrong", "bad_arguments", "$.age", False),
         ("refuse", "call_refused", "Sunday", False),
         ("fail", "internal", "log", True),
+        ("ask what was cancelled", "internal", "log", True),
         ("", "bad_message", "0 bytes", False),
         ("m" * 129, "bad_message", "129 bytes", False),
     ],

@@ -460,3 +460,31 @@ def test_client_without_subprotocol_is_served_and_a_foreign_one_refused():
 )
 def test_close_codes_say_whether_to_reconnect(code, expected):
     assert may_reconnect(code) is expected
+
+
+async def test_who_waits_for_a_session_whose_request_was_cancelled_by_its_end_goes_on():
+    application = Application()
+    application.gate.clear()
+    gateway = make_gateway(application=application)
+    peer = Peer(gateway)
+    peer.send("connect", version=1, token="ann")
+    await settle()
+    peer.session.end(4408, "no connect message came in time")
+    async with asyncio.timeout(10):
+        await peer.session.settled()
+
+
+async def test_request_that_waited_for_something_cancelled_fails_and_the_next_ones_are_served():
+    gateway = make_gateway(application=CancelledRule())
+    peer = await Peer.connected(gateway)
+    assert (await peer.ask("subscribe", stream="s"))["code"] == "internal"
+    assert (await peer.ask("ping"))["op"] == "pong"
+
+
+class CancelledRule(Application):
+    """Asks something that was cancelled."""
+
+    def may(self, principal, action, stream):
+        rule = asyncio.get_running_loop().create_future()
+        rule.cancel()
+        return rule

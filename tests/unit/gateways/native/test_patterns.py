@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from longwire.base.limits import HubLimits
+from longwire.hub.errors import BackendTimeoutError
 from tests.unit.gateways.native.peer import Application, Peer, make_gateway, settle
 from tests.unit.hub.collectors import HeldStore, publish
 
@@ -149,3 +152,34 @@ async def test_pattern_is_subscribed_once_and_unsubscribed_once():
     await fill(peer.gateway, "x" * 512)
     await settle()
     assert peer.of("matched") == []
+
+
+async def test_pattern_of_a_connection_that_ended_before_its_turn_follows_nothing():
+    gateway = make_gateway()
+    peer = await Peer.connected(gateway)
+    peer.send("subscribe", pattern="**")
+    peer.session.lost()
+    await settle()
+    assert not gateway.hub.creations._followers
+
+
+async def test_stream_whose_permission_is_not_told_holds_up_no_other():
+    gateway = make_gateway(application=SilentBackend("chat/a"))
+    peer = await Peer.connected(gateway)
+    await peer.ask("subscribe", pattern="chat/*")
+    await asyncio.gather(fill(gateway, "chat/a"), fill(gateway, "chat/b"))
+    await settle()
+    assert [message["stream"] for message in peer.of("matched")] == ["chat/b"]
+
+
+class SilentBackend(Application):
+    """Does not tell who may read one stream."""
+
+    def __init__(self, stream):
+        super().__init__()
+        self.stream = stream
+
+    def may(self, principal, action, stream):
+        if stream == self.stream:
+            raise BackendTimeoutError
+        return True

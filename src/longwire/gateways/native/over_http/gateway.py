@@ -12,6 +12,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from longwire.base.headers import Headers
 from longwire.gateways.event_stream import EVENT_STREAM, EventExchange
 from longwire.gateways.native.codes import NativeCloseCode
@@ -153,7 +155,7 @@ class NativeHttp:
     ) -> None:
         self.poll_count += 1
         wire.is_waited_for = lambda: session.reads_anything
-        wire.expect(sum(JSON_FORMAT.read_id(text) is not None for text in operations))
+        wire.expect(sum(map(_is_answered, operations)))
         timer = asyncio.get_running_loop().call_later(wait_s, wire.time_up)
         taking = asyncio.ensure_future(self._take(session, wire, operations))
         try:
@@ -171,6 +173,25 @@ class NativeHttp:
         await session.settled()
         if isinstance(wire, PollWire):
             wire.asked()
+
+
+class _Operation(msgspec.Struct):
+    """As much of an operation as tells that it has no answer."""
+
+    op: str
+
+
+_read_operation = msgspec.json.Decoder(_Operation).decode
+
+
+def _is_answered(text: str) -> bool:
+    """Whether an operation has an answer with its number. What is malformed has one, too."""
+    if JSON_FORMAT.read_id(text) is None:
+        return False
+    try:
+        return _read_operation(text).op != "pong"
+    except msgspec.DecodeError:
+        return True
 
 
 def _end_of_life(session: NativeSession) -> None:
