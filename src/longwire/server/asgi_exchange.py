@@ -225,6 +225,15 @@ class AsgiExchange:
     # -- inside ---------------------------------------------------------------------------------
 
     async def _send_pieces(self, head: MutableMapping[str, Any]) -> None:
+        try:
+            await self._send_all(head)
+        except Exception:
+            # Nobody hears the rest; ``complete`` raises it for the server to see.
+            self._disconnected = True
+            self._changed.set()
+            raise
+
+    async def _send_all(self, head: MutableMapping[str, Any]) -> None:
         await self._hand_over(head)
         while not self._disconnected:
             if self._queue:

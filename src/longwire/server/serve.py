@@ -79,14 +79,33 @@ async def serve_until_stopped(service: Service, announce: Callable[[str], None])
             with contextlib.suppress(asyncio.CancelledError):
                 await drain
             listener.abort()
-            return 128 + second.result()
-        second.cancel()
-        drain.result()
-        return 0
+            code = 128 + second.result()
+        else:
+            second.cancel()
+            drain.result()
+            code = 0
     finally:
         memory_return.cancel()
         listener.stop_accepting()
-        await service.stop()
+        further = await _stop(service, signals)
+    return code if further is None else 128 + further
+
+
+async def _stop(service: Service, signals: asyncio.Queue[signal.Signals]) -> signal.Signals | None:
+    """Stop, unless a further signal comes first, which is returned: a stop hook or a store may take
+    for ever."""
+    stopping = asyncio.create_task(service.stop())
+    further = asyncio.create_task(signals.get())
+    await asyncio.wait([stopping, further], return_when=asyncio.FIRST_COMPLETED)
+    if stopping.done():
+        further.cancel()
+        stopping.result()
+        return None
+    logger.warning("%s again: stopping without waiting for the end", further.result().name)
+    stopping.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await stopping
+    return further.result()
 
 
 async def return_memory(service: Service) -> None:

@@ -111,6 +111,7 @@ class Service:
             HostList(settings.server.hosts) if settings.server.hosts else None,
         )
         self._loop_watch: asyncio.Task[None] | None = None
+        self._is_bound = False
 
     def _make_callback(self, settings: Settings) -> PermitRule | None:
         url = settings.backend.authorize_url
@@ -139,12 +140,24 @@ class Service:
     async def start(self) -> None:
         """Get ready for the first request. An error in a start hook is raised as it is.
 
-        Raises ``StoreError`` when the store cannot be used.
+        Raises ``StoreError`` when the store cannot be used. Whatever is raised, nothing stays open
+        that another service of the same application would need.
         """
+        try:
+            await self._start()
+        except BaseException:
+            try:
+                await self._shut()
+            except Exception:
+                logger.exception("what had been started could not be stopped")
+            raise
+
+    async def _start(self) -> None:
         await self.hub.store.start()
         await self.authentication.start()
         await self._revoked_users.start()
         self.app.bind(self)
+        self._is_bound = True
         self.hub.start()
         self._loop_watch = asyncio.create_task(self.metrics.watch_loop())
         for hook in self.app.start_hooks:
@@ -172,6 +185,9 @@ class Service:
                 await _run_hook(hook)
             except Exception:
                 logger.exception("a stop hook failed")
+        await self._shut()
+
+    async def _shut(self) -> None:
         if self._events is not None:
             await self._events.close()
         self._revoked_users.close()
@@ -181,7 +197,8 @@ class Service:
             self._loop_watch.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._loop_watch
-        self.app.bind(None)
+        if self._is_bound:
+            self.app.bind(None)
 
     async def publish(self, stream: str, data: Any, content_type: str | None) -> Appended:
         """Publish for the application itself, past permissions and hooks."""

@@ -119,6 +119,22 @@ def test_second_signal_stops_at_once(tmp_path: Path) -> None:
         assert server.stop(signal.SIGINT) == 128 + signal.SIGINT
 
 
+def test_second_signal_does_not_wait_for_a_stop_hook(tmp_path: Path) -> None:
+    (tmp_path / "stuck.py").write_text(
+        "import asyncio, longwire\n"
+        "app = longwire.App()\n"
+        "@app.on_stop\n"
+        "async def wait():\n"
+        "    print('stopping', flush=True)\n"
+        "    await asyncio.Event().wait()\n"
+    )
+    with RunningServer(tmp_path, "stuck:app", "--dev") as server:
+        server.process.send_signal(signal.SIGTERM)
+        assert server.process.stdout is not None
+        assert server.process.stdout.readline() == "stopping\n"
+        assert server.stop(signal.SIGINT) == 128 + signal.SIGINT
+
+
 def test_drain_finishes_the_request_that_is_being_answered(tmp_path: Path) -> None:
     (tmp_path / "slow.py").write_text(
         "import asyncio, longwire\n"
