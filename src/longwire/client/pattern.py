@@ -173,6 +173,10 @@ class PatternSubscription(Generic[Data]):
         track = self._tracks.get(stream)
         return track is not None and track.is_live
 
+    def follows(self, stream: str) -> bool:
+        """Whether deliveries of this stream may be for it, brought by it or by another reader."""
+        return stream in self._tracks and self._state in (WireState.ASKING, WireState.LIVE)
+
     def _subscribed(self, answer: Mapping[str, Any]) -> None:
         if self._state is not WireState.ASKING:
             return
@@ -290,14 +294,16 @@ class PatternSubscription(Generic[Data]):
 
     def _following(self, stream: str, after: str, upto: Position) -> _Track | None:
         """The track, when an interval goes on from what was received of its stream."""
-        track = self._tracks.get(stream)
-        if track is None or not track.is_live or self._state is not WireState.LIVE:
+        if not self.follows(stream):
             return None
+        track = self._tracks[stream]
         fit = examine(track.received, after, upto)
         if fit is Fit.NEXT:
+            # Even before the server has told where it goes on: another reader, who asked for it
+            # from here, is delivered to by then.
             self._mismatches = 0
             return track
-        if fit is Fit.MISFIT:
+        if fit is Fit.MISFIT and track.is_live:
             self._mismatches += 1
             self._host.announce(mismatch(stream, track.received, after))
             if self._mismatches > MISMATCHES_MAX:

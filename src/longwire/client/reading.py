@@ -125,7 +125,7 @@ class Reading:
         if op == "ended":
             self._ended(stream, error_from_answer(message))
             return
-        for reader in self._readers_of(stream):
+        for reader in self._readers_of(stream, is_told=op == "closed"):
             if op == "entry":
                 reader.entry(message)
             elif op == "gap":
@@ -151,13 +151,20 @@ class Reading:
             readers.append(self._inbox)
         return readers
 
-    def _readers_of(self, stream: str) -> list[Subscription[Any] | PatternSubscription[Any]]:
-        """Those that the server's deliveries of a stream are for."""
+    def _readers_of(
+        self, stream: str, *, is_told: bool = True
+    ) -> list[Subscription[Any] | PatternSubscription[Any]]:
+        """Those that the server's deliveries of a stream are for; ``is_told``: of which it has told
+        so on this connection."""
         readers: list[Subscription[Any] | PatternSubscription[Any]] = []
         subscription = self._subscriptions.get(stream)
         if subscription is not None:
             readers.append(subscription)
-        readers += [pattern for pattern in self._patterns.values() if pattern.reads(stream)]
+        readers += [
+            pattern
+            for pattern in self._patterns.values()
+            if (pattern.reads(stream) if is_told else pattern.follows(stream))
+        ]
         return readers
 
     def _ended(self, stream: str, error: ClientError) -> None:

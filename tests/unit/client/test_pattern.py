@@ -224,6 +224,27 @@ async def test_readers_of_one_stream_at_different_places_are_brought_together():
     assert (own, seen) == ([1, 2, 3, 4], [1, 2, 3, 4])
 
 
+async def test_pattern_follows_what_another_reader_is_delivered_before_the_server_tells():
+    host, seen = Host(), []
+    host.reading.add(Subscription(host, "chat/a", handler=lambda message: None))
+    host.answer("subscribe", position=str(at(0)), tail=str(at(0)))
+    subscribe(host, seen)
+    host.answer("subscribe", streams=1)
+    matched(host, "chat/a", at(0))
+    deliver(host, "chat/a", 1)
+    host.reading.disconnected()
+    host.reading.connected({})
+    place = {"position": str(at(1)), "tail": str(at(4)), "recovered": True}
+    host.answer("subscribe", **place)
+    deliver(host, "chat/a", 2)  # while the server looks for the streams that match
+    host.answer("subscribe", streams=1)
+    deliver(host, "chat/a", 3)
+    matched(host, "chat/a", at(3))
+    deliver(host, "chat/a", 4)
+    assert seen == [("chat/a", number) for number in (1, 2, 3, 4)]
+    assert host.restarts == []
+
+
 async def test_what_was_trimmed_before_the_place_of_another_reader_is_no_gap_here():
     host, seen = Host(), []
     host.queue_messages_max = 2
