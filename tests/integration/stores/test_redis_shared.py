@@ -14,7 +14,7 @@ from longwire.streams.position import START
 from longwire.streams.store import Append, Fork, StreamSettings
 from longwire.streams.verdict import StartAt
 from tests.contracts.stores import Clock
-from tests.integration.stores.nodes import QUICK, nodes, until
+from tests.integration.stores.nodes import QUICK, nodes, request, until
 from tests.redis_servers import RedisServer
 from tests.unit.hub.collectors import EntrySink, subscribe
 
@@ -225,3 +225,13 @@ async def test_fork_is_copied_in_pieces_and_seen_when_it_is_whole(redis: RedisSe
     page = await store.read("f", START, entries_max=10_000, bytes_max=1 << 30)
     assert [entry.payload for entry in page.entries] == [entry.payload for entry in batch * 3]
     await store.close()
+
+
+async def test_looking_at_all_streams_takes_few_round_trips(redis: RedisServer) -> None:
+    async with nodes(1, redis.url) as (server,):
+        wanted = {f"s{n}" for n in range(1000)}
+        await server.store.append_many([request(b"1", stream=name) for name in wanted])
+        pipelines = server.store.figures()["redis_pipelines"][1]
+        assert {name async for name in server.store.names()} == wanted
+        await server.store.expire()
+        assert server.store.figures()["redis_pipelines"][1] - pipelines < 100

@@ -7,6 +7,7 @@ the log may have lost its end, everybody who follows a stream is told to ask the
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
@@ -405,20 +406,21 @@ class RedisStore:
         return bool(await _finish(self._connections.writes.call(ERASE, keys, arguments)))
 
     async def names(self) -> AsyncIterator[str]:
-        async for name in self._all_names():
-            info = await self.info(name)
-            if info is not None and not info.is_deleted and not name.startswith(_CANARIES):
-                yield name
+        async for page in self._pages_of_names():
+            infos = await asyncio.gather(*map(self.info, page))
+            for name, info in zip(page, infos, strict=True):
+                if info is not None and not info.is_deleted and not name.startswith(_CANARIES):
+                    yield name
 
-    async def _all_names(self) -> AsyncIterator[str]:
+    async def _pages_of_names(self) -> AsyncIterator[list[str]]:
+        """All there are, in pages: what is asked about each is asked of a page at a time, since
+        one after the other would take a round trip each."""
         cursor = b"0"
         pattern = self._prefix.replace(b"*", b"?") + b"{*}:m"
         while True:
             cursor, keys = await self._command(b"SCAN", cursor, b"MATCH", pattern, b"COUNT", b"500")
-            for key in keys:
-                name = name_of(self._prefix, key)
-                if name is not None:
-                    yield name
+            names = (name_of(self._prefix, key) for key in keys)
+            yield [name for name in names if name is not None]
             if cursor == b"0":
                 return
 
@@ -427,9 +429,12 @@ class RedisStore:
         lease = (b"SET", self._prefix + b"expiry", self._origin, b"NX", b"PX", b"50000")
         if await self._command(*lease) is None:
             return
-        async for name in self._all_names():
-            await self._view(name, b"info", 0)
-            await self._mend_references(name)
+        async for page in self._pages_of_names():
+            await asyncio.gather(*map(self._expire, page))
+
+    async def _expire(self, name: str) -> None:
+        await self._view(name, b"info", 0)
+        await self._mend_references(name)
 
     async def _mend_references(self, source: str) -> None:
         """Forget forks that are not there: a fork and its source change in two steps, and who does
