@@ -48,8 +48,8 @@ expect_compiled() { # the environment in question must be compiled, or it is sai
 }
 
 expect_compiled .venv
-# Most tests wait for something: three at a time keep two cores busy.
-run main 900 .venv/bin/python -n 3 --dist worksteal -m 'not alone and not long'
+# Most tests wait for something: four at a time keep two cores busy.
+run main 900 .venv/bin/python -n 4 --dist worksteal -m 'not alone and not long'
 run alone 480 .venv/bin/python -m 'alone and not long'
 
 protocols=()

@@ -239,8 +239,9 @@ class StrangerClient:
             self.close_codes.append(socket.close_code)
             answers, self._answers = self._answers, {}
             for answer in answers.values():
-                answer.set_exception(ConnectionLost())
-                answer.exception()  # nobody may be waiting for it any more
+                if not answer.done():  # whoever waited may have been cancelled
+                    answer.set_exception(ConnectionLost())
+                    answer.exception()  # nobody may be waiting for it any more
             self.changed.set()
 
     async def _handle(self, socket: ClientConnection, text: str) -> None:
@@ -267,7 +268,8 @@ class StrangerClient:
             answer = self._answers.pop(message["id"], None)
             if answer is None:
                 raise ProtocolBroken(f"nobody asked for {text}")
-            answer.set_result(message)
+            if not answer.done():
+                answer.set_result(message)
 
     def _take_subscribed(self, message: dict[str, Any]) -> None:
         view = self.streams[message["stream"]]
