@@ -212,8 +212,13 @@ class ClientCore:
 
     def place_for(self, stream: str, held: Position) -> Position:
         """From where all readers of a stream have what they need: the server delivers it once."""
-        places = [one for one in self.reading.places_of(stream) if one.epoch == held.epoch]
+        places = self.reading.places_of(stream)
+        places = [one for one in places if one.epoch == held.epoch or one.offset == 0]
         return min([held, *places], key=lambda place: place.offset)
+
+    def moved(self, stream: str, reason: str, position: Position) -> None:
+        """The server could not go on from where a stream was asked for: for none of its readers."""
+        self.reading.moved(stream, reason, position)
 
     def restart(self, reason: str) -> None:
         """Give the connection up and take everything up again on another one."""

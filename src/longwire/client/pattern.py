@@ -22,7 +22,7 @@ from longwire.client.subscription import (
     is_known,
     start_members,
 )
-from longwire.streams.position import Position, parse_position
+from longwire.streams.position import START, Position, parse_position
 
 __all__ = ["PatternSubscription"]
 
@@ -221,17 +221,22 @@ class PatternSubscription(Generic[Data]):
         """The server's word that a stream belongs to it, and where its deliveries go on."""
         if self._state is not WireState.LIVE:
             return
+        is_from_start = self._is_complete or self._start == "earliest"
         self._tell_off(1)
         stream = str(message["stream"])
         position = parse_position(message["position"])
+        is_verdict = "recovered" in message
         track = self._tracks.get(stream)
         if track is None:
             track = self._tracks[stream] = _Track(position)
-        elif message.get("recovered") is False and not is_known(message, position, track.received):
+            if is_from_start and not is_verdict and self._host.is_shared(stream):
+                track.received = track.handled = START  # which another reader may have left behind
+        if message.get("recovered") is False and not is_known(message, position, track.received):
             reason = str(message.get("reason"))
             self._deliveries.put_event(Gap(stream, reason, track.received, position))
             track.received = position
-        elif "recovered" not in message and not _reaches(position, track.received):
+            self._host.moved(stream, reason, position)
+        elif not is_verdict and not _reaches(position, track.received):
             # Another reader of this stream has gone on, while this one was paused.
             self._host.restart(f"the readers of {stream} stand at different places")
             return
@@ -240,6 +245,13 @@ class PatternSubscription(Generic[Data]):
             self._deliveries.put_event(Recovered(stream, track.received, missed))
         track.was_interrupted = False
         track.is_live = not track.is_finished
+
+    def moved(self, stream: str, reason: str, position: Position) -> None:
+        """Another reader's deliveries of a stream, which are shared, go on at ``position``."""
+        track = self._tracks.get(stream)
+        if self.follows(stream) and track is not None and not _reaches(position, track.received):
+            self._deliveries.put_event(Gap(stream, reason, track.received, position))
+            track.received = position
 
     def entry(self, entry: Mapping[str, Any]) -> None:
         """An entry of one of the streams."""

@@ -89,6 +89,11 @@ class Reading:
         places.append(None if subscription is None else subscription.received)
         return [place for place in places if place is not None]
 
+    def moved(self, stream: str, reason: str, position: Position) -> None:
+        """The server goes on with a stream at ``position``, and not where it was asked to."""
+        for pattern in self._patterns.values():
+            pattern.moved(stream, reason, position)
+
     # -- from the client ------------------------------------------------------------------------
 
     def hello(self) -> dict[str, Any]:

@@ -50,6 +50,9 @@ class ReaderHost(Protocol):
     def place_for(self, stream: str, held: Position) -> Position:
         """From where all of its readers have what they need."""
 
+    def moved(self, stream: str, reason: str, position: Position) -> None:
+        """The server could not go on from where a stream was asked for, for whatever reads it."""
+
     def restart(self, reason: str) -> None:
         """Give the connection up and take everything up again on another one."""
 
@@ -221,6 +224,8 @@ class Subscription(Generic[Data]):
         self._was_interrupted = False
         if not self._ready.done():
             self._ready.set_result(None)
+        if answer.get("recovered") is False:
+            self._host.moved(self.stream, str(answer.get("reason")), position)
 
     def refuse(self, error: ClientError) -> None:
         """The server does not let it read this stream, or not now."""

@@ -83,6 +83,9 @@ class Host:
     def place_for(self, stream, held):
         return min([held, *self.reading.places_of(stream)], key=lambda place: place.offset)
 
+    def moved(self, stream, reason, position):
+        self.reading.moved(stream, reason, position)
+
     def restart(self, reason):
         self.restarts.append(reason)
 

@@ -245,6 +245,57 @@ async def test_pattern_follows_what_another_reader_is_delivered_before_the_serve
     assert host.restarts == []
 
 
+async def test_stream_that_came_later_is_read_from_its_start_though_another_reader_is_ahead():
+    host, seen = Host(), []
+    subscribe(host, seen)
+    host.answer("subscribe", streams=0)
+    host.reading.add(Subscription(host, "chat/a", handler=lambda message: None))
+    host.answer("subscribe", position=str(at(0)), tail=str(at(0)))
+    deliver(host, "chat/a", 1)
+    matched(host, "chat/a", at(1))
+    assert host.restarts == ["the readers of chat/a stand at different places"]
+    host.reading.disconnected()
+    host.reading.connected({})
+    place = {"position": str(at(0)), "tail": str(at(2)), "recovered": True}
+    assert host.answer("subscribe", **place)["position"] == str(at(0))
+    assert host.answer("subscribe", streams=1)["positions"] == {"chat/a": str(at(0))}
+    matched(host, "chat/a", at(0))
+    deliver(host, "chat/a", 1, 2)
+    assert seen == [("chat/a", 1), ("chat/a", 2)]
+
+
+async def test_pattern_hears_of_the_gap_that_another_reader_is_told_of():
+    host, seen = Host(), []
+    host.queue_messages_max = 2
+    host.reading.add(Subscription(host, "chat/a", handler=lambda message: None))
+    host.answer("subscribe", position=str(at(0)), tail=str(at(0)))
+    pattern = subscribe(host, None)
+    host.answer("subscribe", streams=1)
+    matched(host, "chat/a", at(0))
+    deliver(host, "chat/a", 1, 2, 3)
+    host.answer("unsubscribe")  # the pattern's queue is full; the subscription goes on
+    messages = aiter(pattern)
+    seen += [(await anext(messages)).data, (await anext(messages)).data]
+    host.answer("subscribe", streams=1)
+    matched(host, "chat/a", at(3))
+    assert len(host.restarts) == 1
+    host.reading.disconnected()
+    host.reading.connected({})
+    # Meanwhile 3 and 4 were trimmed.
+    trimmed = {"recovered": False, "reason": "trimmed"}
+    asked = host.answer("subscribe", position=str(at(4)), tail=str(at(5)), **trimmed)
+    assert asked["position"] == str(at(2))
+    host.answer("subscribe", streams=1)
+    deliver(host, "chat/a", 5)
+    matched(host, "chat/a", at(5))
+    seen.append((await asyncio.wait_for(anext(messages), 10)).data)
+    await messages.aclose()
+    assert seen == [1, 2, 5]
+    gaps = [event for event in host.events if isinstance(event, Gap)]
+    assert Gap("chat/a", "trimmed", at(2), at(4)) in gaps
+    assert len(host.restarts) == 1
+
+
 async def test_what_was_trimmed_before_the_place_of_another_reader_is_no_gap_here():
     host, seen = Host(), []
     host.queue_messages_max = 2
