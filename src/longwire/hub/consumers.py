@@ -460,6 +460,7 @@ class Consumer:
         self._attachment.detach()
         if self._task is not None and self._task is not asyncio.current_task():
             self._task.cancel()
+            self._task = None  # what is asked for before it has ended needs another
 
 
 def _now_ms() -> int:

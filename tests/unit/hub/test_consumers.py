@@ -198,3 +198,16 @@ async def test_acknowledgement_is_answered_when_the_store_fails_and_the_work_goe
             await consumer.acknowledge("w", lambda position: True)
         assert (await consumer.acknowledge("w", lambda position: True)).pending == 0
     await hub.close()
+
+
+async def test_acknowledgement_after_the_last_worker_has_parted_is_answered() -> None:
+    hub, worker = Hub(MemoryStore()), Worker()
+    await hub.publish(Publish("a", (NewEntry(b"1"),)))
+    consumer = await joined(hub, worker)
+    async with asyncio.timeout(30):
+        await worker.delivered.get()
+        for _ in range(2):  # with something to wait for, and with nothing
+            assert (await consumer.acknowledge("w", lambda position: True)).pending == 0
+            await settle()
+            consumer.part(worker)
+    await hub.close()
