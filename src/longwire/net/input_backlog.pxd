@@ -8,6 +8,7 @@ cdef class InputBacklog:
     cdef list _events
     cdef Py_ssize_t _events_bytes
     cdef bint _is_feeding
+    cdef bint _is_giving
     cdef bint _is_turn_queued
     cdef bytes _unfed
 

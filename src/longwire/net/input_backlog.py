@@ -37,6 +37,7 @@ class InputBacklog:
         "_events",
         "_events_bytes",
         "_is_feeding",
+        "_is_giving",
         "_is_turn_queued",
         "_unfed",
     )
@@ -50,6 +51,7 @@ class InputBacklog:
         self._events_bytes = 0
         self._is_turn_queued = False
         self._is_feeding = False
+        self._is_giving = False
 
     def held_bytes(self) -> int:
         """Input that the engine was not given, and events as ``count_events`` found them."""
@@ -97,8 +99,8 @@ class InputBacklog:
             loop.call_soon(self._take_turn)
 
     def resume(self) -> None:
-        """The endpoint reads again: what waits comes first."""
-        if self._events is not None:
+        """The endpoint reads again: what waits comes first, and what is being given before that."""
+        if self._events is not None or self._is_giving:
             self.queue_turn()
         else:
             self._read_on()
@@ -124,7 +126,9 @@ class InputBacklog:
 
     def _give_events(self, events: list[Event]) -> None:
         self._events = None
+        self._is_giving = True
         self._endpoint.handle(events, self._endpoint.link.now())
+        self._is_giving = False
         if self._events is None:
             self._events_bytes = 0
 

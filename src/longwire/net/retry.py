@@ -76,7 +76,7 @@ def parse_retry_after(
     else:
         try:
             wait_s = parsedate_to_datetime(value).timestamp() - unix_time()
-        except ValueError:
+        except (ValueError, OverflowError):
             return None
     return min(max(0.0, wait_s), RETRY_AFTER_S_MAX)
 

@@ -41,6 +41,7 @@ class StreamLink(WheelEntry):
         "_connection",
         "_exchange",
         "_has_ended",
+        "_is_catching_up",
         "_is_closing",
         "_is_eof_told",
         "_is_eof_written",
@@ -65,6 +66,7 @@ class StreamLink(WheelEntry):
         self._stream = exchange.request.stream
         self._state = loop_state(asyncio.get_running_loop())
         self._unread: list[bytes] = []  # what came while reading was paused
+        self._is_catching_up = False  # with that
         self._has_ended = False  # the peer's direction
         self._is_eof_told = False
         self._is_eof_written = False
@@ -84,7 +86,7 @@ class StreamLink(WheelEntry):
 
     def data_received(self, data: bytes) -> None:
         """DATA came."""
-        if self.is_reading_paused:
+        if self.is_reading_paused or self._is_catching_up:
             self._unread.append(data)
         else:
             self._deliver(data)
@@ -187,8 +189,12 @@ class StreamLink(WheelEntry):
 
     def resume_reading(self) -> None:
         self.is_reading_paused = False
+        if self._is_catching_up:
+            return  # within a piece, which comes to its end before the next one
+        self._is_catching_up = True
         while self._unread and not self.is_reading_paused:
             self._deliver(self._unread.pop(0))
+        self._is_catching_up = False
         if self._has_ended and not self.is_reading_paused:
             self._tell_eof()
 

@@ -118,10 +118,14 @@ class MemoryReturn:
         """Look every ``interval_s`` seconds, until cancelled."""
         while True:
             await asyncio.sleep(interval_s)
-            if self.is_worth_it():
-                # A gigabyte takes a tenth of a second. In a thread, whoever wants no more than
-                # small objects goes on meanwhile: those are Python's own affair, not malloc's.
-                await asyncio.to_thread(self.give_back)
+            try:
+                if self.is_worth_it():
+                    # A gigabyte takes a tenth of a second. In a thread, whoever wants no more than
+                    # small objects goes on meanwhile: those are Python's own affair, not malloc's.
+                    await asyncio.to_thread(self.give_back)
+            except OSError as error:
+                # There are no descriptors left to look with, say; later there are.
+                logger.warning("free memory could not be looked for: %s", error)
 
     def is_worth_it(self) -> bool:
         """Whether more stands free than may."""

@@ -34,6 +34,8 @@ class Site:
         self.sockets: list[Endpoint] = []
         self.held: list[int] = []
         self.gate = asyncio.Event()
+        self.callbacks: Callbacks | None = None
+        """In place of those of an echo."""
 
     async def handle(self, exchange: HttpExchange) -> None:
         path = exchange.request.target
@@ -75,7 +77,7 @@ class Site:
                 site.closed.append(str(error))
 
         endpoint = exchange.upgrade_callbacks(
-            Echo(),
+            self.callbacks or Echo(),
             subprotocols=["chat"],
             is_origin_allowed=lambda origin: origin in (None, "http://here"),
         )
@@ -300,6 +302,31 @@ async def test_a_message_and_the_reset_of_its_stream_in_one_read_end_that_stream
         await eventually(lambda: site.closed)
         site.gate.set()
         assert await client.answer(waiting) == (200, b"at last")
+
+
+async def test_a_websocket_that_pauses_and_resumes_keeps_the_order() -> None:
+    site = Site()
+    got: list[str | bytes] = []
+
+    class Restless(Callbacks):
+        def on_message(self, endpoint: Endpoint, message: str | bytes) -> None:
+            got.append(message)
+            endpoint.pause_reading()
+            if message != "a":
+                endpoint.resume_reading()
+
+    site.callbacks = Restless()
+    async with running(site) as (_, port), await Http2Client.open(port) as client:
+        await client.until(lambda: client.h2.remote_settings.enable_connect_protocol == 1)
+        socket = await StreamSocket.open(client, "/socket", (":protocol", "websocket"))
+        for together in (b"a", b"bc", b"d", b"ef"):  # a DATA frame each, all in one read
+            frames = b"".join(b"\x81\x81\0\0\0\0%c" % letter for letter in together)
+            client.h2.send_data(socket.stream, frames)
+        client.flush()
+        await eventually(lambda: got)
+        await client.answer(client.request("/behind"))
+        site.sockets[0].resume_reading()
+        assert got == ["a", "b", "c", "d", "e", "f"]
 
 
 async def test_a_websocket_whose_stream_ended_before_it_was_accepted_learns_of_it() -> None:

@@ -57,6 +57,7 @@ def test_retryable_errors(error: Exception, expected: bool) -> None:
         ("soon", None),
         ("-5", None),
         ("1.5", None),
+        ("1 Jan 2020 99999999999999999999:0:0", None),
         ("", None),
     ],
 )

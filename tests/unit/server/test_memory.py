@@ -10,6 +10,7 @@ import sys
 import pytest
 
 from longwire.base.limits import KIB, MIB
+from longwire.server import memory as memory_module
 from longwire.server.memory import MemoryReturn, private_bytes, system_heap
 
 SLACK_BYTES = 8 * MIB
@@ -101,6 +102,23 @@ async def test_running_it_gives_back_and_counts(memory: MemoryReturn) -> None:
     assert name == "longwire_memory_returned_bytes"
     assert value == memory.returned_bytes
     assert is_total
+    assert blocks
+
+
+async def test_running_it_outlives_a_look_that_failed(
+    memory: MemoryReturn, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    statm, missing = memory_module._STATM, memory_module._STATM.with_name("none")
+    monkeypatch.setattr(memory_module, "_STATM", missing)
+    blocks = rush()[::LIVES_ON]
+    watch = asyncio.create_task(memory.run(0.01))
+    async with asyncio.timeout(30):
+        while "could not be looked for" not in caplog.text:
+            await asyncio.sleep(0.01)
+        monkeypatch.setattr(memory_module, "_STATM", statm)
+        while memory.returned_bytes < RUSH_BYTES - 2 * SLACK_BYTES:
+            await asyncio.sleep(0.01)
+    watch.cancel()
     assert blocks
 
 
