@@ -36,6 +36,8 @@ export declare class Fallback {
     lost(rung: number, { livedMs, fault }: HttpEnding): void;
     /** How long to wait before a better transport is tried, milliseconds. */
     nextBetterMs(): number;
+    /** A better transport is tried now. */
+    triesBetter(): void;
     /** There is a reason to hope: the machine woke, or is in another network. */
     hope(): void;
 }

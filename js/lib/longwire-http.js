@@ -220,7 +220,10 @@ var FallbackLink = class {
   }
   #tryBetterLater() {
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.#tryBetter(0), this.#fallback.nextBetterMs());
+    this.#timer = setTimeout(() => {
+      this.#fallback.triesBetter();
+      this.#tryBetter(0);
+    }, this.#fallback.nextBetterMs());
   }
   /** From the top down to what is there already. */
   #tryBetter(rung) {
@@ -1116,6 +1119,8 @@ var Fallback = class {
   #workedBefore;
   #failures = 0;
   #betterMs;
+  /** When a better transport is tried, whatever becomes of links until then. */
+  #betterAtMs;
   constructor(host, options, errorOf) {
     const { url, transport } = host;
     this.#host = host;
@@ -1156,6 +1161,7 @@ var Fallback = class {
     if (rung !== this.#works) this.#workedBefore = this.#works;
     this.#works = this.#start = rung;
     this.#failures = 0;
+    if (rung === 0) this.#betterAtMs = void 0;
     remember(this.#host.url, this.nameOf(rung));
   }
   /** An attempt with one ended before it was open: the one to go on with at once, if any. */
@@ -1179,12 +1185,18 @@ var Fallback = class {
   /** How long to wait before a better transport is tried, milliseconds. */
   nextBetterMs() {
     const { random = Math.random } = this.#options;
-    const waitMs = this.#betterMs * (0.5 + 0.5 * random());
+    const nowMs = Date.now();
+    this.#betterAtMs ??= nowMs + this.#betterMs * (0.5 + 0.5 * random());
+    return Math.min(this.#betterMs, Math.max(0, this.#betterAtMs - nowMs));
+  }
+  /** A better transport is tried now. */
+  triesBetter() {
     this.#betterMs = Math.min(2 * this.#betterMs, WAITS_MAX * this.#firstBetterMs);
-    return waitMs;
+    this.#betterAtMs = void 0;
   }
   /** There is a reason to hope: the machine woke, or is in another network. */
   hope() {
+    if (this.#betterMs > this.#firstBetterMs) this.#betterAtMs = void 0;
     this.#betterMs = this.#firstBetterMs;
   }
   get #firstBetterMs() {

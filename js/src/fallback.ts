@@ -41,6 +41,8 @@ export class Fallback {
   #workedBefore: number | undefined;
   #failures = 0;
   #betterMs: number;
+  /** When a better transport is tried, whatever becomes of links until then. */
+  #betterAtMs: number | undefined;
 
   constructor(host: FallbackHost, options: FallbackOptions, errorOf: HttpSettings["errorOf"]) {
     const { url, transport } = host;
@@ -90,6 +92,7 @@ export class Fallback {
     if (rung !== this.#works) this.#workedBefore = this.#works;
     this.#works = this.#start = rung;
     this.#failures = 0;
+    if (rung === 0) this.#betterAtMs = undefined;
     remember(this.#host.url, this.nameOf(rung));
   }
 
@@ -118,13 +121,20 @@ export class Fallback {
   /** How long to wait before a better transport is tried, milliseconds. */
   nextBetterMs(): number {
     const { random = Math.random } = this.#options;
-    const waitMs = this.#betterMs * (0.5 + 0.5 * random());
+    const nowMs = Date.now();
+    this.#betterAtMs ??= nowMs + this.#betterMs * (0.5 + 0.5 * random());
+    return Math.min(this.#betterMs, Math.max(0, this.#betterAtMs - nowMs));
+  }
+
+  /** A better transport is tried now. */
+  triesBetter(): void {
     this.#betterMs = Math.min(2 * this.#betterMs, WAITS_MAX * this.#firstBetterMs);
-    return waitMs;
+    this.#betterAtMs = undefined;
   }
 
   /** There is a reason to hope: the machine woke, or is in another network. */
   hope(): void {
+    if (this.#betterMs > this.#firstBetterMs) this.#betterAtMs = undefined;
     this.#betterMs = this.#firstBetterMs;
   }
 

@@ -122,7 +122,10 @@ export class FallbackLink implements Link {
 
   #tryBetterLater(): void {
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.#tryBetter(0), this.#fallback.nextBetterMs());
+    this.#timer = setTimeout(() => {
+      this.#fallback.triesBetter();
+      this.#tryBetter(0);
+    }, this.#fallback.nextBetterMs());
   }
 
   /** From the top down to what is there already. */

@@ -572,6 +572,24 @@ test("when a better transport is there again it takes over, with nothing lost", 
   assert.deepEqual(heard.states.map(({ state }) => state), ["open"]);
 });
 
+test("a better transport is tried when it is time, however often links break and machines wake", async () => {
+  const Socket = socketClass();
+  await start(["websocket", "sse"], { WebSocket: Socket, betterAfterMs: 40_000 });
+  Socket.last.breaks();
+  await settle();
+  for (let second = 0; second < 29; second += 6) {
+    net.last.welcome();
+    await settle();
+    await pass(6000);
+    client.wake();
+    await settle();
+    assert.equal(Socket.sockets.length, second < 24 ? 1 : 2);
+    net.last.breaks();
+    await settle();
+    await pass(0);
+  }
+});
+
 test("what a consumer was delivered over the transport that is left goes to whoever goes on", async () => {
   const Socket = socketClass();
   await start(["websocket", "sse"], { WebSocket: Socket, betterAfterMs: 4000 });

@@ -405,10 +405,11 @@ class ServerLink:
         """Try better transports after a while."""
         self._stop_climbing()
         if self._transports.better():
-            delay_s = self._transports.climb_delay_s(self._random)
+            delay_s = self._transports.climb_delay_s(self._loop.time(), self._random)
             self._climb_timer = self._loop.call_later(delay_s, self._begin_climb)
 
     def _begin_climb(self) -> None:
+        self._transports.climbing()
         self._climb = self._loop.create_task(self._try_better())
 
     async def _try_better(self) -> None:

@@ -61,6 +61,8 @@ class Transports:
         self._failed: dict[str, Ending] = {}
         """How those failed that were tried since one worked, by name."""
         self._climbs = 0
+        self._climb_at_s: float | None = None
+        """When to climb, whatever becomes of connections until then."""
 
     @property
     def current(self) -> str:
@@ -88,6 +90,7 @@ class Transports:
         self._failed.clear()
         if self._index == 0:
             self._climbs = 0
+            self._climb_at_s = None
 
     def failed(self, ending: Ending) -> Ending | None:
         """A connection or an attempt ended. Return ``None`` when another one is to be tried at
@@ -113,8 +116,14 @@ class Transports:
         """Those to climb to, the best first."""
         return self._names[: self._index]
 
-    def climb_delay_s(self, random: Callable[[], float]) -> float:
-        """How long to wait before the next climb; longer each time."""
-        bound_s = min(CLIMB_S_MAX, self._timing.climb_s * 2.0**self._climbs)
+    def climb_delay_s(self, now_s: float, random: Callable[[], float]) -> float:
+        """How long to wait before the next climb; longer after each one."""
+        if self._climb_at_s is None:
+            bound_s = min(CLIMB_S_MAX, self._timing.climb_s * 2.0**self._climbs)
+            self._climb_at_s = now_s + bound_s * (0.75 + random() / 2)
+        return max(0.0, self._climb_at_s - now_s)
+
+    def climbing(self) -> None:
+        """Better ones are tried now."""
         self._climbs += 1
-        return bound_s * (0.75 + random() / 2)
+        self._climb_at_s = None

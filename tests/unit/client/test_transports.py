@@ -60,7 +60,19 @@ def test_when_none_works_the_first_refusal_counts_unless_one_may_pass() -> None:
 def test_what_worked_before_comes_first_and_better_ones_are_climbed_to() -> None:
     choice = make("long-poll")
     assert (choice.current, choice.better()) == ("long-poll", ("websocket", "sse"))
-    delays = [choice.climb_delay_s(lambda: 0.5) for _ in range(8)]
+    delays = []
+    for _ in range(8):
+        delays.append(choice.climb_delay_s(0.0, lambda: 0.5))
+        choice.climbing()
     assert delays == [10.0, 20.0, 40.0, 80.0, 160.0, 320.0, 600.0, 600.0]
     choice.worked("websocket")
     assert choice.better() == ()
+
+
+def test_climb_is_not_put_off_by_connections_that_are_lost_before_it() -> None:
+    choice = make("sse")
+    delays = []
+    for now_s in (100.0, 103.0, 109.0, 200.0):
+        choice.worked("sse")
+        delays.append(choice.climb_delay_s(now_s, lambda: 0.5))
+    assert delays == [10.0, 7.0, 1.0, 0.0]
