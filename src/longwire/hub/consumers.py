@@ -288,7 +288,8 @@ class Consumer:
                 return  # this round was the last; nobody may be left who wakes us
             wait_s = None if due_ms is None else max(0.0, (due_ms - _now_ms()) / 1000)
             try:
-                await asyncio.wait_for(self._wake.wait(), wait_s)
+                async with asyncio.timeout(wait_s):
+                    await self._wake.wait()
             except TimeoutError:
                 continue
 

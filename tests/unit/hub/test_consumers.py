@@ -211,3 +211,18 @@ async def test_acknowledgement_after_the_last_worker_has_parted_is_answered() ->
             await settle()
             consumer.part(worker)
     await hub.close()
+
+
+async def test_consumer_that_something_comes_for_as_the_hub_closes_ends_with_it() -> None:
+    hub, worker = Hub(MemoryStore()), Worker()
+    await hub.publish(Publish("a", (NewEntry(b"1"),)))
+    before = asyncio.all_tasks()
+    await joined(hub, worker)
+    async with asyncio.timeout(30):
+        await worker.delivered.get()
+        await settle()
+        hub.publisher.submit(Publish("a", (NewEntry(b"2"),)), lambda outcome: None)
+        await hub.close()
+        while asyncio.all_tasks() - before:
+            await asyncio.sleep(0)
+    assert not worker.end.done()  # it is not removed, only this server is
