@@ -23,6 +23,7 @@ from longwire.hub.payloads import check_batch, check_payloads
 from longwire.hub.policy import Policy, PublishHook
 from longwire.hub.rates import Rates
 from longwire.identity.principal import ANONYMOUS, Principal
+from longwire.net.cancellation import is_cancelled_itself
 from longwire.streams.entry import BYTES, JSON, Durability, NewEntry
 from longwire.streams.errors import (
     PayloadError,
@@ -255,9 +256,13 @@ class Publisher:
             return await self._call_hook(hook, publish)
         except StreamError:
             raise
+        except asyncio.CancelledError:
+            if is_cancelled_itself():
+                raise
+            logger.exception("the publish hook on %r waited for what was cancelled", publish.stream)
         except Exception:
             logger.exception("the publish hook failed on %r", publish.stream)
-            raise ApplicationError("the application failed on this entry") from None
+        raise ApplicationError("the application failed on this entry")
 
     async def _call_hook(self, hook: PublishHook, publish: Publish) -> tuple[NewEntry, ...]:
         before = [entry.payload for entry in publish.batch]

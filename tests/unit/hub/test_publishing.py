@@ -86,6 +86,28 @@ async def test_hook_that_fails_is_an_error_of_the_application(caplog):
     assert "oops" in caplog.text
 
 
+async def test_hook_that_waited_for_something_cancelled_fails_alone():
+    asked = []
+
+    async def hook(principal, stream, payloads, content_type):
+        asked.append(payloads)
+        if len(asked) == 1:
+            await settle()  # others come meanwhile, and are taken together
+        if payloads == [b"2"]:
+            gone = asyncio.get_running_loop().create_future()
+            gone.cancel()
+            await gone
+        return payloads
+
+    hub = make_hub(hook)
+    async with asyncio.timeout(10):
+        outcomes = await asyncio.gather(
+            *(hub.publish(publish(b"%d" % number)) for number in range(4)), return_exceptions=True
+        )
+    assert isinstance(outcomes[2], ApplicationError)
+    assert await stored(hub) == [b"0", b"1", b"3"]
+
+
 @pytest.mark.parametrize(
     ("made", "error"),
     [

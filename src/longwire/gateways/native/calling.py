@@ -16,7 +16,8 @@ from longwire.gateways.native.requests import (
     CallRequest,
     read_json,
 )
-from longwire.gateways.native.session import NativeSession, is_cancelled_itself
+from longwire.gateways.native.session import NativeSession
+from longwire.net.cancellation import is_cancelled_itself
 from longwire.streams.errors import StreamError
 
 if TYPE_CHECKING:

@@ -25,6 +25,7 @@ from longwire.gateways.native.requests import BadMessageError
 from longwire.hub.errors import RateError
 from longwire.hub.rates import RATE_WINDOW_S
 from longwire.identity.principal import ANONYMOUS, Principal
+from longwire.net.cancellation import is_cancelled_itself
 from longwire.net.timers import WheelEntry
 from longwire.streams.errors import StreamError
 from longwire.websocket.closing import clip_reason
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from longwire.gateways.native.publishing import Flights
     from longwire.gateways.native.wires import SessionWire
 
-__all__ = ["NativeSession", "SessionState", "is_cancelled_itself"]
+__all__ = ["NativeSession", "SessionState"]
 
 logger = logging.getLogger("longwire.native")
 
@@ -482,12 +483,6 @@ class NativeSession(WheelEntry):
             self.wire.send(self.format.answer("ping", None, {}))
             self.wire.take_sent()  # a ping of ours does not spare the next one
         self._schedule_beat(now)
-
-
-def is_cancelled_itself() -> bool:
-    """Whether a ``CancelledError`` is for the task that runs, and not what it waited for."""
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
 
 
 _NOTHING_QUEUED: deque[str | bytes] = deque(maxlen=0)
