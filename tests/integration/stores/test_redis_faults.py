@@ -359,6 +359,11 @@ async def test_store_says_why_it_cannot_start(redis: RedisServer) -> None:
     port = free_port()
     with pytest.raises(StoreError, match=f"Redis at 127.0.0.1:{port}: Error 111"):
         await RedisStore(f"redis://127.0.0.1:{port}").start()
+    async with Proxy(redis.port) as proxy:
+        proxy.lost = pack(b"INFO", b"server")
+        limits = replace(QUICK, connect_timeout_s=1.0)
+        with pytest.raises(StoreError, match="took the connection and did not answer in time"):
+            await RedisStore(proxy.url, limits=limits).start()
     redis.ask("SET", "longwire:layout", "3")
     with pytest.raises(StoreError, match="layout 3 and this longwire writes 2"):
         await RedisStore(redis.url).start()

@@ -87,6 +87,10 @@ class Connections:
             await self.reads.start()
             await self.live.start()
             await self.live.watch(self.canary.stream)
+        except TimeoutError:
+            await self.stop()
+            problem = f"{self._address.shown} took the connection and did not answer in time"
+            raise StoreError(problem, retryable=True) from None
         except BaseException:
             await self.stop()
             raise
