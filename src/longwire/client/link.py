@@ -422,7 +422,7 @@ class ServerLink:
                 await seat.connection.open(hello)
                 await seat.decided
             except asyncio.CancelledError:
-                if not seat.is_welcome:
+                if seat is not self._seat:  # welcome or not
                     seat.connection.close()
                 raise
             except Exception as error:

@@ -198,8 +198,7 @@ class Outbox:
         """Send nothing more. What a journal keeps is sent by its next owner."""
         self._closed = error
         self._room.set()
-        for handle in self._pauses:
-            handle.cancel()
+        self._end_pauses()
         for producer in self._producers.values():
             for pending in producer.pending:
                 _resolve(self._waiters.pop(pending, None), self._close_outcome(pending, error))
@@ -233,6 +232,7 @@ class Outbox:
     def disconnected(self) -> None:
         """The connection is gone."""
         self._in_flight = 0
+        self._end_pauses()
         for producer in self._producers.values():
             producer.disconnected()
 
@@ -272,6 +272,11 @@ class Outbox:
         delay_s = self._link.retry_delay_s(error, failures)
         handle = asyncio.get_running_loop().call_later(delay_s, go_on)
         self._pauses.add(handle)
+
+    def _end_pauses(self) -> None:
+        for handle in self._pauses:
+            handle.cancel()
+        self._pauses.clear()
 
     def numbered(self, producer: StreamProducer, changed: list[Pending]) -> None:
         if self._journal is None:

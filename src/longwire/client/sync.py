@@ -260,12 +260,14 @@ class SyncClient:
     def _submit(
         self, make: Callable[[Client], Coroutine[Any, Any, T]]
     ) -> concurrent.futures.Future[T]:
-        with self._lock:
-            engine = self._running()
-        if threading.current_thread() is engine.thread:
+        engine = self._engine
+        # Before the lock: whoever has it may be waiting for this thread to end.
+        if engine is not None and threading.current_thread() is engine.thread:
             raise ClientError(
                 "bad_use", "a listener of a SyncClient must not wait for it: use `longwire.Client`"
             )
+        with self._lock:
+            engine = self._running()
         return asyncio.run_coroutine_threadsafe(make(engine.client), engine.loop)
 
     def _running(self) -> _Engine:

@@ -16,12 +16,13 @@ import msgspec
 import pytest
 
 from longwire.client import backoff, link
-from longwire.client.carrier import allows_reconnect
+from longwire.client.carrier import CarrierOwner, MakeCarrier, allows_reconnect
 from longwire.client.client import Client, Event
 from longwire.client.connection import Timing
 from longwire.client.errors import ClientError
 from longwire.client.events import Message, State, StateChange
 from longwire.client.subscription import Subscription
+from longwire.client.transports import Transports
 from longwire.streams.position import START
 from tests.integration.client.cutting import CuttingProxy
 from tests.integration.client.scripted import WAIT_S, ScriptedServer
@@ -437,6 +438,62 @@ async def test_token_that_is_changed_while_the_old_one_is_refused_is_shown(
             await client.connected(WAIT_S)
         with pytest.raises(ClientError, match="connection_lost"):
             await changing
+
+
+# -- transports ---------------------------------------------------------------------------------
+
+
+class Carried:
+    """A carrier that says what it is told to."""
+
+    received_bytes = 0
+
+    def __init__(self, owner: CarrierOwner) -> None:
+        self.owner = owner
+        self.is_connecting = asyncio.Event()
+        self.is_over = False
+
+    async def open(self) -> None: ...
+
+    def send(self, op: str, text: bytes) -> None:
+        self.is_connecting.set()
+
+    def close(self, code: int, reason: str) -> None:
+        self.is_over = True
+
+    async def finish(self) -> None: ...
+
+    def abort(self) -> None:
+        self.is_over = True
+
+    def welcome(self) -> None:
+        self.owner.received({"op": "connected", "id": 1})
+
+
+async def test_better_way_that_opens_as_the_other_is_lost_is_not_left_open(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    carriers: asyncio.Queue[Carried] = asyncio.Queue()
+
+    def make(owner: CarrierOwner) -> Carried:
+        carried = Carried(owner)
+        carriers.put_nowait(carried)
+        return carried
+
+    def make_carrier(self: Transports, name: str) -> MakeCarrier:
+        return make
+
+    monkeypatch.setattr(Transports, "make_carrier", make_carrier)
+    timing = Timing(climb_s=0.01)
+    async with Client("ws://127.0.0.1:1", transport="sse", timing=timing, retry_first_s=3600):
+        lesser = await asyncio.wait_for(carriers.get(), WAIT_S)
+        await asyncio.wait_for(lesser.is_connecting.wait(), WAIT_S)
+        lesser.welcome()
+        better = await asyncio.wait_for(carriers.get(), WAIT_S)
+        await asyncio.wait_for(better.is_connecting.wait(), WAIT_S)
+        lesser.owner.lost(1006, "gone")
+        better.welcome()
+        await until(lambda: better.is_over)
 
 
 # -- requests -----------------------------------------------------------------------------------

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import longwire
-from longwire.client.events import StateChange
+from longwire.client.events import State, StateChange
 from tests.integration.server.running import RunningServer
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
+
+
+WAIT_S = 20.0
 
 
 @pytest.fixture
@@ -207,3 +213,39 @@ def test_use_that_cannot_work_is_told() -> None:
     with pytest.raises(longwire.ClientError) as caught:
         client.publish("s", 1)
     assert caught.value.code == "closed"
+
+
+def test_listener_that_waits_for_its_client_is_told_while_others_begin_anew(
+    server: RunningServer,
+) -> None:
+    client = longwire.SyncClient(f"{server.url}/nothing", transports=["websocket"])
+    is_heard, is_going_on = threading.Event(), threading.Event()
+    told: list[str] = []
+
+    def listen(event: Any) -> None:
+        if isinstance(event, StateChange) and event.state is State.CLOSED and not told:
+            is_heard.set()
+            is_going_on.wait(WAIT_S)
+            try:
+                client.publish("s", 1)
+            except longwire.ClientError as error:
+                told.append(error.code)
+
+    def call() -> None:
+        with contextlib.suppress(longwire.ClientError):
+            client.history("s", timeout_s=1.0)
+
+    client.on_event(listen)
+    first = threading.Thread(target=call, daemon=True)
+    first.start()
+    assert is_heard.wait(WAIT_S)
+    second = threading.Thread(target=call, daemon=True)
+    second.start()  # finds that the client has ended, and waits for its thread
+    while not client._lock.locked():
+        time.sleep(0.01)
+    is_going_on.set()
+    for thread in (first, second):
+        thread.join(WAIT_S)
+        assert not thread.is_alive()
+    assert told == ["bad_use"]
+    client.close()

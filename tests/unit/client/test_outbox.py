@@ -244,6 +244,21 @@ async def test_server_that_cannot_now_is_asked_again_under_the_same_number():
     assert (await waiter).is_duplicate
 
 
+async def test_pause_of_a_lost_connection_does_not_end_that_of_the_next():
+    link = Link()
+    outbox = make(link)
+    await publish(outbox, 1)
+    await settle()
+    link.refuse("rate_limited", retry=True)
+    outbox.disconnected()
+    link.retry_delay_s = lambda error, failures: 3600.0
+    outbox.connected()
+    link.refuse("rate_limited", retry=True)
+    await settle()
+    assert link.sent == []
+    await outbox.close(ClientError("closed", "the client was closed"))
+
+
 async def test_end_tells_what_is_known():
     link = Link()
     outbox = make(link)
