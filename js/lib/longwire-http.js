@@ -5,6 +5,7 @@ var UNREACHABLE = "unreachable";
 var OVERDUE = "overdue";
 var BROKEN = "connection_lost";
 var BAD_ANSWER = "bad_answer";
+var RETRY_AFTER_S_MAX = 300;
 var EVENTS = "text/event-stream";
 var LINES = "application/x-ndjson";
 var Exchange = class {
@@ -90,7 +91,7 @@ var Exchange = class {
     } catch {
     }
     const { title, detail = title, type: _type, ...details } = problem ?? {};
-    const after_s = Number(headers.get("Retry-After") ?? NaN);
+    const after_s = Math.min(Number(headers.get("Retry-After") ?? NaN), RETRY_AFTER_S_MAX);
     this.#end(
       this.#settings.errorOf({
         code: `http_${status}`,

@@ -29,6 +29,9 @@ export const OVERDUE = "overdue";
 export const BROKEN = "connection_lost";
 export const BAD_ANSWER = "bad_answer";
 
+/** A Retry-After is honoured up to here, seconds; timers of more than 24 days would go off at once. */
+const RETRY_AFTER_S_MAX = 300;
+
 export const EVENTS = "text/event-stream";
 export const LINES = "application/x-ndjson";
 
@@ -135,7 +138,7 @@ export class Exchange {
       // no problem document: the status has to do
     }
     const { title, detail = title, type: _type, ...details } = problem ?? {};
-    const after_s = Number(headers.get("Retry-After") ?? NaN);
+    const after_s = Math.min(Number(headers.get("Retry-After") ?? NaN), RETRY_AFTER_S_MAX);
     this.#end(
       this.#settings.errorOf({
         code: `http_${status}`,

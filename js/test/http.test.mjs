@@ -238,6 +238,15 @@ test("too many requests refuse what was asked, to be tried again after the time 
   assert.equal(client.state, "open");
 });
 
+test("a Retry-After of a month is honoured for minutes, and not with a request each millisecond", async () => {
+  const { states } = await start(["sse"]);
+  net.last.refuses(503, undefined, { "Retry-After": "2592000" });
+  await settle();
+  const { state, retryInMs } = states.at(-1);
+  assert.equal(state, "waiting");
+  assert.ok(retryInMs >= 300_000 && retryInMs <= 600_000, String(retryInMs));
+});
+
 test("a body that is too long for the server is cut into shorter ones, in order", async () => {
   await subscribed(["sse"]);
   const outcomes = [1, 2, 3].map((number) => client.publish("s", number));
