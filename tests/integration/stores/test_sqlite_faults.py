@@ -219,3 +219,23 @@ async def test_a_thousand_rollbacks_are_all_told(
         sys.stdout.write(f"\n1,000 rollbacks of SQLite, no false answer: {counts}\n")
     assert set(told) <= {Reason.AHEAD, Reason.DIVERGED}
     assert sum(told.values()) == 1_000
+
+
+async def test_backup_comes_to_its_end_while_a_server_never_stops_writing(tmp_path: Path) -> None:
+    path, copy = tmp_path / "streams.db", tmp_path / "copy.db"
+    store = SqliteStore(path)
+    await store.start()
+    for n in range(50):  # more than is copied in one step
+        before = await store.append(append(b"%d" % n + b"x" * (1 << 20)))
+    copying = asyncio.create_task(asyncio.to_thread(backup, path, copy))
+    deadline = time.monotonic() + 20
+    while not copying.done() and time.monotonic() < deadline:
+        after = await store.append(append(b"meanwhile"))
+    came_to_its_end = copying.done()
+    await copying
+    await store.close()
+    assert came_to_its_end
+    (entries,) = (await read_all(copy)).values()
+    assert before.last is not None
+    assert after.last is not None
+    assert before.last.offset <= entries[-1][0] <= after.last.offset

@@ -80,6 +80,10 @@ def _copy(source: Path, target: Path) -> None:
         contextlib.closing(open_reader(source)) as reading,
         contextlib.closing(sqlite3.connect(target)) as writing,
     ):
+        # One moment is held from here on: a step that found the file changed since the one before
+        # would begin anew, and never come to the end while a server writes.
+        reading.execute("BEGIN")
+        reading.execute("SELECT count(*) FROM sqlite_schema").fetchone()
         reading.backup(writing, pages=_PAGES_PER_STEP)
         # The copy is one file, whoever looks at it first.
         writing.execute("PRAGMA journal_mode = DELETE")
