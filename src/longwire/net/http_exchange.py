@@ -185,6 +185,14 @@ class HttpExchange:
     def give_up(self, error: LimitError) -> None:
         """End for the sake of the others: the server holds too much."""
         self._connection.server.on_limit(error.limit_name)
+        try:
+            self._answer_too_much()
+        except ProtocolError:
+            pass  # the same read ended the request, and we shall be told so
+        self._drop_body()
+        self.stream_closed(_TOO_MUCH)
+
+    def _answer_too_much(self) -> None:
         if self.status is not None:
             self.abort()
             return
@@ -192,8 +200,6 @@ class HttpExchange:
         headers.add("Retry-After", str(GIVEN_UP_RETRY_AFTER_S))
         if not self.respond_at_once(503, headers, body):
             self.abort()
-        self._drop_body()
-        self.stream_closed(_TOO_MUCH)
 
     def _drop_body(self) -> None:
         self._body.clear()

@@ -15,6 +15,7 @@ from longwire.net.callbacks import Callbacks
 from longwire.net.endpoint import Endpoint
 from longwire.net.http_exchange import ExchangeClosed, HttpExchange
 from longwire.net.http_server import HttpServer
+from longwire.net.in_flight import InFlight
 from longwire.net.listener import Listener
 from longwire.net.tls import Certificate, ServerTls
 from longwire.websocket.handshake import HandshakeError
@@ -86,7 +87,11 @@ class Site:
 
 @contextlib.asynccontextmanager
 async def running(
-    site: Site, *, tls: ServerTls | None = None, limits: HttpLimits | None = None
+    site: Site,
+    *,
+    tls: ServerTls | None = None,
+    limits: HttpLimits | None = None,
+    in_flight: InFlight | None = None,
 ) -> AsyncIterator[tuple[Listener, int]]:
     async def handle(exchange: HttpExchange) -> None:
         try:
@@ -95,7 +100,7 @@ async def running(
             response = error.response()
             await exchange.respond(response.status, response.headers, response.body)
 
-    server = HttpServer(handle, limits=limits)
+    server = HttpServer(handle, limits=limits, in_flight=in_flight)
     listener = Listener(
         server.make_handler, host="127.0.0.1", port=0, ssl=None if tls is None else tls.context
     )
@@ -188,6 +193,29 @@ async def test_a_client_that_resets_ends_its_handler_alone() -> None:
         client.h2.increment_flow_control_window(MIB)
         client.flush()
         assert await client.answer(client.request("/still")) == (200, b"/still")
+
+
+async def test_a_request_that_is_given_up_and_reset_in_one_read_ends_alone() -> None:
+    site = Site()
+    async with (
+        running(site, in_flight=InFlight(64 * 1024)) as (_, port),
+        await Http2Client.open(port) as client,
+    ):
+        waiting = client.request("/wait")
+        largest = client.request("/wait", "POST", body=None)
+        another = client.request("/wait", "POST", body=None)
+        await eventually(lambda: site.asked == ["/wait"] * 3)
+        for _ in range(3):
+            client.h2.send_data(largest, bytes(16_000))
+        client.flush()
+        await client.answer(client.request("/behind"))
+        for _ in range(3):  # too much, together: the largest would be given up
+            client.h2.send_data(another, bytes(15_000))
+        client.h2.reset_stream(largest, 8)
+        client.flush()
+        await client.answer(client.request("/behind"))
+        site.gate.set()
+        assert await client.answer(waiting) == (200, b"at last")
 
 
 @pytest.mark.parametrize("cut", [1, 10, 23, 24])
