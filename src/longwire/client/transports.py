@@ -11,6 +11,7 @@ import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, TypeAlias, get_args
 
+from longwire.client.backoff import LIVED_S
 from longwire.client.carrier import Doubt, MakeCarrier, WebSocketCarrier
 from longwire.client.connection import Ending, Timing
 from longwire.client.errors import ClientError
@@ -57,6 +58,9 @@ class Transports:
         self._client_key = draw_client_key()
         self._index = self._names.index(remembered) if remembered in self._names else 0
         self._doubts = 0
+        self._works: int | None = None
+        """What worked last, and before it."""
+        self._worked_before: int | None = None
         self._proven: set[str] = set()
         self._failed: dict[str, Ending] = {}
         """How those failed that were tried since one worked, by name."""
@@ -85,16 +89,22 @@ class Transports:
     def worked(self, name: str) -> None:
         """The server has welcomed the client on it."""
         self._index = self._names.index(name)
+        if self._index != self._works:
+            self._works, self._worked_before = self._index, self._works
         self._proven.add(name)
         self._doubts = 0
         self._failed.clear()
         if self._index == 0:
-            self._climbs = 0
             self._climb_at_s = None
 
     def failed(self, ending: Ending) -> Ending | None:
         """A connection or an attempt ended. Return ``None`` when another one is to be tried at
         once, else how all of it ended."""
+        if ending.lived_s >= LIVED_S:
+            self._climbs = 0 if self._index == 0 else self._climbs
+        elif ending.lived_s and self._worked_before is not None:
+            # If it was better, it was so for a moment only.
+            self._index = max(self._index, self._worked_before)
         if ending.doubt is Doubt.NONE:
             return ending
         self._doubts += 1

@@ -69,6 +69,25 @@ def test_what_worked_before_comes_first_and_better_ones_are_climbed_to() -> None
     assert choice.better() == ()
 
 
+def test_what_was_better_for_a_moment_only_is_left_and_climbed_to_less_and_less_often() -> None:
+    choice = make("sse")
+    delays = []
+    for _ in range(3):
+        choice.worked("sse")
+        delays.append(choice.climb_delay_s(0.0, lambda: 0.5))
+        choice.climbing()
+        choice.worked("websocket")
+        assert choice.current == "websocket"
+        choice.failed(Ending(1006, "cut", True, lived_s=1.0))
+        assert choice.current == "sse"
+    assert delays == [10.0, 20.0, 40.0]
+    choice.worked("websocket")
+    choice.failed(Ending(1006, "cut", True, lived_s=60.0))
+    assert choice.current == "websocket"
+    choice.failed(Ending(0, "refused", True))  # an attempt says nothing of how long it would live
+    assert choice.current == "websocket"
+
+
 def test_climb_is_not_put_off_by_connections_that_are_lost_before_it() -> None:
     choice = make("sse")
     delays = []
