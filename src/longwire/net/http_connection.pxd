@@ -13,6 +13,7 @@ cdef class HttpConnection:
     cdef readonly object server
     cdef public bint is_shutting_down
     cdef readonly bint has_eof
+    cdef Py_ssize_t _drain_mark
     cdef object _engine
     cdef object _events
     cdef bint _is_done

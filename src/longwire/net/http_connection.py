@@ -49,6 +49,7 @@ class HttpConnection:
     """Handler of a link that speaks HTTP."""
 
     __slots__ = (
+        "_drain_mark",
         "_engine",
         "_events",
         "_is_done",
@@ -75,6 +76,7 @@ class HttpConnection:
         self._standing = server.standing
         self._engine: HttpEngine
         self._output: HttpOutput
+        self._drain_mark = 0
         self._streams = HttpStreams()
         self._events: deque[HttpEvent] = deque()
         # While it is not known which version is spoken. Meanwhile the time of the HTTP/1.1 engine
@@ -104,7 +106,7 @@ class HttpConnection:
     def link_made(self, link: Link) -> None:
         self.link = link
         server = self.server
-        high = server.write_buffer_bytes_max
+        high = self._drain_mark = server.write_buffer_bytes_max
         link.set_write_limits(high, high // 4)
         self._engine = server.make_engine(link)
         self._output = HttpOutput(link, self._engine, high, server.write_stall_timeout_s)
@@ -266,6 +268,15 @@ class HttpConnection:
     def socket_link(self, exchange: HttpExchange) -> Link:
         """Return the link that a WebSocket on this exchange would have."""
         return StreamLink(self, exchange) if self._engine.is_multiplexed else self.link
+
+    def tell_drained_from(self, size_bytes: int) -> None:
+        """Hear of the link, for a stream, also when it held no more than this and lets go of it.
+
+        What the client's window lets go is in the link at once, and leaves it unseen as a rule.
+        """
+        if size_bytes < self._drain_mark:
+            self._drain_mark = size_bytes
+            self.link.set_write_limits(size_bytes, size_bytes // 4)
 
     def has_ended(self, exchange: HttpExchange) -> bool:
         """Whether the client sends no more on what would be a WebSocket's link."""

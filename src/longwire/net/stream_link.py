@@ -165,6 +165,7 @@ class StreamLink(WheelEntry):
 
     def set_write_limits(self, high: int, low: int) -> None:
         self._write_high, self._write_low = high, low
+        self._connection.tell_drained_from(low)
 
     def write_eof(self) -> None:
         if not self.is_closing and not self._is_eof_written:

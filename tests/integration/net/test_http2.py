@@ -332,6 +332,38 @@ async def test_a_message_and_the_reset_of_its_stream_in_one_read_end_that_stream
         assert await client.answer(waiting) == (200, b"at last")
 
 
+async def test_a_websocket_learns_that_all_was_taken_from_a_client_that_says_nothing_more() -> None:
+    site = Site()
+    drained = asyncio.Event()
+    size, first, second = 165_535, 65_535, 50_000
+
+    class Source(Callbacks):
+        def on_open(self, endpoint: Endpoint) -> None:
+            endpoint.send(bytes(size))
+
+        def on_drain(self, endpoint: Endpoint) -> None:
+            drained.set()
+
+    site.callbacks = Source()
+    async with running(site) as (_, port), await Http2Client.open(port) as client:
+        client.gives_credit = False
+        await client.until(lambda: client.h2.remote_settings.enable_connect_protocol == 1)
+        socket = await StreamSocket.open(client, "/socket", (":protocol", "websocket"))
+        await client.until(lambda: len(client.body(socket.stream)) == first)
+        assert not drained.is_set()
+        # What is left after this is more than the low mark, and less than the high one.
+        client.h2.increment_flow_control_window(second)
+        client.h2.increment_flow_control_window(second, socket.stream)
+        client.flush()
+        await client.until(lambda: len(client.body(socket.stream)) == first + second)
+        client.h2.increment_flow_control_window(MIB)
+        client.h2.increment_flow_control_window(MIB, socket.stream)
+        client.flush()
+        await client.until(lambda: len(client.body(socket.stream)) > size)
+        async with asyncio.timeout(10):  # before keepalive has it say something
+            await drained.wait()
+
+
 async def test_a_websocket_that_pauses_and_resumes_keeps_the_order() -> None:
     site = Site()
     got: list[str | bytes] = []
