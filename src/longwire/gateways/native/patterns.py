@@ -39,6 +39,9 @@ __all__ = ["Patterns", "subscribe_pattern", "unsubscribe_pattern"]
 
 logger = logging.getLogger("longwire.native")
 
+AGAIN_FIRST_S, AGAIN_MAX_S = 1.0, 60.0
+"""Until a stream that could not be brought is tried again; twice as long each time."""
+
 
 @dataclass(slots=True)
 class _Subscribed:
@@ -59,6 +62,8 @@ class Patterns:
         """Streams that were subscribed by name before a pattern shared them."""
         self._new: deque[str] = deque()
         self._worker: asyncio.Task[None] | None = None
+        self._late: set[asyncio.Task[None]] = set()
+        """One for each stream that is to be tried again."""
         self._unfollow: Callable[[], None] | None = None
 
     @property
@@ -91,8 +96,7 @@ class Patterns:
             raise
         self._session.reply("subscribed", request.id, pattern=text, streams=len(names))
         for name in names:
-            if text in self._subscribed:
-                await self._add(subscribed, name, positions.get(name, start))
+            await self._bring(subscribed, name, positions.get(name, start))
 
     async def _find(self, pattern: StreamPattern, positions: dict[str, Position]) -> list[str]:
         known = [name for name in positions if pattern.matches(name)]
@@ -144,16 +148,48 @@ class Patterns:
             self._worker = None
 
     async def _announce(self, stream: str) -> None:
-        """Bring a new stream to the patterns that it belongs to. One of which nobody can tell
-        whether it may be read holds up no other."""
+        """Bring a new stream to the patterns that it belongs to."""
+        for subscribed in list(self._subscribed.values()):
+            if subscribed.pattern.matches(stream) and stream not in subscribed.streams:
+                await self._bring(subscribed, stream, START, is_judged=False)
+
+    async def _bring(
+        self,
+        subscribed: _Subscribed,
+        stream: str,
+        start: Start,
+        *,
+        is_judged: bool = True,
+        again_s: float = AGAIN_FIRST_S,
+    ) -> None:
+        """Bring a stream to a pattern. One that the store fails to open now, or of which nobody can
+        tell now whether it may be read (``is_judged``: it may), holds up no other."""
+        pattern = subscribed.pattern.text
+        if self._subscribed.get(pattern) is not subscribed:
+            return
         try:
-            for subscribed in list(self._subscribed.values()):
-                is_wanted = subscribed.pattern.matches(stream)
-                is_new = stream not in subscribed.streams
-                if is_wanted and is_new and await self._may_read(stream):
-                    await self._add(subscribed, stream, START)
+            if is_judged or await self._may_read(stream):
+                await self._add(subscribed, stream, start)
         except Exception as error:
-            logger.warning("%r is left out of the patterns that it is new in: %s", stream, error)
+            room = self._gateway.hub.limits.subscriptions_per_connection_max - len(self._late)
+            # Who opens it at this moment has opened it by then.
+            passes = not isinstance(error, StreamError) or error.is_retryable
+            passes |= isinstance(error, AlreadySubscribedError)
+            if not passes or room <= 0:
+                logger.warning("%r of the pattern %r is left out: %s", stream, pattern, error)
+                return
+            logger.warning("%r of %r is tried again in %g s: %s", stream, pattern, again_s, error)
+            late = self._bring_late(subscribed, stream, start, again_s)
+            task = asyncio.get_running_loop().create_task(late)
+            self._late.add(task)
+            task.add_done_callback(self._late.discard)
+
+    async def _bring_late(
+        self, subscribed: _Subscribed, stream: str, start: Start, after_s: float
+    ) -> None:
+        await asyncio.sleep(after_s)
+        again_s = min(2 * after_s, AGAIN_MAX_S)
+        await self._bring(subscribed, stream, start, is_judged=False, again_s=again_s)
 
     async def _add(self, subscribed: _Subscribed, stream: str, start: Start) -> None:
         """Bring a stream to the client, or tell that it is there already by another name."""
@@ -175,9 +211,6 @@ class Patterns:
         except SubscriptionLimitError as error:
             members = {"stream": stream, "pattern": pattern, **error_members(error)}
             session.reply("ended", None, **members)
-            return
-        except StreamError as error:
-            logger.warning("%r of the pattern %r is left out: %s", stream, pattern, error)
             return
         if pattern not in self._subscribed:
             subscription.end()
@@ -204,6 +237,8 @@ class Patterns:
             self._unfollow()
         if self._worker is not None:
             self._worker.cancel()
+        for late in self._late:
+            late.cancel()
 
 
 async def subscribe_pattern(

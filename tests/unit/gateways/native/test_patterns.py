@@ -7,7 +7,11 @@ import asyncio
 import pytest
 
 from longwire.base.limits import HubLimits
+from longwire.gateways.native.patterns import AGAIN_FIRST_S
 from longwire.hub.errors import BackendTimeoutError
+from longwire.streams.errors import StoreUnavailableError
+from longwire.streams.position import START
+from tests.integration.net.local import eventually
 from tests.unit.gateways.native.peer import Application, Peer, make_gateway, settle
 from tests.unit.hub.collectors import HeldStore, publish
 
@@ -163,13 +167,49 @@ async def test_pattern_of_a_connection_that_ended_before_its_turn_follows_nothin
     assert not gateway.hub.creations._followers
 
 
-async def test_stream_whose_permission_is_not_told_holds_up_no_other():
-    gateway = make_gateway(application=SilentBackend("chat/a"))
+async def test_stream_whose_permission_is_not_told_holds_up_no_other_and_comes_later():
+    backend = SilentBackend("chat/a")
+    gateway = make_gateway(application=backend)
     peer = await Peer.connected(gateway)
     await peer.ask("subscribe", pattern="chat/*")
     await asyncio.gather(fill(gateway, "chat/a"), fill(gateway, "chat/b"))
     await settle()
-    assert [message["stream"] for message in peer.of("matched")] == ["chat/b"]
+    assert delivered(peer) == [("chat/b", "chat/b")]
+    backend.stream = ""
+    await eventually(lambda: len(peer.of("entry")) == 2)
+    assert delivered(peer) == [("chat/b", "chat/b"), ("chat/a", "chat/a")]
+
+
+async def test_stream_that_the_store_fails_to_open_holds_up_no_other_and_comes_later():
+    store = HeldStore()
+    gateway = make_gateway(store=store)
+    await fill(gateway, "a", "b")
+    held = (await store.read("a", START, entries_max=1, bytes_max=1000)).upto
+    await fill(gateway, "a")
+    peer = await Peer.connected(gateway)
+    store.failures["seek"] = [StoreUnavailableError("the disk is busy")]
+    positions = {"a": str(held)}
+    await peer.ask("subscribe", pattern="*", start="earliest", positions=positions)
+    await settle()
+    assert delivered(peer) == [("b", "b")]
+    await eventually(lambda: len(peer.of("entry")) == 2)
+    (matched,) = (message for message in peer.of("matched") if message["stream"] == "a")
+    assert (matched["recovered"], matched["position"]) == (True, str(held))
+    assert delivered(peer) == [("b", "b"), ("a", "a")]
+
+
+async def test_stream_that_is_to_come_later_goes_with_its_pattern():
+    store = HeldStore()
+    gateway = make_gateway(store=store)
+    await fill(gateway, "a")
+    peer = await Peer.connected(gateway)
+    store.failures["seek"] = [StoreUnavailableError("the disk is busy")]
+    await peer.ask("subscribe", pattern="*", start="earliest")
+    await peer.ask("unsubscribe", pattern="*")
+    await peer.ask("subscribe", pattern="a*", start="tail")
+    await asyncio.sleep(1.2 * AGAIN_FIRST_S)
+    assert [message["pattern"] for message in peer.of("matched")] == ["a*"]
+    assert delivered(peer) == []
 
 
 class SilentBackend(Application):
