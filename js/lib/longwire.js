@@ -202,7 +202,7 @@ var Connection = class {
   #deadline() {
     const { connectTimeoutMs, answerTimeoutMs, probeTimeoutMs } = this.#settings;
     if (!this.#connectedMs) {
-      return [this.#startedMs + connectTimeoutMs, `no connection within ${connectTimeoutMs / 1e3} s`];
+      return [this.#startedMs + connectTimeoutMs, `no answer within ${connectTimeoutMs / 1e3} s`];
     }
     if (this.#closing) return [this.#closing.heardMs + CLOSING_MS, "the server is closing"];
     const silenceS = 2 * this.#heartbeatS || OWN_HEARTBEAT_S;
@@ -1542,7 +1542,7 @@ var Subscription = class {
     this.#host.failed(
       new LongwireError(
         "interval_mismatch",
-        `${this.stream}: the server delivered what follows ${after}, but ${this.#received} is held`,
+        `${this.stream}: what follows ${after} came, but ${this.#received} is held`,
         { retry: true, details: { stream: this.stream, held: this.#received, after } }
       )
     );
@@ -1640,24 +1640,26 @@ var Subscription = class {
   }
 };
 
+// src/within.ts
+function within(work, ms) {
+  let timer;
+  const overdue = new Promise((_, reject) => {
+    timer = setTimeout(reject, ms, `no answer within ${ms / 1e3} s`);
+  });
+  return Promise.race([work, overdue]).finally(() => clearTimeout(timer));
+}
+
 // src/token.ts
 var LIFE_PART = 0.75;
 var LEFT_PART = 0.5;
 var TIMER_MS_MAX = 2 ** 31 - 1;
-async function fetchToken(token, timeoutMs) {
-  if (typeof token !== "function") return token;
-  let timer;
-  const overdue = new Promise((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`no token within ${timeoutMs / 1e3} s`)), timeoutMs);
-    timer.unref?.();
-  });
+async function fetchToken(options) {
+  const { token, connectTimeoutMs } = options;
   try {
-    return await Promise.race([token(), overdue]);
+    return typeof token === "function" ? await within(token(), connectTimeoutMs) : token;
   } catch (cause) {
     const sentence = `the token function failed: ${String(cause)}`;
     throw new LongwireError("token_failed", sentence, { retry: true, cause });
-  } finally {
-    clearTimeout(timer);
   }
 }
 var Renewal = class {
@@ -1710,7 +1712,7 @@ function openWebSocket(url, WebSocket, events) {
     if (isOver) return;
     if (socket.protocol !== SUBPROTOCOL) {
       socket.close(1e3);
-      finish(1002, `the server did not agree on the subprotocol ${SUBPROTOCOL}`);
+      finish(1002, `the server does not speak ${SUBPROTOCOL}`);
       return;
     }
     events.opened();
@@ -1911,7 +1913,7 @@ var Client = class {
     if (this.#closed) throw this.#closed;
     const key = JSON.stringify([stream, consumer]);
     if (this.#consumers.has(key)) {
-      const sentence = `this client works for ${consumer} of ${stream} already`;
+      const sentence = `this client consumes ${stream} as ${consumer} already`;
       throw new LongwireError("already_consuming", sentence);
     }
     const host = this.#partHost(() => void this.#consumers.delete(key));
@@ -1981,10 +1983,10 @@ var Client = class {
    * server refuses it, the connection goes on with the one it had.
    */
   async authenticate(token) {
-    const shown = token ?? await this.#fetchToken();
-    if (shown === void 0) throw new LongwireError("bad_use", "there is no token to show");
+    const shown = token ?? await fetchToken(this.#options);
+    if (shown === void 0) throw new LongwireError("bad_use", "there is no token");
     const answer = await this.#requests.ask("authenticate", { token: shown });
-    if (token !== void 0 && typeof this.#options.token !== "function") this.#options.token = token;
+    if (typeof this.#options.token !== "function") this.#options.token = shown;
     this.#renewBefore(answer);
   }
   /** Wait until the outcome of everything published so far is known. */
@@ -2008,7 +2010,7 @@ var Client = class {
     this.#setState("connecting");
     let token;
     try {
-      token = await this.#fetchToken();
+      token = await fetchToken(this.#options);
     } catch (error) {
       return this.#attemptFailed(error);
     }
@@ -2023,10 +2025,6 @@ var Client = class {
       this.#attemptFailed(new LongwireError("connect_failed", sentence, { cause }));
     }
   }
-  #fetchToken() {
-    const { token, connectTimeoutMs } = this.#options;
-    return fetchToken(token, connectTimeoutMs);
-  }
   /** Open a WebSocket. Throws where there are none. @internal */
   open(owner, settings) {
     const WebSocket = this.#options.WebSocket ?? globalThis.WebSocket;
@@ -2039,20 +2037,12 @@ var Client = class {
     const hasFailed = this.#last.code === 1006 && this.#backoff.failures > (this.#transport ? 1 : 0);
     return hasFailed || !WebSocket || recall(this.url) !== null;
   }
-  /** The other transports are a module of their own; without it the WebSocket has to do. */
+  /** The other transports are a module of their own; without it in time the WebSocket has to do. */
   async #loadFallback() {
-    const loading = import("./longwire-http.js").then(
-      ({ Fallback }) => {
-        this.#fallback ??= new Fallback(this, this.#options, errorOf);
-      },
-      () => void 0
-    );
-    const { connectTimeoutMs } = this.#options;
-    const overdue = new Promise((resolve) => {
-      this.#retry = setTimeout(resolve, connectTimeoutMs);
+    const loading = import("./longwire-http.js").then(({ Fallback }) => {
+      this.#fallback ??= new Fallback(this, this.#options, errorOf);
     });
-    await Promise.race([loading, overdue]);
-    clearTimeout(this.#retry);
+    await within(loading, this.#options.connectTimeoutMs).catch(() => void 0);
   }
   /** The attempt ended before there was a connection. */
   #attemptFailed(error) {
@@ -2098,7 +2088,7 @@ var Client = class {
     const inbox = this.#inbox;
     const answer = this.#hello?.inbox;
     if (!answer) {
-      const error = new LongwireError("no_inbox", "the server has no inbox for this client");
+      const error = new LongwireError("no_inbox", "there is no inbox for this client");
       this.#fail(error);
       return inbox.end(error);
     }
@@ -2274,7 +2264,7 @@ var Client = class {
   }
 };
 function alreadyReads(what) {
-  const sentence = `this client reads ${what} already; use that one, or a second client`;
+  const sentence = `this client reads ${what} already; use that one`;
   return new LongwireError("already_subscribed", sentence);
 }
 function connect(url = "/ws", options = {}) {

@@ -1,7 +1,10 @@
 import { LongwireError } from "./errors.js";
 export type Token = string | (() => string | Promise<string>);
-/** Fetch the token. Rejects with a `LongwireError`, code `token_failed`, also after `timeoutMs`. */
-export declare function fetchToken(token: Token | undefined, timeoutMs: number): Promise<string | undefined>;
+/** Fetch the token. Rejects with a `LongwireError`, code `token_failed`, also after that time. */
+export declare function fetchToken(options: {
+    token?: Token | undefined;
+    connectTimeoutMs: number;
+}): Promise<string | undefined>;
 /** Renews the token of an open connection before it expires. */
 export declare class Renewal {
     #private;

@@ -33,6 +33,7 @@ import { Renewal, type Token, fetchToken } from "./token.js";
 import { type WebSocketConstructor, openWebSocket, webSocketUrl } from "./transport.js";
 import { type FallbackOptions, type Transport, type TransportChange, recall } from "./transports.js";
 import { onWake } from "./wake.js";
+import { within } from "./within.js";
 
 export interface ConnectOptions extends FallbackOptions {
   /**
@@ -267,7 +268,7 @@ export class Client {
     if (this.#closed) throw this.#closed;
     const key = JSON.stringify([stream, consumer]);
     if (this.#consumers.has(key)) {
-      const sentence = `this client works for ${consumer} of ${stream} already`;
+      const sentence = `this client consumes ${stream} as ${consumer} already`;
       throw new LongwireError("already_consuming", sentence);
     }
     const host = this.#partHost(() => void this.#consumers.delete(key));
@@ -357,10 +358,10 @@ export class Client {
    * server refuses it, the connection goes on with the one it had.
    */
   async authenticate(token?: string): Promise<void> {
-    const shown = token ?? (await this.#fetchToken());
-    if (shown === undefined) throw new LongwireError("bad_use", "there is no token to show");
+    const shown = token ?? (await fetchToken(this.#options));
+    if (shown === undefined) throw new LongwireError("bad_use", "there is no token");
     const answer = await this.#requests.ask("authenticate", { token: shown });
-    if (token !== undefined && typeof this.#options.token !== "function") this.#options.token = token;
+    if (typeof this.#options.token !== "function") this.#options.token = shown;
     this.#renewBefore(answer);
   }
 
@@ -389,7 +390,7 @@ export class Client {
     this.#setState("connecting");
     let token: string | undefined;
     try {
-      token = await this.#fetchToken();
+      token = await fetchToken(this.#options);
     } catch (error) {
       return this.#attemptFailed(error as LongwireError);
     }
@@ -403,11 +404,6 @@ export class Client {
       const sentence = `cannot open ${this.url}: ${String(cause)}`;
       this.#attemptFailed(new LongwireError("connect_failed", sentence, { cause }));
     }
-  }
-
-  #fetchToken(): Promise<string | undefined> {
-    const { token, connectTimeoutMs } = this.#options;
-    return fetchToken(token, connectTimeoutMs);
   }
 
   /** Open a WebSocket. Throws where there are none. @internal */
@@ -425,20 +421,12 @@ export class Client {
     return hasFailed || !WebSocket || recall(this.url) !== null;
   }
 
-  /** The other transports are a module of their own; without it the WebSocket has to do. */
+  /** The other transports are a module of their own; without it in time the WebSocket has to do. */
   async #loadFallback(): Promise<void> {
-    const loading = import("./longwire-http.js").then(
-      ({ Fallback }) => {
-        this.#fallback ??= new Fallback(this, this.#options, errorOf);
-      },
-      () => undefined,
-    );
-    const { connectTimeoutMs } = this.#options;
-    const overdue = new Promise((resolve) => {
-      this.#retry = setTimeout(resolve, connectTimeoutMs);
+    const loading = import("./longwire-http.js").then(({ Fallback }) => {
+      this.#fallback ??= new Fallback(this, this.#options, errorOf);
     });
-    await Promise.race([loading, overdue]);
-    clearTimeout(this.#retry);
+    await within(loading, this.#options.connectTimeoutMs).catch(() => undefined);
   }
 
   /** The attempt ended before there was a connection. */
@@ -489,7 +477,7 @@ export class Client {
     const inbox = this.#inbox as Subscription<never>;
     const answer = this.#hello?.inbox as ServerMessage | undefined;
     if (!answer) {
-      const error = new LongwireError("no_inbox", "the server has no inbox for this client");
+      const error = new LongwireError("no_inbox", "there is no inbox for this client");
       this.#fail(error);
       return inbox.end(error);
     }
@@ -689,7 +677,7 @@ export class Client {
 }
 
 function alreadyReads(what: string): LongwireError {
-  const sentence = `this client reads ${what} already; use that one, or a second client`;
+  const sentence = `this client reads ${what} already; use that one`;
   return new LongwireError("already_subscribed", sentence);
 }
 

@@ -162,7 +162,7 @@ export class Connection implements Link {
   #deadline(): Deadline {
     const { connectTimeoutMs, answerTimeoutMs, probeTimeoutMs } = this.#settings;
     if (!this.#connectedMs) {
-      return [this.#startedMs + connectTimeoutMs, `no connection within ${connectTimeoutMs / 1000} s`];
+      return [this.#startedMs + connectTimeoutMs, `no answer within ${connectTimeoutMs / 1000} s`];
     }
     if (this.#closing) return [this.#closing.heardMs + CLOSING_MS, "the server is closing"];
     const silenceS = 2 * this.#heartbeatS || OWN_HEARTBEAT_S;

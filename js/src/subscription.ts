@@ -288,7 +288,7 @@ export class Subscription<Data = unknown> implements AsyncIterable<Message<Data>
     this.#host.failed(
       new LongwireError(
         "interval_mismatch",
-        `${this.stream}: the server delivered what follows ${after}, but ${this.#received} is held`,
+        `${this.stream}: what follows ${after} came, but ${this.#received} is held`,
         { retry: true, details: { stream: this.stream, held: this.#received, after } },
       ),
     );

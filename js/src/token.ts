@@ -1,4 +1,5 @@
 import { LongwireError } from "./errors.js";
+import { within } from "./within.js";
 
 export type Token = string | (() => string | Promise<string>);
 
@@ -9,24 +10,17 @@ const LEFT_PART = 0.5;
 /** The longest timer that there is, milliseconds. */
 const TIMER_MS_MAX = 2 ** 31 - 1;
 
-/** Fetch the token. Rejects with a `LongwireError`, code `token_failed`, also after `timeoutMs`. */
-export async function fetchToken(
-  token: Token | undefined,
-  timeoutMs: number,
-): Promise<string | undefined> {
-  if (typeof token !== "function") return token;
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const overdue = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`no token within ${timeoutMs / 1000} s`)), timeoutMs);
-    (timer as { unref?: () => void }).unref?.(); // it keeps no process of Node.js alive
-  });
+/** Fetch the token. Rejects with a `LongwireError`, code `token_failed`, also after that time. */
+export async function fetchToken(options: {
+  token?: Token | undefined;
+  connectTimeoutMs: number;
+}): Promise<string | undefined> {
+  const { token, connectTimeoutMs } = options;
   try {
-    return await Promise.race([token(), overdue]);
+    return typeof token === "function" ? await within(token(), connectTimeoutMs) : token;
   } catch (cause) {
     const sentence = `the token function failed: ${String(cause)}`;
     throw new LongwireError("token_failed", sentence, { retry: true, cause });
-  } finally {
-    clearTimeout(timer);
   }
 }
 

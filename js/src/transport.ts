@@ -52,7 +52,7 @@ export function openWebSocket(
     if (isOver) return;
     if (socket.protocol !== SUBPROTOCOL) {
       socket.close(1000);
-      finish(1002, `the server did not agree on the subprotocol ${SUBPROTOCOL}`);
+      finish(1002, `the server does not speak ${SUBPROTOCOL}`);
       return;
     }
     events.opened();

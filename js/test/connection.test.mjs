@@ -81,7 +81,7 @@ test("a token function that never returns is given up and asked again", async ()
   assert.equal(client.state, "connecting");
   await pass(1);
   assert.equal(errors[0].code, "token_failed");
-  assert.match(errors[0].message, /no token within 3 s/);
+  assert.match(errors[0].message, /no answer within 3 s/);
   await pass(500);
   assert.equal(Socket.last.welcome({ expires_in_s: 100 }).token, "token 2");
 });
@@ -129,7 +129,7 @@ test("connection with another subprotocol is given up", async () => {
   Socket.last.onopen({});
   await settle();
   assert.equal(client.state, "closed");
-  assert.match(errors[0].message, /subprotocol longwire\.v1\.json/);
+  assert.match(errors[0].message, /does not speak longwire\.v1\.json/);
 });
 
 test("a refused hello closes for good and rejects what waits", async () => {
@@ -275,7 +275,7 @@ test("an attempt has 10 seconds to be welcomed", async () => {
   assert.equal(client.state, "connecting");
   await pass(1);
   assert.equal(client.state, "waiting");
-  assert.equal(states.at(-1).reason, "no connection within 10 s");
+  assert.equal(states.at(-1).reason, "no answer within 10 s");
 });
 
 test("a server's ping is answered", async () => {
