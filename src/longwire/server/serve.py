@@ -94,7 +94,7 @@ async def serve_until_stopped(service: Service, announce: Callable[[str], None])
 async def _stop(service: Service, signals: asyncio.Queue[signal.Signals]) -> signal.Signals | None:
     """Stop, unless a further signal comes first, which is returned: a stop hook or a store may take
     for ever."""
-    # There is none when the simulator unwinds a killed process: then nothing is to be begun.
+    # The simulator unwinds a killed process without a loop: this raises before anything is begun.
     loop = asyncio.get_running_loop()
     stopping = loop.create_task(service.stop())
     further = loop.create_task(signals.get())

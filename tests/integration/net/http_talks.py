@@ -13,7 +13,7 @@ from longwire.net.listener import Listener
 from tests.integration.net import local
 from tests.integration.net.local import end_writing, open_raw
 
-__all__ = ["LAST", "get", "hello", "http", "talk"]
+__all__ = ["LAST", "get", "hello", "http", "talk", "websocket_handshake"]
 
 Serve = tuple[HttpServer, Listener, int]
 
@@ -50,6 +50,16 @@ async def talk(port: int, request: bytes, *, is_half_closed: bool = False) -> by
 
 def get(path: str = "/", *headers: str) -> bytes:
     return "\r\n".join([f"GET {path} HTTP/1.1", "Host: x", *headers, "", ""]).encode()
+
+
+def websocket_handshake() -> bytes:
+    return get(
+        "/",
+        "Upgrade: websocket",
+        "Connection: Upgrade",
+        "Sec-WebSocket-Version: 13",
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+    )
 
 
 LAST = "Connection: close"

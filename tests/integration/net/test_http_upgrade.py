@@ -9,7 +9,7 @@ import pytest
 
 import longwire
 from longwire.net.http_exchange import HttpExchange
-from tests.integration.net.http_talks import LAST, get, hello, http, talk
+from tests.integration.net.http_talks import LAST, get, hello, http, talk, websocket_handshake
 from tests.integration.net.local import (
     echo,
     end_writing,
@@ -91,16 +91,7 @@ async def test_frames_right_behind_the_upgrade_are_not_lost() -> None:
 
     async with http(handler) as (_, _, port):
         reader, writer = await open_raw(port)
-        writer.write(
-            get(
-                "/",
-                "Upgrade: websocket",
-                "Connection: Upgrade",
-                "Sec-WebSocket-Version: 13",
-                "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
-            )
-            + b"\x81\x82\0\0\0\0hi"
-        )
+        writer.write(websocket_handshake() + b"\x81\x82\0\0\0\0hi")
         async with asyncio.timeout(20):
             await reader.readuntil(b"\r\n\r\n")
             assert await reader.readexactly(4) == b"\x81\x02hi"
@@ -124,15 +115,7 @@ async def test_client_that_left_before_its_upgrade_was_accepted_is_noticed(
 
     async with http(handler) as (_, listener, port):
         _, writer = await open_raw(port)
-        writer.write(
-            get(
-                "/",
-                "Upgrade: websocket",
-                "Connection: Upgrade",
-                "Sec-WebSocket-Version: 13",
-                "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==",
-            )
-        )
+        writer.write(websocket_handshake())
         await asked.wait()
         (link,) = listener.links
         leave(writer)

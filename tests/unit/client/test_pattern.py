@@ -197,17 +197,22 @@ async def test_subscription_and_pattern_both_get_a_stream_that_came_later_to_the
     assert (own, seen) == ([1], [("chat/a", 1)])
 
 
-async def test_readers_of_one_stream_at_different_places_are_brought_together():
-    host, seen, own = Host(), [], []
-    host.queue_messages_max = 2
-    host.reading.add(Subscription(host, "chat/a", handler=lambda message: own.append(message.data)))
+def overtake(host, handler):
+    """A subscription that has three messages, and a pattern that had room for two of them."""
+    host.reading.add(Subscription(host, "chat/a", handler=handler))
     host.answer("subscribe", position=str(at(0)), tail=str(at(0)))
     pattern = subscribe(host, None)
     host.answer("subscribe", streams=1)
     matched(host, "chat/a", at(0))
     deliver(host, "chat/a", 1, 2, 3)
     host.answer("unsubscribe")  # the pattern's queue is full; the subscription goes on
-    messages = aiter(pattern)
+    return aiter(pattern)
+
+
+async def test_readers_of_one_stream_at_different_places_are_brought_together():
+    host, seen, own = Host(), [], []
+    host.queue_messages_max = 2
+    messages = overtake(host, lambda message: own.append(message.data))
     seen += [(await anext(messages)).data, (await anext(messages)).data]
     assert host.answer("subscribe", streams=1)["positions"] == {"chat/a": str(at(2))}
     matched(host, "chat/a", at(3))
@@ -267,14 +272,7 @@ async def test_stream_that_came_later_is_read_from_its_start_though_another_read
 async def test_pattern_hears_of_the_gap_that_another_reader_is_told_of():
     host, seen = Host(), []
     host.queue_messages_max = 2
-    host.reading.add(Subscription(host, "chat/a", handler=lambda message: None))
-    host.answer("subscribe", position=str(at(0)), tail=str(at(0)))
-    pattern = subscribe(host, None)
-    host.answer("subscribe", streams=1)
-    matched(host, "chat/a", at(0))
-    deliver(host, "chat/a", 1, 2, 3)
-    host.answer("unsubscribe")  # the pattern's queue is full; the subscription goes on
-    messages = aiter(pattern)
+    messages = overtake(host, lambda message: None)
     seen += [(await anext(messages)).data, (await anext(messages)).data]
     host.answer("subscribe", streams=1)
     matched(host, "chat/a", at(3))
