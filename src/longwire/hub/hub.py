@@ -45,6 +45,9 @@ logger = logging.getLogger("longwire.hub")
 
 EXPIRE_INTERVAL_S = 60.0
 """How often the store is asked to apply what depends on time to idle streams."""
+TURNS_WAITED_MAX = 2
+"""Turns of the event loop for which a flush waits for what is about to be stored: one for what was
+read since the last append, one for what came while that was stored."""
 
 
 def _default_settings(stream: str, content_type: str) -> StreamSettings:
@@ -63,7 +66,8 @@ class Hub:
     a name that does not exist, ``slow_rule_for`` what becomes of readers whom retention has passed.
 
     An entry is delivered only after its append has returned. Everything that one tick brought to a
-    stream leaves at one ``call_soon`` flush, never on a timer.
+    stream leaves at one flush, at its end or a turn or two of the event loop later; never on a
+    timer.
     """
 
     def __init__(
@@ -314,10 +318,17 @@ class Hub:
 
     def _mark_dirty(self, channel: Channel) -> None:
         if not self._dirty:
-            asyncio.get_running_loop().call_soon(self._flush)
+            asyncio.get_running_loop().call_soon(self._flush, TURNS_WAITED_MAX)
         self._dirty[channel] = None
 
-    def _flush(self) -> None:
-        dirty, self._dirty = self._dirty, {}
+    def _flush(self, turns_left: int = 0) -> None:
+        """Send what is fresh. A stream for which more is about to be stored waits for it, a turn of
+        the event loop at a time: what is sent together costs the many who get it one send."""
+        dirty, is_busy = self._dirty, self.publisher.is_busy
+        waiting = [channel for channel in dirty if is_busy(channel.name)] if turns_left else []
+        self._dirty = dict.fromkeys(waiting)
+        if waiting:
+            asyncio.get_running_loop().call_soon(self._flush, turns_left - 1)
         for channel in dirty:
-            self._readers.flush(channel)
+            if channel not in self._dirty:
+                self._readers.flush(channel)

@@ -114,6 +114,10 @@ class Publisher:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
+    def is_busy(self, stream: str) -> bool:
+        """Whether something published to ``stream`` is not stored yet."""
+        return stream in self._queues
+
     async def create(
         self, publish: Publish, settings: StreamSettings, fork: Fork | None
     ) -> tuple[StreamInfo, bool]:

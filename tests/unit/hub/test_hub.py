@@ -6,7 +6,7 @@ import pytest
 
 from longwire.base.limits import HubLimits, RetentionLimits
 from longwire.hub.errors import AlreadySubscribedError, SubscriptionLimitError
-from longwire.hub.hub import Hub
+from longwire.hub.hub import TURNS_WAITED_MAX, Hub
 from longwire.stores.memory import MemoryStore
 from longwire.streams.errors import (
     SequenceGapError,
@@ -140,6 +140,42 @@ async def test_all_entries_of_a_tick_leave_in_one_buffer():
         assert sink.of().payloads == [b"%d" % n for n in range(20)]
         assert sink.calls == 1
     assert hub.counters.flushes == 1
+
+
+async def test_what_is_read_while_others_are_stored_leaves_with_them():
+    """As behind one connection: the next publishes are read a turn after the first were."""
+    hub = make_hub()
+    sink = LineSink()
+    await subscribe(hub, sink, TAIL)
+    for n in range(3):
+        hub.publisher.submit(publish(b"%d" % n), lambda outcome: None)
+        await asyncio.sleep(0)
+    await settle()
+    assert sink.of().payloads == [b"0", b"1", b"2"]
+    assert sink.calls == 1
+
+
+async def test_delivery_does_not_wait_for_a_store_that_is_slow_with_the_next():
+    store = HeldStore()
+    hub = make_hub(store)
+    sinks = {name: LineSink() for name in ("s", "other")}
+    for name, sink in sinks.items():
+        await hub.publish(publish(b"0", stream=name))
+        await subscribe(hub, sink, TAIL, stream=name)
+    store.shut("append")
+    hub.publisher.submit(publish(b"1"), lambda outcome: None)
+    hub.publisher.submit(publish(b"1", stream="other"), lambda outcome: None)
+    await settle()
+    hub.publisher.submit(publish(b"2"), lambda outcome: None)  # is stored after the first
+    store.open("append")
+    store.shut("append")
+    turns = {name: 0 for name in sinks}
+    for _ in range(30):
+        for name, sink in sinks.items():
+            turns[name] += not sink.calls
+        await asyncio.sleep(0)
+    assert [sink.of(name).payloads for name, sink in sinks.items()] == [[b"1"], [b"1"]]
+    assert turns["other"] < turns["s"] <= turns["other"] + TURNS_WAITED_MAX
 
 
 async def test_formats_are_encoded_separately():
