@@ -109,6 +109,8 @@ class SyncClient:
         self._lock = threading.Lock()
         self._engine: _Engine | None = None
         self._listeners: list[Callable[[Event], None]] = []
+        self._inside = threading.local()
+        """In the thread of an engine: its ``client``."""
         self._is_closed = False
         _all.add(self)
 
@@ -125,6 +127,7 @@ class SyncClient:
 
     def close(self, *, flush_s: float = FLUSH_S) -> None:
         """End for good, after at most ``flush_s`` seconds for what is not acknowledged yet."""
+        self._demand_outside()
         with self._lock:
             self._is_closed = True
             engine, self._engine = self._engine, None
@@ -139,6 +142,10 @@ class SyncClient:
 
     def on_event(self, listener: Callable[[Event], None]) -> None:
         """Call ``listener``, in the client's thread, with everything that happens by itself."""
+        if self._is_inside:
+            self._listeners.append(listener)
+            self._inside.client.on_event(listener)
+            return
         with self._lock:
             self._listeners.append(listener)
             if self._engine is not None:
@@ -260,15 +267,25 @@ class SyncClient:
     def _submit(
         self, make: Callable[[Client], Coroutine[Any, Any, T]]
     ) -> concurrent.futures.Future[T]:
-        engine = self._engine
-        # Before the lock: whoever has it may be waiting for this thread to end.
-        if engine is not None and threading.current_thread() is engine.thread:
-            raise ClientError(
-                "bad_use", "a listener of a SyncClient must not wait for it: use `longwire.Client`"
-            )
+        self._demand_outside()
         with self._lock:
             engine = self._running()
-        return asyncio.run_coroutine_threadsafe(make(engine.client), engine.loop)
+            # Before others can find that the engine is over, and end it.
+            return asyncio.run_coroutine_threadsafe(make(engine.client), engine.loop)
+
+    @property
+    def _is_inside(self) -> bool:
+        """Whether this is a listener's call, or a token function's. It must not wait for the lock:
+        whoever has it may be waiting for this thread to begin or to end."""
+        return hasattr(self._inside, "client")
+
+    def _demand_outside(self) -> None:
+        if self._is_inside:
+            raise ClientError(
+                "bad_use",
+                "a listener of a SyncClient must neither wait for it nor close it: use "
+                "`longwire.Client`",
+            )
 
     def _running(self) -> _Engine:
         if self._is_closed:
@@ -283,7 +300,7 @@ class SyncClient:
         return self._engine
 
     def _make_heard(self) -> Client:
-        client = self._make()
+        client = self._inside.client = self._make()
         for listener in self._listeners:
             client.on_event(listener)
         return client
@@ -291,7 +308,7 @@ class SyncClient:
     def _forked(self) -> None:
         """In a child: thread, connection and outbox are the parent's."""
         engine, self._engine = self._engine, None
-        self._lock = threading.Lock()
+        self._lock, self._inside = threading.Lock(), threading.local()
         if engine is not None:
             # Kept alive, or its end would close descriptors whose numbers are others' by then.
             _left_behind.append(engine)

@@ -17,6 +17,7 @@ import pytest
 
 import longwire
 from longwire.client.events import State, StateChange
+from longwire.client.sync import _Engine
 from tests.integration.server.running import RunningServer
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
@@ -249,3 +250,34 @@ def test_listener_that_waits_for_its_client_is_told_while_others_begin_anew(
         assert not thread.is_alive()
     assert told == ["bad_use"]
     client.close()
+
+
+def test_listener_is_told_though_whoever_began_the_client_is_not_back_yet(
+    server: RunningServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The thread of the client may be far ahead of the one whose call began it."""
+    client = longwire.SyncClient(server.url)
+    has_been_told = threading.Event()
+    told: list[str] = []
+
+    def listen(event: Any) -> None:
+        if not told:
+            client.on_event(lambda event: None)
+            for use in (lambda: client.publish("s", 1, timeout_s=1.0), client.close):
+                try:
+                    use()
+                except longwire.ClientError as error:
+                    told.append(error.code)
+        has_been_told.set()
+
+    begin = _Engine.begin
+
+    def begin_slowly(engine: _Engine) -> None:
+        begin(engine)
+        assert has_been_told.wait(WAIT_S)
+
+    monkeypatch.setattr(_Engine, "begin", begin_slowly)
+    client.on_event(listen)
+    assert client.publish("s", 0).position is not None
+    client.close()
+    assert told == ["bad_use", "bad_use"]

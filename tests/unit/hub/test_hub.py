@@ -169,7 +169,7 @@ async def test_delivery_does_not_wait_for_a_store_that_is_slow_with_the_next():
     hub.publisher.submit(publish(b"2"), lambda outcome: None)  # is stored after the first
     store.open("append")
     store.shut("append")
-    turns = {name: 0 for name in sinks}
+    turns = dict.fromkeys(sinks, 0)
     for _ in range(30):
         for name, sink in sinks.items():
             turns[name] += not sink.calls
