@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from longwire.base.errors import StoreError
 from longwire.base.limits import (
@@ -159,13 +159,16 @@ class Hub:
     async def _maintain(self) -> None:
         while True:
             await asyncio.sleep(EXPIRE_INTERVAL_S)
-            try:
-                await self.store.expire()
-                if self.store.is_shared:
-                    await self.creations.look_again()
-            except Exception:
-                self.counters.store_failures += 1
-                logger.exception("the store failed to expire what is old")
+            await self._attempt(self.store.expire(), "to expire what is old")
+            if self.store.is_shared:
+                await self._attempt(self.creations.look_again(), "to say which streams there are")
+
+    async def _attempt(self, work: Awaitable[None], what: str) -> None:
+        try:
+            await work
+        except Exception:
+            self.counters.store_failures += 1
+            logger.exception("the store failed %s", what)
 
     # -- publishing -----------------------------------------------------------------------------
 

@@ -479,3 +479,23 @@ async def test_erased_payload_is_shown_to_nobody_who_comes_later():
     assert early.of().payloads == [b"secret", b"2", b"3"]
     assert late.of().payloads == [b"", b"2", b"3"]
     await hub.close()
+
+
+async def test_streams_are_looked_for_though_the_store_fails_to_expire_what_is_old(monkeypatch):
+    class FailingStore(MemoryStore):
+        is_shared = True
+
+        async def expire(self):
+            raise OSError("the disk is gone")
+
+    monkeypatch.setattr("longwire.hub.hub.EXPIRE_INTERVAL_S", 0.01)
+    hub = make_hub(FailingStore())
+    await hub.publish(publish(b"1"))
+    seen = asyncio.Queue()
+    await hub.creations.follow(seen.put_nowait)
+    hub.start()
+    try:
+        assert [await asyncio.wait_for(seen.get(), 30) for _ in range(3)] == ["s"] * 3
+    finally:
+        await hub.close()
+    assert hub.counters.store_failures >= 2
