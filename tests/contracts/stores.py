@@ -17,7 +17,8 @@ from longwire.stores.memory import MemoryStore
 from longwire.stores.redis.store import RedisStore
 from longwire.stores.sqlite.store import SqliteStore
 from longwire.streams.store import Store
-from tests.redis_servers import RedisServer, free_port
+from tests.ports import free_port
+from tests.redis_servers import RedisServer
 
 
 @dataclass

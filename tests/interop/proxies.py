@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
-import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 from tests import needs
+from tests.ports import free_port
 
 __all__ = ["PROXIES", "SHARING_PROXIES", "haproxy", "nginx"]
 
@@ -111,13 +111,6 @@ frontend front
 backend back
     server one 127.0.0.1:{upstream}
 """
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @contextlib.asynccontextmanager

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import json
 import os
-import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Sequence
@@ -15,6 +14,7 @@ from pathlib import Path
 
 from tests.conformance.autobahn.judge import Outcome, Side, read_report
 from tests.integration.net.certificates import Authority
+from tests.ports import free_port
 
 __all__ = ["SECTIONS_1_TO_10", "Unit", "run_units", "serve_longwire", "units_of"]
 
@@ -53,13 +53,6 @@ def units_of(side: Side, patterns: Sequence[str] | None = None) -> list[Unit]:
     if patterns is None:
         return [Unit(side, tuple(unit.split(","))) for unit in ALL_UNITS]
     return [Unit(side, tuple(patterns))]
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 async def wait_for_port(port: int, process: asyncio.subprocess.Process, log: Path) -> None:

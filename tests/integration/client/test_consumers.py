@@ -11,6 +11,7 @@ import pytest
 
 from longwire.client.client import Client
 from tests.integration.server.running import RunningServer
+from tests.ports import free_port
 from tests.redis_servers import RedisServer
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(200)]
@@ -53,10 +54,9 @@ async def test_work_is_done_though_a_server_is_killed(tmp_path: Path) -> None:
 
 
 async def test_consumer_goes_on_after_its_server_was_killed(tmp_path: Path) -> None:
-    store = ("--store", f"sqlite:{tmp_path}/streams.db")
+    flags = ("--dev", "--store", f"sqlite:{tmp_path}/streams.db", "--port", str(free_port()))
     done: list[int] = []
-    with RunningServer(tmp_path, "--dev", *store) as first:
-        port = first.port
+    with RunningServer(tmp_path, *flags) as first:
         async with Client(first.url) as client:
             client.consume("jobs", "worker", lambda delivery: done.append(delivery.data))
             for number in range(20):
@@ -68,7 +68,7 @@ async def test_consumer_goes_on_after_its_server_was_killed(tmp_path: Path) -> N
                     state = await client.consumer_state("jobs", "worker")
             first.process.kill()
             first.process.wait()
-            with RunningServer(tmp_path, "--dev", *store, "--port", str(port)):
+            with RunningServer(tmp_path, *flags):
                 await client.publish("jobs", 20)
                 async with asyncio.timeout(30):
                     while 20 not in done:

@@ -18,6 +18,7 @@ import pytest
 from longwire.client.client import Client
 from longwire.client.errors import ClientError
 from tests.integration.server.running import RunningServer
+from tests.ports import free_port
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
@@ -129,12 +130,11 @@ async def test_killed_subscriber_has_each_effect_once(tmp_path: Path, transport:
 
 
 async def test_killed_server_loses_nothing_that_was_acknowledged(tmp_path: Path) -> None:
-    store = f"sqlite:{tmp_path}/streams.db"
+    flags = ("--dev", "--store", f"sqlite:{tmp_path}/streams.db", "--port", str(free_port()))
     source = random.Random(5)
     acknowledged: list[int] = []
-    with RunningServer(tmp_path, "--dev", "--store", store) as first:
-        port, url = first.port, first.url
-        client = Client(url)
+    with RunningServer(tmp_path, *flags) as first:
+        client = Client(first.url)
         await client.start()
         seen: list[int] = []
         client.subscribe("server", lambda message: seen.append(message.data))
@@ -153,14 +153,14 @@ async def test_killed_server_loses_nothing_that_was_acknowledged(tmp_path: Path)
         first.process.kill()
         first.process.wait()
     for _ in range(LIVES):
-        with RunningServer(tmp_path, "--dev", "--store", store, "--port", str(port)) as server:
+        with RunningServer(tmp_path, *flags) as server:
             goal = len(acknowledged) + source.randrange(1, 200)
             async with asyncio.timeout(60):
                 while len(acknowledged) < goal:
                     await asyncio.sleep(0.01)
             server.process.kill()
             server.process.wait()
-    with RunningServer(tmp_path, "--dev", "--store", store, "--port", str(port)):
+    with RunningServer(tmp_path, *flags):
         async with asyncio.timeout(60):
             await client.flush()
             publishing.cancel()

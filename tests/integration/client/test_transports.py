@@ -24,6 +24,7 @@ from tests.integration.client.cutting import CuttingProxy, Direction
 from tests.integration.client.hindering import HinderingProxy
 from tests.integration.server.app_servers import serve_app
 from tests.integration.server.running import RunningServer
+from tests.ports import free_port
 
 WAIT_S = 30.0
 SOON_S = 15.0
@@ -308,10 +309,9 @@ async def test_random_cuts_lose_and_double_nothing(url: str, transport: str) -> 
 
 
 async def test_a_restarted_server_is_taken_up_again(tmp_path: Path) -> None:
-    store = f"sqlite:{tmp_path}/streams.db"
+    flags = ("--dev", "--store", f"sqlite:{tmp_path}/streams.db", "--port", str(free_port()))
     seen: list[int] = []
-    with RunningServer(tmp_path, "--dev", "--store", store) as first:
-        port = first.port
+    with RunningServer(tmp_path, *flags) as first:
         client = Client(first.url, transports=["long-poll"], retry_max_s=0.5)
         await client.start()
         client.subscribe("s", lambda message: seen.append(message.data), start="earliest")
@@ -320,7 +320,7 @@ async def test_a_restarted_server_is_taken_up_again(tmp_path: Path) -> None:
         await until(lambda: len(seen) == 5)
         first.process.kill()
     publishes = [asyncio.create_task(client.publish("s", n)) for n in range(5, 10)]
-    with RunningServer(tmp_path, "--dev", "--store", store, "--port", str(port)):
+    with RunningServer(tmp_path, *flags):
         await asyncio.wait_for(asyncio.gather(*publishes), WAIT_S)
         await until(lambda: len(seen) == 10)
         await client.close()

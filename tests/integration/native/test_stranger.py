@@ -21,6 +21,7 @@ from tests.integration.native.stranger_client import (
     StrangerClient,
 )
 from tests.integration.server.running import RunningServer
+from tests.ports import free_port
 
 WAIT_S = 20.0
 
@@ -218,8 +219,8 @@ async def test_foreign_subprotocol_is_refused_and_none_is_served(server: Running
 
 
 async def test_stranger_sees_a_restart_and_is_told_that_history_is_gone(tmp_path: Path) -> None:
-    with RunningServer(tmp_path, "--dev", "--store", "memory") as first:
-        port = first.port
+    flags = ("--dev", "--store", "memory", "--port", str(free_port()))
+    with RunningServer(tmp_path, *flags) as first:
         client = StrangerClient(first.websocket_url + "/ws")
         await client.open()
         view = await client.subscribe("room")
@@ -235,8 +236,7 @@ async def test_stranger_sees_a_restart_and_is_told_that_history_is_gone(tmp_path
     assert closing["code"] == client.close_codes[0]
     low, high = closing["after_s"]
     assert 0 <= low <= high
-    with RunningServer(tmp_path, "--dev", "--store", "memory", "--port", str(port)) as second:
-        assert second.port == port
+    with RunningServer(tmp_path, *flags):
         await wait_for(client, lambda: bool(view.refusals))
         (refusal,) = view.refusals
         assert (refusal["reason"], refusal["held"]) == ("epoch", held)

@@ -20,6 +20,7 @@ from websockets.asyncio.client import connect, unix_connect
 from tests.integration.server.certificates import make_certificate
 from tests.integration.server.native_client import native_client
 from tests.integration.server.running import RunningServer, run_longwire
+from tests.ports import free_port
 
 UPGRADE = (
     b"GET /echo HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -159,13 +160,15 @@ def test_drain_finishes_the_request_that_is_being_answered(tmp_path: Path) -> No
 
 
 def test_server_comes_back_on_the_same_port(tmp_path: Path) -> None:
-    with RunningServer(tmp_path, "--dev") as first:
-        port = first.port
-        with socket.create_connection(("127.0.0.1", port)) as open_one:
-            open_one.sendall(UPGRADE)
-            open_one.recv(4096)
-            first.process.kill()
-            first.process.wait()
+    port = free_port()
+    with (
+        RunningServer(tmp_path, "--dev", "--port", str(port)) as first,
+        socket.create_connection(("127.0.0.1", port)) as open_one,
+    ):
+        open_one.sendall(UPGRADE)
+        open_one.recv(4096)
+        first.process.kill()
+        first.process.wait()
     with RunningServer(tmp_path, "--dev", "--port", str(port)) as second:
         assert second.port == port
         assert second.request("/healthz").status == 200

@@ -20,7 +20,8 @@ from longwire.streams.position import START
 from longwire.streams.store import Append, Appended, StreamSettings
 from longwire.streams.verdict import Reason
 from tests.integration.stores.nodes import QUICK, Node, Proxy, nodes, request, until
-from tests.redis_servers import RedisServer, free_port
+from tests.ports import free_port
+from tests.redis_servers import RedisServer
 
 pytestmark = pytest.mark.slow
 
