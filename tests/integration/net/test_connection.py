@@ -343,6 +343,7 @@ async def test_slow_reader_makes_the_sender_wait_in_bounded_memory() -> None:
         serving(handler, compression=None) as (_, uri),
         longwire.connect(uri, compression=None) as ws,
     ):
+        await eventually(lambda: ws.link.is_reading_paused)
         previous = -1
         while sent_bytes != previous:  # until the sender stands still
             previous = sent_bytes

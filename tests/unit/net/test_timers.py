@@ -52,8 +52,6 @@ async def test_later_deadline_replaces_earlier_without_moving() -> None:
     late = state.clock() + 0.2
     state.wheel.set(entry, late)
     assert entry.wheel_slot == slot
-    await asyncio.sleep(0.1)
-    assert fired == []
     while not fired:
         await asyncio.sleep(0.01)
     assert fired[0][1] >= late
