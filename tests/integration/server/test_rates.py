@@ -43,11 +43,13 @@ async def http() -> AsyncIterator[httpx.AsyncClient]:
 
 @pytest.mark.parametrize("way", WAYS)
 async def test_requests_of_an_address(http: httpx.AsyncClient, way: str) -> None:
-    async with serve_app(make_app(requests_per_address_max=0.5), way) as url:
-        statuses = [(await http.get(f"{url}/")).status_code for _ in range(5)]
-        assert statuses == [200] * 5
+    # Two at once, and another every five seconds: later than all this takes.
+    async with serve_app(make_app(requests_per_address_max=0.2), way) as url:
+        statuses = [(await http.get(f"{url}/")).status_code for _ in range(3)]
+        assert statuses == [200, 200, 429]
         answer = await http.get(f"{url}/")
-        assert (answer.status_code, answer.headers["Retry-After"]) == (429, "2")
+        assert answer.status_code == 429
+        assert 0 < int(answer.headers["Retry-After"]) <= 5
         assert "Too many requests" in answer.text
         if way == "longwire":
             with pytest.raises(InvalidStatus) as caught:
@@ -57,21 +59,21 @@ async def test_requests_of_an_address(http: httpx.AsyncClient, way: str) -> None
 
 async def test_entries_of_a_user_over_all_connections(http: httpx.AsyncClient) -> None:
     async with (
-        serve_app(make_app(entries_per_user_max=0.5), "longwire") as url,
+        serve_app(make_app(entries_per_user_max=0.2), "longwire") as url,
         native_client(url, "ann") as one,
         native_client(url, "ann") as other,
         native_client(url, "bob") as stranger,
     ):
-        for number in range(5):
-            client = (one, other)[number % 2]
+        for client in (one, other):
             assert (await client.ask("publish", stream="a", data=1))["op"] == "published"
         refused = await one.ask("publish", stream="b", data=1)
         assert (refused["code"], refused["retry"]) == ("rate_limited", True)
-        assert 0 < refused["after_s"] <= 2
+        assert 0 < refused["after_s"] <= 5
         assert (await stranger.ask("publish", stream="a", data=1))["op"] == "published"
         fields = {"Authorization": "Bearer ann", "Content-Type": "application/json"}
         answer = await http.post(f"{url}/streams/a", headers=fields, content="[1,2]")
-        assert (answer.status_code, answer.headers["Retry-After"]) in ((429, "4"), (429, "3"))
+        assert answer.status_code == 429
+        assert 5 < int(answer.headers["Retry-After"]) <= 10  # two take ten seconds
         assert answer.json()["code"] == "rate_limited"
         figures = (await http.get(f"{url}/metrics")).text
         assert "longwire_rates_entries_per_user_refused_total 2.0" in figures
@@ -93,11 +95,11 @@ async def test_entries_of_a_stream_from_all(http: httpx.AsyncClient) -> None:
 
 async def test_messages_of_an_address() -> None:
     async with (
-        serve_app(make_app(messages_per_address_max=1.0), "longwire") as url,
+        serve_app(make_app(messages_per_address_max=0.4), "longwire") as url,
         native_client(url) as one,
         native_client(url) as other,
     ):
-        for client in (one, other) * 4:
+        for client in (one, other):  # to connect was a message each
             assert (await client.ask("ping"))["op"] == "pong"
         answers = [await client.ask("ping") for client in (one, other)]
         assert {answer["code"] for answer in answers} == {"rate_limited"}

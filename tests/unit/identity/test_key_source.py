@@ -134,7 +134,7 @@ async def test_keys_stay_when_the_new_ones_cannot_be_used(
     provider: Provider, spoil: Callable[[Provider], None], caplog: pytest.LogCaptureFixture
 ) -> None:
     good = make_token(USER, "RS256", kid="RSA")
-    checking = verifier(provider, keys_retry_s=0.01, keys_timeout_s=0.3)
+    checking = verifier(provider, keys_retry_s=0.01, keys_timeout_s=1)
     spoil(provider)
     with pytest.raises(KeysUnavailableError):
         await checking.verify(good)
