@@ -121,10 +121,10 @@ class ServerLink:
 
     async def opened(self) -> None:
         """Wait until there is a connection. Raises ``ClientError`` when there never will be."""
-        while self.state is not State.OPEN:
-            if self._closed is not None:
-                raise self._closed
+        while self._closed is None and self.state is not State.OPEN:
             await asyncio.shield(self._opened)
+        if self._closed is not None:
+            raise self._closed
 
     def wake(self) -> None:
         """Have doubts now: ask for a sign of life, or end the wait for a retry."""
@@ -138,7 +138,7 @@ class ServerLink:
         if self._seat is not None:
             self._seat.connection.give_up(reason, RESTART_AFTER_S)
 
-    async def close(self, error: ClientError, ending: Ending | None = None) -> None:
+    async def close(self, error: ClientError) -> None:
         """End for good; the error is what waiters are told."""
         if self._closed is not None:
             return
@@ -161,7 +161,7 @@ class ServerLink:
             await asyncio.wait(tasks)
         if seat is not None:
             await seat.connection.finish()
-        self._change(State.CLOSED, ending)
+        self._change(State.CLOSED)
         if not self._opened.done():
             self._opened.set_exception(error)
 
@@ -363,14 +363,15 @@ class ServerLink:
         if not ending.can_reconnect and not has_other_token:
             error = ending.error or ClientError("connection_closed", ending.reason)
             self._owner.announce(error)
-            self._failing = self._loop.create_task(self._fail(error, ending))
+            self._change(State.CLOSED, ending)
+            self._failing = self._loop.create_task(self._fail(error))
             return
         delay_s = self._delay_s(ending)
         self._change(State.WAITING, ending, delay_s)
         self._retry = self._loop.call_later(delay_s, self._begin_attempt)
 
-    async def _fail(self, error: ClientError, ending: Ending) -> None:
-        await self.close(error, ending)
+    async def _fail(self, error: ClientError) -> None:
+        await self.close(error)
         await self._owner.failed(error)
 
     def _delay_s(self, ending: Ending) -> float:

@@ -563,6 +563,23 @@ async def test_every_error_of_the_protocol_reaches_who_asked(server: ScriptedSer
             assert error.message == f"the sentence of {code}"
 
 
+async def test_request_made_as_the_server_ends_it_for_good_is_told_why(
+    server: ScriptedServer,
+) -> None:
+    """Between the end of the connection and that of the client."""
+    is_told = asyncio.Event()
+    async with client_of(server) as client:
+        client.on_event(lambda event: is_told.set() if isinstance(event, ClientError) else None)
+        peer = await server.accept()
+        await peer.welcome()
+        await client.connected(WAIT_S)
+        await peer.connection.close(4504, "go away")
+        async with asyncio.timeout(WAIT_S):
+            await is_told.wait()
+        with pytest.raises(ClientError, match="go away"):
+            await client.history("s")
+
+
 async def test_publish_ends_with_final_errors_and_outlives_others(server: ScriptedServer) -> None:
     # Those that the producer rule deals with have tests of their own.
     numbered = {"sequence_gap", "producer_epoch_start", "producer_unknown"}

@@ -17,7 +17,7 @@ from longwire.base.limits import NativeLimits
 from longwire.client.client import Client, Event
 from longwire.client.connection import Timing
 from longwire.client.errors import ClientError
-from longwire.client.events import Gap, StateChange, TransportChange
+from longwire.client.events import Gap, State, StateChange, TransportChange
 from longwire.identity.principal import Principal
 from longwire.server.settings import AnonymousSettings, ServerSettings, Settings
 from tests.integration.client.cutting import CuttingProxy, Direction
@@ -447,6 +447,37 @@ async def test_a_client_ends_though_its_last_request_is_never_answered(transport
         posting = tasks_of_client() - reading
         await client.close()
         await until(lambda: all(task.done() for task in posting))
+
+
+@OVER_HTTP
+async def test_a_request_that_was_to_come_as_the_client_ends_is_refused(
+    url: str, transport: str
+) -> None:
+    may_come = asyncio.Event()
+    asked = 0
+
+    async def token() -> str:
+        nonlocal asked
+        asked += 1
+        if asked > 1:
+            await may_come.wait()
+        return "ann"
+
+    async with HinderingProxy(port_of(url)) as proxy:
+        proxy.holds_up, proxy.hold_s = lambda request: b'"publish"' in request, 3600.0
+        timing = Timing(probe_s=0.5)
+        client = Client(proxy.url, token=token, transports=[transport], timing=timing)
+        async with client:
+            await client.connected(WAIT_S)
+            changing = asyncio.create_task(client.authenticate())
+            await client.submit("s", [1])
+            await until(lambda: proxy.held_up and asked == 2)
+            closing = asyncio.create_task(client.close())
+            await until(lambda: client.state is State.CLOSED)
+            may_come.set()  # while what was said last is given its time
+            with pytest.raises(ClientError, match="the client was closed"):
+                await changing
+            await closing
 
 
 def tasks_of_client() -> set[asyncio.Task[Any]]:
