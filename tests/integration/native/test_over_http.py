@@ -22,7 +22,7 @@ EVERYTHING = ("**",)
 SETTINGS = Settings(
     anonymous=AnonymousSettings(read=EVERYTHING, publish=EVERYTHING, presence=EVERYTHING),
     presence=PresenceLimits(grace_s=0.5),
-    server=ServerSettings(long_poll_timeout_s=0.3),
+    server=ServerSettings(long_poll_timeout_s=15.0),
     native=NativeLimits(operations_per_request_max=4),
 )
 
@@ -139,11 +139,13 @@ async def test_a_poll_waits_for_the_first_entry(url):
     assert [m["data"] for m in of(messages, "entry")] == [{"n": 2}]
 
 
-async def test_a_poll_without_news_is_answered_when_its_time_is_up(ours):
-    began = time.monotonic()
-    messages = await ask(ours, subscribe())
-    assert time.monotonic() - began >= 0.3
-    assert [m["op"] for m in messages] == ["connected", "subscribed"]
+async def test_a_poll_without_news_is_answered_when_its_time_is_up():
+    app = make_app(replace(SETTINGS, server=ServerSettings(long_poll_timeout_s=0.3)))
+    async with serve_app(app, "longwire") as url:
+        began = time.monotonic()
+        messages = await ask(url, subscribe())
+        assert time.monotonic() - began >= 0.3
+        assert [m["op"] for m in messages] == ["connected", "subscribed"]
 
 
 async def test_a_poll_waits_no_longer_than_its_client_prefers():
@@ -200,7 +202,7 @@ async def test_streams_of_a_pattern_that_the_client_knows_are_no_news():
 
 async def test_a_poll_reads_the_inbox_only_when_it_is_asked_for(app, ours):
     connect = {"token": "ann", "inbox": "tail"}
-    (hello,) = of(await ask(ours, connect=connect), "connected")
+    (hello,) = of(await ask(ours, connect=connect, prefer="wait=0"), "connected")
     await app.send_to_user("ann", {"n": 1})
     connect["inbox"] = hello["inbox"]["position"]
     messages = await ask(ours, connect=connect)
@@ -349,20 +351,20 @@ async def test_a_worker_goes_on_with_the_next_poll(ours):
     assert [(one["data"], one["attempt"]) for one in others] == [(1, 2), (2, 3), (3, 1)]
 
 
-async def test_a_member_stays_from_poll_to_poll(ours):
+async def test_a_member_stays_from_poll_to_poll():
+    app = make_app(replace(SETTINGS, presence=PresenceLimits(grace_s=2.5)))
     key = {"longwire_client_key": KEY}
     watch = {"op": "members", "id": 2, "stream": "s", "watch": True}
     enter = {"op": "enter", "id": 2, "stream": "s"}
-    async with events(ours, watch) as response:
+    async with serve_app(app, "longwire") as url, events(url, watch) as response:
         assert (await response.until("members"))["members"] == []
-        (hello, _) = await ask(ours, enter, prefer="wait=0", **key)
+        (hello, _) = await ask(url, enter, prefer="wait=0", **key)
         joined = await response.until("presence")
         assert (joined["event"], joined["connection"]) == ("join", hello["connection"])
-        for _ in range(4):
-            # Each longer than half of the grace period.
-            await ask(ours, enter, subscribe(3, "other"), **key)
+        for _ in range(3):  # together longer than the grace period
+            await ask(url, enter, subscribe(3, "other"), prefer="wait=1", **key)
         leave = {"op": "leave", "id": 3, "stream": "s"}
-        await ask(ours, leave, **key)
+        await ask(url, leave, **key)
         left = await response.until("presence")
         assert (left["event"], left["connection"]) == ("leave", hello["connection"])
         assert len(of(response.all, "presence")) == 2
