@@ -439,15 +439,17 @@ async def test_long_poll_ends_with_what_comes_or_in_time(http: httpx.AsyncClient
     assert (nothing.status_code, place(nothing)) == (204, tail)
     assert nothing.headers["stream-up-to-date"] == "true"
     assert nothing.headers["cache-control"] == "no-store"
+    waiting = app.service.gateways.durable.waiting
+    waiting.long_poll_timeout_s = 600.0
     readers = [asyncio.create_task(http.get("open/s", params=wait)) for _ in range(5)]
-    while app.service.gateways.durable.waiting.poll_count < 5:
+    while waiting.poll_count < 5:
         await asyncio.sleep(0.005)
     await http.post("open/s", headers=JSON, content="[1,2]")
     for answer in await asyncio.gather(*readers):
         assert (answer.status_code, answer.json()) == (200, [1, 2])
         assert answer.headers["stream-up-to-date"] == "true"
         assert int(answer.headers["stream-cursor"]) > 0
-    assert app.service.gateways.durable.waiting.poll_count == 0
+    assert waiting.poll_count == 0
     assert app.service.hub.counters.subscriptions == 0
 
 
@@ -475,6 +477,7 @@ async def test_readers_that_go_away_leave_nothing_behind(http: httpx.AsyncClient
 async def test_deleted_stream_is_told_to_those_who_wait(http: httpx.AsyncClient, app: App) -> None:
     tail = place(await http.put("open/s", headers=JSON, content="[1]"))
     waiting = app.service.gateways.durable.waiting
+    waiting.long_poll_timeout_s = 600.0
     poll = asyncio.create_task(http.get("open/s", params={"offset": tail, "live": "long-poll"}))
     async with http.stream("GET", "open/s", params={"offset": tail, "live": "sse"}) as response:
         events = Events(response)
