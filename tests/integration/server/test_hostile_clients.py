@@ -112,12 +112,12 @@ async def rapid_reset(port: int) -> None:
 
 
 async def http2_pings(port: int) -> None:
-    assert calm(await send_until_closed(port, http2(frame(PING, 0, bytes(8)) * 60)))
+    assert calm(await send_until_closed(port, http2(frame(PING, 0, bytes(8)) * 300)))
 
 
 async def http2_settings(port: int) -> None:
     one = frame(SETTINGS, 0, setting(4, 65_535))
-    assert calm(await send_until_closed(port, http2(one * 60)))
+    assert calm(await send_until_closed(port, http2(one * 300)))
 
 
 async def http2_continuation(port: int) -> None:
