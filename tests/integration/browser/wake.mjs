@@ -44,7 +44,7 @@ await new Promise((resolve) => setTimeout(resolve, 2500));
 assert.deepEqual(await endings(), []);
 
 step("the network was away and is back, and the server does not answer");
-const online = await check(flicker, 8000);
+const online = await check(flicker, 20_000);
 
 step("the machine slept");
 const slept = await check(async () => {
@@ -53,7 +53,7 @@ const slept = await check(async () => {
   for (const pid of sleeping) process.kill(pid, "SIGSTOP");
   await new Promise((resolve) => setTimeout(resolve, 11_000));
   for (const pid of sleeping) process.kill(pid, "SIGCONT");
-}, 12_000);
+}, 20_000);
 await browser.close();
 report({ online, slept });
 finish();

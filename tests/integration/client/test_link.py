@@ -254,8 +254,8 @@ async def test_advice_when_to_come_back_is_obeyed(server: ScriptedServer) -> Non
         peer = await server.accept()
         await peer.welcome()
         await peer.say("closing", code=1012, reason="", reconnect=True, after_s=[0.5, 0.6])
-        await peer.connection.close(1012)
         began_s = time.monotonic()
+        await peer.connection.close(1012)
         await (await server.accept()).welcome()
         assert time.monotonic() - began_s >= 0.45
 

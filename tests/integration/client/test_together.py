@@ -127,7 +127,9 @@ async def test_loop_goes_on_where_an_earlier_one_stopped(url: str) -> None:
                 seen.append(delivery.data)
                 if delivery.data == stop_at:
                     break
-            await asyncio.sleep(0.1)  # the loop is left, and released, by then
+            async with asyncio.timeout(WAIT_S):  # until what the loop left is given back
+                while (await client.consumer_state("orders", "c")).pending:
+                    await asyncio.sleep(0.01)
         assert seen == [0, 1, 2, 2, 3, 4, 5]
         await client.forget_consumer("orders", "c")
         assert not (await client.consumer_state("orders", "c")).exists

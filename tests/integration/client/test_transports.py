@@ -30,7 +30,7 @@ WAIT_S = 30.0
 SOON_S = 15.0
 """Before a poll that waits for news ends by itself."""
 EVERYTHING = ("**",)
-TIMING = Timing(events_s=0.3, climb_s=0.3)
+TIMING = Timing(events_s=2.0, climb_s=0.3)
 OVER_HTTP = pytest.mark.parametrize("transport", ["sse", "long-poll"])
 
 
