@@ -173,7 +173,7 @@ def test_stop_ends_events_answers_long_polls_and_exits_well(tmp_path: Path) -> N
         began = time.monotonic()
         assert server.stop() == 0
         assert time.monotonic() - began < 6  # nothing had to be cut after the drain's 8 s
-        events, poll = (reader.communicate(timeout=10)[0] for reader in readers)
+        events, poll = (reader.communicate(timeout=30)[0] for reader in readers)
     assert "streamNextOffset" in events and events.endswith("200")
     assert poll == "204"
 

@@ -18,7 +18,7 @@ from longwire import Client, ClientError
 from longwire.client.transports import TRANSPORTS
 from longwire.lab.processes import Child
 from tests.integration.server.app_servers import serve_site
-from tests.integration.server.native_client import native_client
+from tests.integration.server.native_client import TIMEOUT_S, native_client
 from tests.integration.server.running import RunningServer
 from tests.needs import ROOT
 from tests.ports import free_port
@@ -36,7 +36,9 @@ def test_every_example_is_listed_and_tested() -> None:
 
 async def test_rooms_keep_their_order() -> None:
     with RunningServer(EXAMPLES, "rooms:app") as server:
-        async with httpx.AsyncClient(base_url=server.url, trust_env=False) as http:
+        async with httpx.AsyncClient(
+            base_url=server.url, trust_env=False, timeout=TIMEOUT_S
+        ) as http:
             assert "lobby" in (await http.get("/rooms")).json()
             assert (await http.post("/rooms/cellar/notices", content="x")).status_code == 404
             assert (await http.post("/rooms/lobby/notices")).status_code == 400
@@ -109,7 +111,7 @@ async def test_mounted_application_lives_beside_the_site() -> None:
     spec.loader.exec_module(module)
     async with serve_site(module.site) as url, native_client(url + "/live") as client:
         await client.ask("subscribe", stream="news")
-        async with httpx.AsyncClient(trust_env=False) as http:
+        async with httpx.AsyncClient(trust_env=False, timeout=TIMEOUT_S) as http:
             assert "Starlette's" in (await http.get(url + "/")).text
         assert (await client.receive())["data"] == {"visited": "/"}
 
@@ -122,7 +124,7 @@ async def test_a_django_site_knows_its_visitors_on_every_transport(tmp_path: Pat
     try:
         await asyncio.to_thread(site.wait_until_listening)
         url = f"http://127.0.0.1:{port}"
-        async with httpx.AsyncClient(trust_env=False) as http:
+        async with httpx.AsyncClient(trust_env=False, timeout=TIMEOUT_S) as http:
             signed_in = await http.post(f"{url}/login", data={"name": "ann"})
             assert signed_in.status_code == 302
             assert "You are ann" in (await http.get(url)).text

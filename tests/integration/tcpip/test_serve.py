@@ -84,11 +84,11 @@ def test_ping_is_answered(side: KernelSide, address: str) -> None:
 def test_curl_gets_the_page_and_its_parts(side: KernelSide, address: str) -> None:
     host = f"[{address}]" if ":" in address else address
     curl = needs.require("curl")
-    page = side.run(curl, "--silent", "--show-error", "--max-time", "10", f"http://{host}/")
+    page = side.run(curl, "--silent", "--show-error", "--max-time", "30", f"http://{host}/")
     assert b"<title>longwire" in page.stdout, page.stderr
     done = side.run(
-        curl, "--silent", "--head", "--max-time", "10", f"http://{host}/longwire.js", "--next",
-        "--silent", "--max-time", "10", f"http://{host}/nothing",
+        curl, "--silent", "--head", "--max-time", "30", f"http://{host}/longwire.js", "--next",
+        "--silent", "--max-time", "30", f"http://{host}/nothing",
     )  # fmt: skip
     assert done.stdout.startswith(b"HTTP/1.1 200")
     assert b"404" in done.stdout
@@ -137,13 +137,13 @@ DATAGRAMS = """
 import socket, sys
 family = socket.AF_INET6 if ":" in sys.argv[1] else socket.AF_INET
 with socket.socket(family, socket.SOCK_DGRAM) as peer:
-    peer.settimeout(5)
+    peer.settimeout(30)
     peer.connect((sys.argv[1], 7))
     for octets in (0, 1, 1472, 1473, 20_000):
         peer.send(bytes(octets))
         assert len(peer.recv(65_536)) == octets
 with socket.socket(family, socket.SOCK_DGRAM) as peer:
-    peer.settimeout(5)
+    peer.settimeout(30)
     peer.connect((sys.argv[1], 8))
     peer.send(b"x")
     try:
@@ -163,7 +163,7 @@ def test_datagrams_are_echoed_and_refused_where_nobody_listens(
 
 @BOTH
 def test_closed_port_resets(side: KernelSide, address: str) -> None:
-    done = side.run(needs.require("nc.openbsd"), "-vz", "-w", "5", address, "81")
+    done = side.run(needs.require("nc.openbsd"), "-vz", "-w", "30", address, "81")
     assert done.returncode == 1
     assert b"refused" in done.stderr
 
@@ -210,7 +210,7 @@ def test_deleted_device_ends_it() -> None:
         side.make_device()
         with serving(side) as process:
             side.run(needs.require("ip"), "link", "delete", DEVICE)
-            assert process.wait(10) == 69
+            assert process.wait(30) == 69
             assert process.stderr is not None
             assert process.stderr.read() == f"longwire: the device {DEVICE} was deleted\n"
 
@@ -222,7 +222,7 @@ def test_signal_ends_it_and_capture_is_whole(tmp_path: Path) -> None:
         with serving(side, "--capture", str(capture)) as process:
             assert netcat(side, OURS, "7", given=b"x") == b"x"
             process.send_signal(signal.SIGTERM)
-            assert process.wait(10) == 0
+            assert process.wait(30) == 0
     command = [needs.require("tshark"), "-r", str(capture), "-Y", "tcp"]
     command += ["-T", "fields", "-e", "tcp.flags.str"]
     shown = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
