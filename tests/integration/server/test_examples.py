@@ -26,6 +26,11 @@ from tests.ports import free_port
 EXAMPLES = ROOT / "examples"
 
 
+def example(name: str, folder: Path) -> RunningServer:
+    """One that is served, with its streams in a folder of its own: others run beside it."""
+    return RunningServer(folder, name, environment={"PYTHONPATH": str(EXAMPLES)})
+
+
 def test_every_example_is_listed_and_tested() -> None:
     listed = (EXAMPLES / "README.md").read_text()
     tested = Path(__file__).read_text()
@@ -34,8 +39,8 @@ def test_every_example_is_listed_and_tested() -> None:
         assert f'"{file.stem}' in tested
 
 
-async def test_rooms_keep_their_order() -> None:
-    with RunningServer(EXAMPLES, "rooms:app") as server:
+async def test_rooms_keep_their_order(tmp_path: Path) -> None:
+    with example("rooms:app", tmp_path) as server:
         async with httpx.AsyncClient(
             base_url=server.url, trust_env=False, timeout=TIMEOUT_S
         ) as http:
@@ -57,8 +62,8 @@ async def test_rooms_keep_their_order() -> None:
         assert server.stop() == 0
 
 
-async def test_ticker_ticks_and_takes_nothing() -> None:
-    with RunningServer(EXAMPLES, "ticker:app") as server:
+async def test_ticker_ticks_and_takes_nothing(tmp_path: Path) -> None:
+    with example("ticker:app", tmp_path) as server:
         async with native_client(server.url) as client:
             await client.ask("subscribe", stream="prices/gold")
             prices = [(await client.receive_op("entry"))["data"]["price"] for _ in range(3)]
@@ -69,8 +74,8 @@ async def test_ticker_ticks_and_takes_nothing() -> None:
         assert server.stop() == 0
 
 
-async def test_shout_answers_louder() -> None:
-    with RunningServer(EXAMPLES, "shout:app") as server:
+async def test_shout_answers_louder(tmp_path: Path) -> None:
+    with example("shout:app", tmp_path) as server:
         async with connect(server.websocket_url + "/shout?mark=!?", proxy=None) as socket:
             await socket.send("hello é")
             assert await socket.recv() == "HELLO É!?"
@@ -142,8 +147,8 @@ async def test_a_django_site_knows_its_visitors_on_every_transport(tmp_path: Pat
 
 
 @pytest.mark.parametrize("name", ["rooms:app", "ticker", "shout"])
-def test_example_shows_its_address_and_stops(name: str) -> None:
-    with RunningServer(EXAMPLES, name) as server:
+def test_example_shows_its_address_and_stops(name: str, tmp_path: Path) -> None:
+    with example(name, tmp_path) as server:
         answer = server.request("/nowhere", headers={"Accept": "application/json"})
         assert json.loads(answer.body)["status"] == 404
         assert server.stop() == 0
