@@ -8,8 +8,8 @@ import time
 from pathlib import Path
 from types import TracebackType
 
+from longwire.lab.processes import free_port
 from tests.needs import require
-from tests.ports import free_port
 
 __all__ = ["RedisServer"]
 

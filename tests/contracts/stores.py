@@ -13,11 +13,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from longwire.base.limits import MemoryStoreLimits, RedisStoreLimits, SqliteStoreLimits
+from longwire.lab.processes import free_port
 from longwire.stores.memory import MemoryStore
 from longwire.stores.redis.store import RedisStore
 from longwire.stores.sqlite.store import SqliteStore
 from longwire.streams.store import Store
-from tests.ports import free_port
 from tests.redis_servers import RedisServer
 
 

@@ -8,8 +8,8 @@ import functools
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+from longwire.lab.processes import free_port
 from tests import needs
-from tests.ports import free_port
 
 __all__ = ["PROXIES", "SHARING_PROXIES", "haproxy", "nginx"]
 

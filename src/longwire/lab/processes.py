@@ -17,6 +17,7 @@ __all__ = ["Child", "LedChild", "RunError", "free_port", "start_redis"]
 START_TIMEOUT_S = 60.0
 _LOG_TAIL_BYTES = 800
 _READ_BYTES = 65_536
+_held_ports: list[socket.socket] = []
 
 
 class RunError(Exception):
@@ -24,10 +25,19 @@ class RunError(Exception):
 
 
 def free_port() -> int:
-    """Return a TCP port of this machine that nobody listened on a moment ago."""
-    with socket.create_server(("127.0.0.1", 0)) as sock:
-        port: int = sock.getsockname()[1]
-        return port
+    """Return a TCP port of 127.0.0.1 that stays ours until this process ends.
+
+    It is for servers that are told their port, and most of all for those that come back to it: in
+    between, the kernel would give it to any connection that begins, even to one to that very port.
+    A socket that is bound here and never listens keeps the kernel from that, and is in no server's
+    way that sets SO_REUSEADDR, as servers do.
+    """
+    sock = socket.socket()
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    sock.bind(("127.0.0.1", 0))
+    _held_ports.append(sock)
+    port: int = sock.getsockname()[1]
+    return port
 
 
 class Child:

@@ -12,9 +12,9 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from longwire.lab.processes import free_port
 from tests.conformance.autobahn.judge import Outcome, Side, read_report
 from tests.integration.net.certificates import Authority
-from tests.ports import free_port
 
 __all__ = ["SECTIONS_1_TO_10", "Unit", "run_units", "serve_longwire", "units_of"]
 

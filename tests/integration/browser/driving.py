@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from tests.ports import free_port
+from longwire.lab.processes import free_port
 
 __all__ = ["DevelopmentServer", "drive"]
 

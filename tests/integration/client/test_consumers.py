@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from longwire.client.client import Client
+from longwire.lab.processes import free_port
 from tests.integration.server.running import RunningServer
-from tests.ports import free_port
 from tests.redis_servers import RedisServer
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(200)]

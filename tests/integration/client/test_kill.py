@@ -17,8 +17,8 @@ import pytest
 
 from longwire.client.client import Client
 from longwire.client.errors import ClientError
+from longwire.lab.processes import free_port
 from tests.integration.server.running import RunningServer
-from tests.ports import free_port
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 

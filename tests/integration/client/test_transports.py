@@ -19,12 +19,12 @@ from longwire.client.connection import Timing
 from longwire.client.errors import ClientError
 from longwire.client.events import Gap, State, StateChange, TransportChange
 from longwire.identity.principal import Principal
+from longwire.lab.processes import free_port
 from longwire.server.settings import AnonymousSettings, ServerSettings, Settings
 from tests.integration.client.cutting import CuttingProxy, Direction
 from tests.integration.client.hindering import HinderingProxy
 from tests.integration.server.app_servers import serve_app
 from tests.integration.server.running import RunningServer
-from tests.ports import free_port
 
 WAIT_S = 30.0
 SOON_S = 15.0

@@ -10,12 +10,11 @@ import pytest
 
 from longwire.client.client import Client
 from longwire.lab.plan import make_plan
-from longwire.lab.processes import Child, RunError
+from longwire.lab.processes import Child, RunError, free_port
 from longwire.lab.run import run_plan
 from longwire.lab.settings import RunSettings
 from longwire.lab.targets.mounted_server import MOUNTS
 from longwire.lab.targets.registry import ServerSettings, find_target
-from tests.ports import free_port
 
 TARGET = find_target("longwire")
 

@@ -14,6 +14,7 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
+from longwire.lab.processes import free_port
 from tests.integration.native.stranger_client import (
     START,
     ConnectionLost,
@@ -21,7 +22,6 @@ from tests.integration.native.stranger_client import (
     StrangerClient,
 )
 from tests.integration.server.running import RunningServer
-from tests.ports import free_port
 
 WAIT_S = 20.0
 

@@ -16,12 +16,11 @@ from websockets.asyncio.client import connect
 
 from longwire import Client, ClientError
 from longwire.client.transports import TRANSPORTS
-from longwire.lab.processes import Child
+from longwire.lab.processes import Child, free_port
 from tests.integration.server.app_servers import serve_site
 from tests.integration.server.native_client import TIMEOUT_S, native_client
 from tests.integration.server.running import RunningServer
 from tests.needs import ROOT
-from tests.ports import free_port
 
 EXAMPLES = ROOT / "examples"
 

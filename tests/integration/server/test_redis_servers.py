@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 from websockets.exceptions import WebSocketException
 
+from longwire.lab.processes import free_port
 from tests.integration.server.native_client import native_client
 from tests.integration.server.running import RunningServer, run_longwire
 from tests.integration.stores.nodes import Proxy
 from tests.needs import ROOT
-from tests.ports import free_port
 from tests.redis_servers import RedisServer
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(150)]

@@ -17,10 +17,10 @@ import pytest
 import websockets
 from websockets.asyncio.client import connect, unix_connect
 
+from longwire.lab.processes import free_port
 from tests.integration.server.certificates import make_certificate
 from tests.integration.server.native_client import native_client
 from tests.integration.server.running import RunningServer, run_longwire
-from tests.ports import free_port
 
 UPGRADE = (
     b"GET /echo HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"

@@ -23,11 +23,11 @@ from pathlib import Path
 import pytest
 
 import longwire
+from longwire.lab.processes import free_port
 from tests.conformance.autobahn.suite import running, wait_for_port
 from tests.integration.net.certificates import Authority
 from tests.integration.net.hostile_websockets import bomb, masked, upgrade
 from tests.integration.net.local import reset
-from tests.ports import free_port
 
 SOAK_S = float(os.environ.get("SOAK_SECONDS", "1800"))
 ROUND_S = min(20.0, SOAK_S / 16)

@@ -12,6 +12,7 @@ import pytest
 
 from longwire.base.errors import StoreError
 from longwire.base.limits import RedisStoreLimits
+from longwire.lab.processes import free_port
 from longwire.stores.redis.keys import meta_key
 from longwire.stores.redis.store import RedisStore
 from longwire.stores.redis.wire import pack
@@ -20,7 +21,6 @@ from longwire.streams.position import START
 from longwire.streams.store import Append, Appended, StreamSettings
 from longwire.streams.verdict import Reason
 from tests.integration.stores.nodes import QUICK, Node, Proxy, nodes, request, until
-from tests.ports import free_port
 from tests.redis_servers import RedisServer
 
 pytestmark = pytest.mark.slow

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from longwire.lab.processes import free_port
 from longwire.streams.errors import ProducerError, StoreUnavailableError
 from longwire.streams.position import START, Position, next_link
 from longwire.streams.verdict import Reason, StartAt
 from tests.integration.stores.nodes import DEADLINE_S, Node, Proxy, nodes, until
-from tests.ports import free_port
 from tests.redis_servers import RedisServer
 from tests.unit.hub.collectors import StreamRecord
 

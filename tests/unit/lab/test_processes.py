@@ -1,4 +1,4 @@
-"""A port that a test was given is nobody else's, though no server listens on it."""
+"""A port that the lab was given is nobody else's, though no server listens on it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import socket
 
 import pytest
 
-from tests.ports import free_port
+from longwire.lab.processes import free_port
 
 
 def listen(port: int) -> socket.socket:
