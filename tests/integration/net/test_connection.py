@@ -373,14 +373,14 @@ async def test_keepalive_spares_a_connection_that_is_not_read() -> None:
 
     async with (
         serving(handler, ping_interval=None) as (_, uri),
-        longwire.connect(uri, ping_interval=0.1, ping_timeout=0.1, max_queue=4) as ws,
+        longwire.connect(uri, ping_interval=0.1, ping_timeout=0.4, max_queue=4) as ws,
     ):
         await eventually(lambda: ws.link.is_reading_paused)
-        await asyncio.sleep(0.8)  # several times the keepalive's limit
+        await asyncio.sleep(0.8)  # longer than a ping and its time-out
         assert ws.state is State.OPEN
         for _ in range(300):
             assert await ws.recv() == "flood"
-        await asyncio.sleep(0.5)
+        await asyncio.sleep(0.7)
         assert ws.state is State.OPEN
 
 

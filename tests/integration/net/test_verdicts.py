@@ -219,11 +219,11 @@ async def test_own_block_does_not_kill_a_living_peer() -> None:
     """Keepalive must not count time in which our loop could not have seen an answer."""
     async with serving(echo, ping_interval=None) as (_, uri):
         server_process_uri = uri
-        ws = await longwire.connect(server_process_uri, ping_interval=0.2, ping_timeout=0.2)
+        ws = await longwire.connect(server_process_uri, ping_interval=0.2, ping_timeout=0.4)
         for _ in range(3):
             await asyncio.sleep(0.3)
             time.sleep(0.9)  # noqa: ASYNC251 - that is the point
-        await asyncio.sleep(0.5)
+        await asyncio.sleep(0.7)
         assert ws.state is State.OPEN
         await ws.send("alive")
         assert await ws.recv() == "alive"
