@@ -104,6 +104,8 @@ class Outbox:
         self._journal = journal
         self._producers: dict[str, StreamProducer] = {}
         self._waiters: dict[Pending, Waiter] = {}
+        self._keeping: set[asyncio.Future[None]] = set()
+        """Done when the journal has what is being published."""
         self._messages = 0
         self._bytes = 0
         self._in_flight = 0
@@ -179,15 +181,18 @@ class Outbox:
         if self._journal is None:
             self._pump_soon()
             return waiter
-        kept = asyncio.Event()
+        kept: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._keeping.add(kept)
+        kept.add_done_callback(self._keeping.discard)
         make_ready = self._when_kept(producer, [pending])
 
         def done() -> None:
-            kept.set()
+            if not kept.done():  # whoever published may be gone
+                kept.set_result(None)
             make_ready()
 
         self._journal.add(pending, _keep(producer), done)
-        await kept.wait()
+        await kept
         return waiter
 
     async def flush(self) -> None:
@@ -205,7 +210,10 @@ class Outbox:
         self._empty.set()
         if self._journal is not None:
             await self._journal.close()
-        # What was refused, and could not be written.
+        # What could not be written: publishes, and refusals.
+        for kept in self._keeping:
+            if not kept.done():
+                kept.set_exception(error.with_outcome("unknown"))
         for waiter in self._waiters.values():
             _resolve(waiter, error.with_outcome("unknown"))
         self._waiters.clear()

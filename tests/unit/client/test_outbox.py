@@ -424,3 +424,23 @@ async def test_what_an_earlier_process_left_is_numbered_from_where_the_server_st
     journal.write()
     await settle()
     assert link.sent == [("s", 9), ("s", 10)]
+
+
+async def test_publish_that_cannot_be_kept_ends_with_the_outbox():
+    link, journal = Link(), Journal()
+    outbox = make(link, journal=journal)
+    written = asyncio.create_task(publish(outbox, 1))
+    await settle()
+    journal.write()
+    await written
+    unwritten = asyncio.create_task(publish(outbox, 2))
+    abandoned = asyncio.create_task(publish(outbox, 3))
+    await settle()
+    abandoned.cancel()
+    await outbox.close(ClientError("closed", "the client was closed"))
+    async with asyncio.timeout(20):
+        with pytest.raises(ClientError) as caught:
+            await unwritten
+    assert (caught.value.code, caught.value.outcome) == ("closed", "unknown")
+    link.is_usable = False
+    journal.write()  # it was on its way to the disk all the same
