@@ -150,7 +150,7 @@ async def test_all_servers_on_one_store_hear_of_it(http: httpx.AsyncClient, tmp_
 
 async def test_events_end_when_the_token_does(http: httpx.AsyncClient) -> None:
     async with serve_app(make_app(), "longwire") as url:
-        header = EVENTS | {"Authorization": f"Bearer {token_of('ann', lifetime_s=-0.5)}"}
+        header = EVENTS | {"Authorization": f"Bearer {token_of('ann', lifetime_s=0.5)}"}
         began_s = time.monotonic()
         async with http.stream("GET", f"{url}/streams/public", headers=header) as events:
             assert events.status_code == 200

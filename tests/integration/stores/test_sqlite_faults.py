@@ -228,7 +228,7 @@ async def test_backup_comes_to_its_end_while_a_server_never_stops_writing(tmp_pa
     for n in range(50):  # more than is copied in one step
         before = await store.append(append(b"%d" % n + b"x" * (1 << 20)))
     copying = asyncio.create_task(asyncio.to_thread(backup, path, copy))
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 40
     while not copying.done() and time.monotonic() < deadline:
         after = await store.append(append(b"meanwhile"))
     came_to_its_end = copying.done()

@@ -62,7 +62,7 @@ async def pair(network: Network, *, stays_open: bool = False) -> tuple[Keeper, K
 
 
 async def until(holds: Any) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not holds():
             await asyncio.sleep(0.001)
 
