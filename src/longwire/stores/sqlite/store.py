@@ -118,9 +118,10 @@ class SqliteStore(LocalStore):
         await self._ephemeral.close()
         await self._run(self._writing, self._shut)
         self._writing.shutdown()
-        self._reading.shutdown()
 
     def _shut(self) -> None:
+        # Who reads already gets an answer, and nobody's connection is closed under him.
+        self._reading.shutdown()
         if self._readers is not None:
             self._readers.close()
         if self._writer is not None:
@@ -355,6 +356,8 @@ class SqliteStore(LocalStore):
         return await self._read(lambda: readers.look(stream, self._clock_ms(), question))
 
     async def _read(self, question: Callable[[], T]) -> T:
+        if self._is_closed:
+            raise StoreUnavailableError("the store is closed")
         try:
             return await self._run(self._reading, question)
         except sqlite3.Error as error:
