@@ -6,6 +6,8 @@ import { ask, finish, report, settings, step, until } from "./driven.mjs";
 
 const GONE = /restarted and its memory store is empty/;
 const complaints = [];
+/** What the pages have sent over their WebSockets. */
+const sent = [];
 const browser = await launch();
 
 async function shot(page, name) {
@@ -16,6 +18,7 @@ async function shot(page, name) {
 async function open(name) {
   const page = await browser.newPage();
   watch(page, complaints);
+  page.on("websocket", (socket) => socket.on("framesent", ({ payload }) => void sent.push(payload)));
   await page.goto(address);
   await page.fill("#name", name);
   await isConnected(page);
@@ -173,7 +176,7 @@ await saysBothWays(jonas, mira, "once more");
 step("the server dies with a message in flight");
 await ask("suspend");
 await write(mira, "in doubt");
-await mira.waitForTimeout(100);
+await until(() => sent.some((text) => text.includes("in doubt")), "sent");
 await ask("kill");
 await ask("start");
 await Promise.all([hurry(mira), hurry(jonas)]);

@@ -23,7 +23,7 @@ async function load() {
     const { connect } = await import("/longwire.js");
     const { DiskOutbox } = await import("/longwire-outbox.js");
     window.outbox = new DiskOutbox("fallback");
-    const patience = { firstEventTimeoutMs: 1000, betterAfterMs: 500, answerTimeoutMs: 3000 };
+    const patience = { firstEventTimeoutMs: 2000, betterAfterMs: 500, answerTimeoutMs: 3000 };
     window.client = connect("/ws", { ...quick, ...patience, outbox });
     window.transports = [];
     window.complaints = [];
