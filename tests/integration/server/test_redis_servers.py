@@ -38,9 +38,7 @@ class Servers:
 
     def start(self, index: int) -> None:
         arguments = ["--dev", "--store", self.redis.url, "--port", str(self.ports[index])]
-        server = RunningServer(
-            self.folder, *arguments, "--set", "redis_store.canary_interval_s=0.5"
-        )
+        server = RunningServer(self.folder, *arguments, "--set", "redis_store.canary_interval_s=2")
         server.__enter__()
         self.running[index] = server
 
