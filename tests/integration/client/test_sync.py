@@ -18,6 +18,7 @@ import pytest
 import longwire
 from longwire.client.events import State, StateChange
 from longwire.client.sync import _Engine
+from longwire.lab.processes import free_port
 from tests.integration.server.running import RunningServer
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
@@ -162,8 +163,7 @@ def test_messages_are_read_from_a_position(server: RunningServer) -> None:
 
 
 def test_wait_that_is_over_leaves_the_publish_in_the_outbox(tmp_path: Path) -> None:
-    with RunningServer(tmp_path, "--dev", "--store", "memory") as server:
-        port = server.port
+    port = free_port()
     with longwire.SyncClient(f"ws://127.0.0.1:{port}", retry_max_s=0.5) as client:
         with pytest.raises(longwire.ClientError) as caught:
             client.publish("late", 1, timeout_s=0.2)

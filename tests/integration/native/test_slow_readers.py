@@ -234,7 +234,9 @@ async def test_slow_readers_cost_little_and_are_told_exactly_what_they_missed(
     figures = await run(tmp_path, 16)
     assert figures["growth"] <= GROWTH_BYTES_MAX
     assert figures["growth_later"] <= GROWTH_BYTES_MAX / 4
-    assert figures["latency"] < 1.5  # the machine may be busy; the long test asks for 1.1
+    # One phase after the other on a machine that may be busy with other things. Those who were held
+    # up by slow readers would wait for seconds; what else these may cost, the long test asks: 1.1.
+    assert figures["latency"] < 5
 
 
 @pytest.mark.long
