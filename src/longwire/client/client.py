@@ -131,6 +131,13 @@ class Client:
                 pass
         await self._core.finish(ClientError("closed", "the client was closed"))
 
+    async def wait_closed(self) -> None:
+        """Wait until the client has ended, by ``close`` or by an error, and all it held is free.
+
+        ``close`` returns at once while another end is under way.
+        """
+        await self._core.ended()
+
     def abandon(self) -> None:
         """In a child after a fork: leave everything to the parent, without a word to the server."""
         self._core.abandon()

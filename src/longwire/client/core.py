@@ -51,6 +51,7 @@ class ClientCore:
         self.consumers = Consumers(self)
         self.presence = Presence(self)
         self.listeners: list[Callable[[Event], None]] = []
+        self._has_ended = asyncio.Event()
         self._transports = transports
         self._token = token
         self._timing = timing
@@ -126,7 +127,14 @@ class ClientCore:
             try:
                 await self._link.close(error)
             finally:
-                await self.outbox.close(error)
+                try:
+                    await self.outbox.close(error)
+                finally:
+                    self._has_ended.set()
+
+    async def ended(self) -> None:
+        """Wait until all of :meth:`finish` is done, whoever called it."""
+        await self._has_ended.wait()
 
     def abandon(self) -> None:
         """Leave everything to the parent, in a child after a fork."""

@@ -72,6 +72,7 @@ class _Engine:
         self._begun.set_result(None)
         await self._stop.wait()
         await self.client.close(flush_s=self._flush_s)
+        await self.client.wait_closed()  # or the next one could find the outbox still in use
 
     def end(self, flush_s: float) -> None:
         """Close the client and wait for the thread."""

@@ -281,3 +281,24 @@ def test_listener_is_told_though_whoever_began_the_client_is_not_back_yet(
     assert client.publish("s", 0).position is not None
     client.close()
     assert told == ["bad_use", "bad_use"]
+
+
+def test_client_that_was_refused_begins_anew_with_its_outbox_on_disk(
+    server: RunningServer, tmp_path: Path
+) -> None:
+    options = {"transports": ["websocket"], "outbox_path": tmp_path / "outbox"}
+    codes: list[str] = []
+
+    def call() -> None:
+        for _ in range(20):
+            with pytest.raises(longwire.ClientError) as caught:
+                client.history("s", timeout_s=WAIT_S)
+            codes.append(caught.value.code)
+
+    with longwire.SyncClient(f"{server.url}/nothing", **options) as client:
+        threads = [threading.Thread(target=call) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert codes == ["connection_refused"] * 60
